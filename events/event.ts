@@ -1,0 +1,39 @@
+import * as z from 'zod';
+import { parse } from './parse.ts';
+import { Instant, type TriggeredRequest } from './request.ts';
+
+/** What an event asks for. `reason` is a sentence for the log. */
+export type Interpretation = { kind: 'enrolment'; requests: TriggeredRequest[] } | { kind: 'ignored'; reason: string };
+
+/** Reads the events of one kind. It throws InvalidRequest when an event of that kind cannot be read. */
+export type Parser = (event: EventBridgeEvent) => Interpretation;
+
+/** As much of EventBridge's envelope as tells one kind of event from another. */
+export const EventBridgeEvent = z.looseObject({
+  source: z.string().min(1),
+  'detail-type': z.string().min(1),
+});
+export type EventBridgeEvent = z.infer<typeof EventBridgeEvent>;
+
+/** The schema of an event with this detail. AWS adds fields to its events: they pass unread. */
+export function eventOf<Detail extends z.ZodType>(detail: Detail) {
+  return EventBridgeEvent.extend({ id: z.string().min(1), time: Instant, detail });
+}
+
+/** @throws InvalidRequest naming the event's kind, its id, and each field that cannot be read. */
+export function parseEvent<Schema extends z.ZodType>(schema: Schema, event: EventBridgeEvent): z.output<Schema> {
+  const id = typeof event.id === 'string' ? event.id : 'without id';
+  return parse(schema, event, {
+    subject: 'The event',
+    preface: `The event "${event['detail-type']}" ${id} cannot be read:`,
+  });
+}
+
+/** What the request remembers of the event that made it. */
+export function triggerOf(event: { 'detail-type': string; id: string; time: string }): TriggeredRequest['trigger'] {
+  return { detailType: event['detail-type'], eventId: event.id, eventTime: event.time };
+}
+
+export function ignored(reason: string): Interpretation {
+  return { kind: 'ignored', reason };
+}

@@ -1,0 +1,41 @@
+import * as z from 'zod';
+import { eventOf, type Interpretation, type Parser, parseEvent, triggerOf } from './event.ts';
+import { AutoScalingName, InstanceId } from './request.ts';
+
+/**
+ * An instance has entered its group (or its warm pool). Sent for every launch, also for those that waited at a hook.
+ *
+ *     {
+ *       "version": "0",
+ *       "id": "12345678-1234-1234-1234-123456789012",
+ *       "detail-type": "EC2 Instance Launch Successful",
+ *       "source": "aws.autoscaling",
+ *       "account": "123456789012",
+ *       "time": "2015-11-11T21:31:47Z",
+ *       "region": "eu-west-1",
+ *       "resources": ["arn:aws:autoscaling:…/web", "arn:aws:ec2:…:instance/i-1234567890abcdef0"],
+ *       "detail": {
+ *         "StatusCode": "InProgress",                   says this although the launch is over
+ *         "AutoScalingGroupName": "web",
+ *         "ActivityId": "87654321-4321-4321-4321-210987654321",
+ *         "Details": { "Availability Zone": "eu-west-1b", "Subnet ID": "subnet-12345678" },
+ *         "EC2InstanceId": "i-1234567890abcdef0",
+ *         "StartTime": "2015-11-11T21:31:11.999Z",
+ *         "EndTime": "2015-11-11T21:31:47.208Z",
+ *         "Origin": "EC2",
+ *         "Destination": "AutoScalingGroup",
+ *         …
+ *       }
+ *     }
+ */
+const LaunchSuccessful = eventOf(z.looseObject({ AutoScalingGroupName: AutoScalingName, EC2InstanceId: InstanceId }));
+
+export const launchSuccessful: Parser = (event): Interpretation => {
+  const launch = parseEvent(LaunchSuccessful, event);
+  const request = {
+    instanceId: launch.detail.EC2InstanceId,
+    autoScalingGroupName: launch.detail.AutoScalingGroupName,
+    trigger: triggerOf(launch),
+  };
+  return { kind: 'enrolment', requests: [request] };
+};

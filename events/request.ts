@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import * as z from 'zod';
+import { parse } from './parse.ts';
+
+/** `i-` and 17 hexadecimal digits; 8 for instances from before 2016. */
+export const InstanceId = z.stringFormat(
+  'an EC2 instance id such as "i-0123456789abcdef0"',
+  /^i-[0-9a-f]{8}([0-9a-f]{9})?$/,
+);
+
+/** The service's model and its console disagree about `.` and about `_` at the ends: whatever either takes, passes. */
+export const LightsailInstanceName = z.stringFormat(
+  'a Lightsail instance name such as "web-1" (at most 255 letters, digits, dots, dashes and underscores)',
+  /^(?=.{1,255}$)\w([\w.-]*\w)?$/,
+);
+
+/** The name of an Auto Scaling group or of a lifecycle hook. */
+export const AutoScalingName = z.string().min(1).max(255);
+
+/** AWS's own example tokens are not hexadecimal, so nothing but the length is checked. */
+export const LifecycleActionToken = z.string().length(36);
+
+/** ISO 8601; AWS sends it with and without milliseconds. */
+export const Instant = z.iso.datetime({ offset: true });
+
+const LifecycleAction = z.strictObject({
+  autoScalingGroupName: AutoScalingName,
+  lifecycleHookName: AutoScalingName,
+  lifecycleActionToken: LifecycleActionToken,
+  /** `EC2`, or `WarmPool` for an instance that leaves its warm pool. */
+  origin: z.string().optional(),
+  /** `AutoScalingGroup`, or `WarmPool` for an instance that will wait there. */
+  destination: z.string().optional(),
+});
+
+const Trigger = z.strictObject({
+  detailType: z.string().min(1),
+  eventId: z.string().min(1),
+  eventTime: Instant,
+});
+
+const Fields = z.strictObject({
+  instanceId: InstanceId.optional(),
+  lightsailInstanceName: LightsailInstanceName.optional(),
+  /** The launch that waits for this enrolment. EC2 only. */
+  lifecycleAction: LifecycleAction.optional(),
+  /** The group of an instance whose launch waited for nobody. EC2 only. */
+  autoScalingGroupName: AutoScalingName.optional(),
+  /** The event that asked for it; absent when a person did. */
+  trigger: Trigger.optional(),
+});
+
+/**
+ * What an enrolment is started with, by an event or by a person. For a person
+ * `{"instanceId":"i-0123456789abcdef0"}` or `{"lightsailInstanceName":"web-1"}` is enough.
+ */
+export const EnrolmentRequest = Fields.check(({ value, issues }) => {
+  // A misspelt field is already reported, and its correction may be what names the instance.
+  const messages = [...(issues.length === 0 ? omissions(value) : []), ...contradictions(value)];
+  issues.push(...messages.map((message) => ({ code: 'custom' as const, message, input: value })));
+});
+export type EnrolmentRequest = z.infer<typeof EnrolmentRequest>;
+
+/** A request that an event made. */
+export type TriggeredRequest = EnrolmentRequest & { trigger: z.infer<typeof Trigger> };
+
+function omissions({ instanceId, lightsailInstanceName }: z.infer<typeof Fields>): string[] {
+  return instanceId || lightsailInstanceName
+    ? []
+    : ['No instance is named: add instanceId (EC2) or lightsailInstanceName (Lightsail).'];
+}
+
+function* contradictions(request: z.infer<typeof Fields>): Generator<string> {
+  const { instanceId, lightsailInstanceName, lifecycleAction, autoScalingGroupName } = request;
+  if (instanceId && lightsailInstanceName) {
+    yield 'Both instanceId (EC2) and lightsailInstanceName (Lightsail) are given: keep the one that you mean.';
+  }
+  if (lightsailInstanceName) {
+    if (lifecycleAction) yield 'lifecycleAction is for EC2 only: leave it out beside lightsailInstanceName.';
+    if (autoScalingGroupName) yield 'autoScalingGroupName is for EC2 only: leave it out beside lightsailInstanceName.';
+  }
+  if (lifecycleAction && autoScalingGroupName && autoScalingGroupName !== lifecycleAction.autoScalingGroupName) {
+    yield 'autoScalingGroupName contradicts lifecycleAction.autoScalingGroupName: leave the first out.';
+  }
+}
+
+/** @throws InvalidRequest with one sentence a fault, each naming the field and the fix. */
+export function parseEnrolmentRequest(input: unknown): EnrolmentRequest {
+  return parse(EnrolmentRequest, input, { subject: 'The input' });
+}
+
+/**
+ * The name of the execution that answers an event: 1-80 characters of `A-Za-z0-9-_`, the same whenever the same
+ * launch is announced again. Instance and token (or event id) stand in it as they are where Step Functions allows it.
+ */
+export function executionName(request: TriggeredRequest): string {
+  const instance = request.instanceId ?? `lightsail-${request.lightsailInstanceName}`;
+  const occasion = request.lifecycleAction?.lifecycleActionToken ?? request.trigger.eventId;
+  const name = `${instance}-${occasion}`;
+  // At a fixed length of its last part no two pairs make the same name.
+  if (occasion.length === 36 && /^[\w-]{1,80}$/.test(name)) return name;
+  const hash = createHash('sha256')
+    .update(JSON.stringify([instance, occasion]))
+    .digest('hex');
+  return `${instance.replace(/[^\w-]/g, '-').slice(0, 15)}-${hash}`;
+}

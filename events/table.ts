@@ -1,0 +1,35 @@
+import { EventBridgeEvent, type Interpretation, ignored, type Parser } from './event.ts';
+import { launchSuccessful } from './launch-successful.ts';
+import { launchLifecycleAction } from './lifecycle-action.ts';
+import { lightsailApiCall } from './lightsail-api-call.ts';
+import { parse } from './parse.ts';
+import { isTestNotification } from './test-notification.ts';
+
+interface Row {
+  readonly source: string;
+  readonly detailType: string;
+  readonly parser: Parser;
+}
+
+/** Every kind of event that Muster answers. */
+export const table: readonly Row[] = [
+  { source: 'aws.autoscaling', detailType: 'EC2 Instance-launch Lifecycle Action', parser: launchLifecycleAction },
+  { source: 'aws.autoscaling', detailType: 'EC2 Instance Launch Successful', parser: launchSuccessful },
+  { source: 'aws.lightsail', detailType: 'AWS API Call via CloudTrail', parser: lightsailApiCall },
+];
+
+/**
+ * Says what an event asks for. Unknown kinds and test notifications are ignored: they are nobody's fault.
+ * @throws InvalidRequest when it is no EventBridge event, or one of a known kind that cannot be read.
+ */
+export function interpret(event: unknown): Interpretation {
+  // A hook that notifies a queue or a topic sends the bare message, without EventBridge's envelope.
+  if (isTestNotification(event)) return ignored(TEST_NOTIFICATION);
+  const envelope = parse(EventBridgeEvent, event, { subject: 'The event', preface: 'This is no EventBridge event:' });
+  if (isTestNotification(envelope.detail)) return ignored(TEST_NOTIFICATION);
+  const { source, 'detail-type': detailType } = envelope;
+  const row = table.find((row) => row.source === source && row.detailType === detailType);
+  return row ? row.parser(envelope) : ignored(`Muster answers no "${detailType}" of ${source}.`);
+}
+
+const TEST_NOTIFICATION = 'It is a test notification of Auto Scaling.';

@@ -1,0 +1,25 @@
+import { InstanceGone, MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
+import { Metadata } from '../lib/profiles.ts';
+import { Hardening, Instance } from '../lib/state.ts';
+import { task } from '../lib/task.ts';
+import { checkUpdate, complies, findInstance } from '../services/instances.ts';
+
+/** Waits until the instance really refuses IMDSv1: the service takes the options first and applies them later. */
+export const handler = task(
+  { instance: Instance, metadata: Metadata, hardening: Hardening },
+  async ({ instance, metadata, hardening }, call): Promise<Hardening> => {
+    try {
+      await checkUpdate(instance, hardening.operationId, call.signal);
+    } catch (error) {
+      if (!(error instanceof MetadataOptionsUnsupported) || metadata.onFailure === 'fail') throw error;
+      call.log('Goes on without IMDSv2, as the profile says', { reason: error.message });
+      return { ...hardening, state: 'unsupported', reason: error.message };
+    }
+    const found = await findInstance(instance, call.signal);
+    if (!found) throw new InstanceGone(`${instance.instanceId} is gone: there is nothing left to harden.`);
+    const { metadataOptions } = found.instance;
+    if (metadataOptions.state === 'applied' && complies(metadataOptions, metadata))
+      return { ...hardening, state: 'applied' };
+    throw new MetadataOptionsPending(`The metadata options of ${instance.instanceId} are not applied yet.`);
+  },
+);

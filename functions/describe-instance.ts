@@ -1,0 +1,41 @@
+import * as z from 'zod';
+import { type EnrolmentRequest, parseEnrolmentRequest } from '../events/request.ts';
+import { InstanceGone, InstanceNotReady } from '../lib/errors.ts';
+import type { Instance } from '../lib/state.ts';
+import { task } from '../lib/task.ts';
+import { findInstance } from '../services/instances.ts';
+
+/** A launch is announced before EC2 shows it everywhere. What is not there after this was there and is gone. */
+const VISIBLE_WITHIN_MINUTES = 5;
+
+/** Looks what was launched. The name under which a node is enrolled comes from here and never from the node. */
+export const handler = task(
+  { request: z.unknown() },
+  async ({ request, task: { enteredTime } }, call): Promise<Instance> => {
+    const asked = parseEnrolmentRequest(request);
+    const what = asked.instanceId
+      ? { platform: 'ec2' as const, instanceId: asked.instanceId }
+      : { platform: 'lightsail' as const, instanceId: asked.lightsailInstanceName ?? '' };
+    const found = await findInstance(what, call.signal);
+    if (!found) throw absent(what.instanceId, asked, enteredTime);
+    const { instance, state } = found;
+    if (state === 'running') return instance;
+    if (state === 'pending' || state === 'stopping' || state === 'stopped' || state === 'starting')
+      throw new InstanceNotReady(`${what.instanceId} is ${state}: it can be enrolled once it runs.`);
+    throw new InstanceGone(`${what.instanceId} is ${state}: there is nothing left to enrol.`);
+  },
+);
+
+function absent(instanceId: string, { trigger, lightsailInstanceName }: EnrolmentRequest, now: string): Error {
+  const service = lightsailInstanceName ? 'Lightsail' : 'EC2';
+  if (!trigger) {
+    const field = lightsailInstanceName ? 'lightsailInstanceName' : 'instanceId';
+    return new InstanceGone(
+      `${service} knows no ${instanceId} here. Correct ${field}, or start this in its account and Region.`,
+    );
+  }
+  const announcedMinutesAgo = (Date.parse(now) - Date.parse(trigger.eventTime)) / 60_000;
+  return announcedMinutesAgo < VISIBLE_WITHIN_MINUTES
+    ? new InstanceNotReady(`${service} does not show ${instanceId} yet.`)
+    : new InstanceGone(`${service} knows no ${instanceId} any more: it went before it was enrolled.`);
+}

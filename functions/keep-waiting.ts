@@ -1,0 +1,32 @@
+import * as z from 'zod';
+import { EnrolmentRequest } from '../events/request.ts';
+import { DeadlinePassed } from '../lib/errors.ts';
+import { Enrolment, Failure, sentenceOf } from '../lib/state.ts';
+import { task } from '../lib/task.ts';
+import { recordHeartbeat } from '../services/auto-scaling.ts';
+
+/** For an enrolment that has not come as far as its profile: nothing is known yet that would set another limit. */
+const UNRESOLVED_MINUTES = 60;
+
+const SoFar = z.object({ enrolment: Enrolment.optional(), failure: Failure });
+
+/**
+ * What every long wait passes through: keeps the launch from expiring meanwhile, and ends the waiting when its time is
+ * over or nobody waits for it any more.
+ */
+export const handler = task({ request: EnrolmentRequest, soFar: SoFar }, async ({ request, soFar, task }, call) => {
+  const { enrolment, failure } = soFar;
+  const unresolved = new Date(Date.parse(task.startTime) + UNRESOLVED_MINUTES * 60_000).toISOString();
+  const deadline = enrolment?.deadline ?? unresolved;
+  if (Date.parse(task.enteredTime) >= Date.parse(deadline))
+    throw new DeadlinePassed(
+      `The time for this launch was over at ${deadline}. It waited because of ${failure.Error}: ${sentenceOf(failure)}`,
+    );
+  const hook = enrolment ? enrolment.hook : (request.lifecycleAction ?? null);
+  if (!hook) return { deadline, heartbeat: null };
+  const heartbeat = await recordHeartbeat(hook, request.instanceId ?? '', call.signal);
+  if (heartbeat === 'recorded') return { deadline, heartbeat };
+  throw new DeadlinePassed(
+    `The launch of ${request.instanceId} no longer waits in the hook ${hook.lifecycleHookName} of ${hook.autoScalingGroupName}: it expired or was completed by somebody else.`,
+  );
+});

@@ -1,0 +1,44 @@
+import { executionName, type TriggeredRequest } from '../events/request.ts';
+import { interpret } from '../events/table.ts';
+import { environment, profiles } from '../lib/config.ts';
+import { answer, type Call } from '../lib/task.ts';
+import { emit } from '../lib/telemetry.ts';
+import { startExecution } from '../services/state-machines.ts';
+
+/**
+ * Starts `enrol-node` for each instance that an event announces. The execution's name is made from the event, so an
+ * event that comes twice starts nothing twice.
+ */
+export const handler = answer(async (event, call) => {
+  const interpretation = interpret(event);
+  if (interpretation.kind === 'ignored') return ignore(interpretation.reason, call);
+  const started = [];
+  for (const request of interpretation.requests) {
+    const reason = whyNotOurs(request);
+    started.push(reason ? ignore(reason, call) : await start(request, call));
+  }
+  return started;
+});
+
+/** A hook that no profile names belongs to somebody else; its launch is not ours to delay or to complete. */
+function whyNotOurs({ lifecycleAction, instanceId }: TriggeredRequest): string | undefined {
+  const name = lifecycleAction?.lifecycleHookName;
+  if (!name || profiles().some((profile) => profile.lifecycleHook === name)) return undefined;
+  return `${instanceId} launches under the hook ${name}, which no profile names.`;
+}
+
+async function start(request: TriggeredRequest, call: Call) {
+  const name = executionName(request);
+  const outcome = await startExecution(environment().ENROL_NODE_STATE_MACHINE_ARN, name, request, call.signal);
+  call.log(outcome === 'started' ? 'Enrolment started' : 'Enrolment was started before', {
+    instance: request.instanceId ?? request.lightsailInstanceName,
+    execution: name,
+  });
+  return { execution: name, outcome };
+}
+
+function ignore(reason: string, call: Call) {
+  call.log('Ignored', { reason });
+  emit('EnrolmentsIgnored');
+  return { outcome: 'ignored', reason };
+}

@@ -1,0 +1,151 @@
+/**
+ * Every error that a task may answer the state machine with. A name says what the workflow should do: the first family
+ * is "not yet" and is retried by the state machine, the second is "never" and ends in DecideFailure. The message is a
+ * sentence for the person who reads it: what happened, to which instance, what to do.
+ *
+ * Names are literals because Lambda reports `error.name` as the error's type and minification renames classes.
+ */
+
+// ── Not yet: the state machine tries again ──────────────────────────────────────────────────────────────────────────
+
+/** The instance is not yet visible, or not yet running. */
+export class InstanceNotReady extends Error {
+  override readonly name = 'InstanceNotReady';
+}
+
+/** Another execution that still runs owns the instance. */
+export class ClaimedElsewhere extends Error {
+  override readonly name = 'ClaimedElsewhere';
+}
+
+/** The node has not yet answered with its CSR: its agent is not up, or the command still runs. */
+export class IdentityPending extends Error {
+  override readonly name = 'IdentityPending';
+}
+
+/** The OpsWorks CM server is not in a state to take the node now (maintenance, backup). OpsWorks CM's own name. */
+export class InvalidStateException extends Error {
+  override readonly name = 'InvalidStateException';
+}
+
+/** The configuration server cannot be reached or is starting. */
+export class ServerNotReady extends Error {
+  override readonly name = 'ServerNotReady';
+}
+
+/** The service still refuses for its rate after the SDK's own attempts. */
+export class Throttled extends Error {
+  override readonly name = 'Throttled';
+}
+
+/** An AWS API failed or could not be reached, and the SDK's own attempts are used up. */
+export class ServiceUnavailable extends Error {
+  override readonly name = 'ServiceUnavailable';
+}
+
+/** The function stopped shortly before its own time-out, so that the reason is told and not cut off. */
+export class OutOfTime extends Error {
+  override readonly name = 'OutOfTime';
+}
+
+/** The configuration server has taken the association and still works on it. */
+export class AssociationPending extends Error {
+  override readonly name = 'AssociationPending';
+}
+
+/** The OpsWorks agent on the node has not reported yet. */
+export class RegistrationPending extends Error {
+  override readonly name = 'RegistrationPending';
+}
+
+/** The node has not yet confirmed that its credentials are installed. */
+export class InstallationPending extends Error {
+  override readonly name = 'InstallationPending';
+}
+
+/** The instance's metadata options are accepted and not yet applied. */
+export class MetadataOptionsPending extends Error {
+  override readonly name = 'MetadataOptionsPending';
+}
+
+// ── Never: trying again would change nothing ────────────────────────────────────────────────────────────────────────
+
+/** The input, the event or the profile is wrong; the message names the field and the fix. */
+export class InvalidRequest extends Error {
+  override readonly name = 'InvalidRequest';
+}
+
+/** The instance is terminated or was never there. */
+export class InstanceGone extends Error {
+  override readonly name = 'InstanceGone';
+}
+
+/** What the node presented as its identity breaks a rule; the message names the rule. */
+export class IdentityRejected extends Error {
+  override readonly name = 'IdentityRejected';
+}
+
+/** There is no such configuration server, or it is beyond hope (failed, deleting, terminated). */
+export class ServerNotFound extends Error {
+  override readonly name = 'ServerNotFound';
+}
+
+/** The configuration server took the association and reported that it failed. */
+export class AssociationFailed extends Error {
+  override readonly name = 'AssociationFailed';
+}
+
+/** The node answered that it could not install its credentials, or the command never reached it. */
+export class InstallationFailed extends Error {
+  override readonly name = 'InstallationFailed';
+}
+
+/** The OpsWorks stack refuses the instance, or its set-up on the node failed. */
+export class RegistrationFailed extends Error {
+  override readonly name = 'RegistrationFailed';
+}
+
+/** The instance's image or blueprint cannot do what the profile's metadata options ask for. */
+export class MetadataOptionsUnsupported extends Error {
+  override readonly name = 'MetadataOptionsUnsupported';
+}
+
+/** The time in which the launch must be decided is over. */
+export class DeadlinePassed extends Error {
+  override readonly name = 'DeadlinePassed';
+}
+
+/** The function's role, or a credential, may not do this. */
+export class PermissionDenied extends Error {
+  override readonly name = 'PermissionDenied';
+}
+
+/** What is "not yet": the state machine tries it again, and waits for it until the deadline. */
+export const NOT_YET = [
+  'InstanceNotReady',
+  'ClaimedElsewhere',
+  'IdentityPending',
+  'InvalidStateException',
+  'ServerNotReady',
+  'Throttled',
+  'ServiceUnavailable',
+  'OutOfTime',
+  'AssociationPending',
+  'RegistrationPending',
+  'InstallationPending',
+  'MetadataOptionsPending',
+] as const;
+
+/** What is "never": the enrolment fails. */
+export const NEVER = [
+  'InvalidRequest',
+  'InstanceGone',
+  'IdentityRejected',
+  'ServerNotFound',
+  'AssociationFailed',
+  'RegistrationFailed',
+  'InstallationFailed',
+  'MetadataOptionsUnsupported',
+  'DeadlinePassed',
+  'PermissionDenied',
+] as const;

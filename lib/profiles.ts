@@ -1,0 +1,138 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { LineCounter, parseDocument } from 'yaml';
+import * as z from 'zod';
+import { InvalidRequest } from './errors.ts';
+import type { Instance } from './state.ts';
+
+/** A name, or a pattern in which `*` stands for any characters. */
+const Glob = z.string().min(1);
+
+const Match = z
+  .strictObject({
+    autoScalingGroup: Glob.optional(),
+    lightsail: Glob.optional(),
+    tags: z.record(z.string(), z.string()).optional(),
+  })
+  .refine((match) => Object.keys(match).length > 0, 'Say at least one of autoScalingGroup, lightsail and tags.')
+  .refine(
+    (match) => !(match.autoScalingGroup && match.lightsail),
+    'A Lightsail instance is never in an Auto Scaling group: keep autoScalingGroup or lightsail.',
+  );
+
+/** OpsWorks Stacks: the stack that the instance joins, and the custom layers that it is assigned to. */
+export const Register = z.strictObject({ stackId: z.uuid(), layerIds: z.array(z.uuid()).min(1).optional() });
+export type Register = z.infer<typeof Register>;
+
+/** OpsWorks CM. The server's engine as DescribeServers names it; an organization is Chef's alone. */
+const OpsWorksCmServer = z
+  .strictObject({
+    engine: z.literal('opsworks-cm'),
+    serverName: z.string().regex(/^[a-zA-Z][a-zA-Z0-9-]{0,39}$/, '1 to 40 letters, digits and hyphens, a letter first'),
+    serverEngine: z.enum(['ChefAutomate', 'Puppet']).default('ChefAutomate'),
+    chefOrganization: z.string().min(1).optional(),
+  })
+  .refine((server) => !(server.serverEngine === 'Puppet' && server.chefOrganization), {
+    path: ['chefOrganization'],
+    message: 'A Puppet server has no Chef organization: remove it, or set serverEngine to ChefAutomate.',
+  });
+
+export const Associate = z.discriminatedUnion('engine', [OpsWorksCmServer]);
+export type Associate = z.infer<typeof Associate>;
+
+/** Only the options named here are ever changed; httpTokens is named always, because Lightsail resets it otherwise. */
+export const Metadata = z.strictObject({
+  httpTokens: z.enum(['required', 'optional']),
+  httpEndpoint: z.enum(['enabled', 'disabled']).optional(),
+  httpPutResponseHopLimit: z.int().min(1).max(64).optional(),
+  /** What an instance that cannot do this means for its launch: `continue` without it, or `fail` the enrolment. */
+  onFailure: z.enum(['continue', 'fail']).default('continue'),
+});
+export type Metadata = z.infer<typeof Metadata>;
+
+export const Profile = z
+  .strictObject({
+    name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens'),
+    match: Match,
+    lifecycleHook: z.string().min(1).max(255).optional(),
+    register: Register.optional(),
+    associate: Associate.optional(),
+    metadata: Metadata.optional(),
+    /** How long an enrolment that no hook waits for may take. A hook sets its own limit. */
+    enrolWithinMinutes: z.int().min(5).max(2880).default(60),
+    onFailure: z.enum(['hold']).default('hold'),
+  })
+  .refine((profile) => profile.register || profile.associate || profile.metadata, {
+    message: 'It asks for nothing: say at least one of register, associate and metadata.',
+  })
+  .refine((profile) => !(profile.match.lightsail && (profile.register || profile.associate)), {
+    message: 'Lightsail instances are hardened, not registered or associated: keep only metadata.',
+  })
+  .refine((profile) => !(profile.match.lightsail && profile.lifecycleHook), {
+    path: ['lifecycleHook'],
+    message: 'Lightsail instances have no lifecycle hooks: remove it.',
+  });
+export type Profile = z.infer<typeof Profile>;
+
+const ProfilesFile = z.strictObject({ profiles: z.array(Profile).min(1) }).superRefine(({ profiles }, context) => {
+  profiles.forEach((profile, index) => {
+    if (profiles.findIndex((other) => other.name === profile.name) < index)
+      context.addIssue({
+        code: 'custom',
+        path: ['profiles', index, 'name'],
+        message: `"${profile.name}" is used twice.`,
+      });
+  });
+});
+
+/**
+ * Reads and checks a profiles file (YAML).
+ * @throws InvalidRequest with one sentence for each fault: file, line, field and what is expected.
+ */
+export function readProfiles(file: string): Profile[] {
+  const lines = new LineCounter();
+  const document = parseDocument(readFileSync(file, 'utf8'), { lineCounter: lines });
+  const [broken] = document.errors;
+  if (broken) throw new InvalidRequest(`${file}: not YAML: ${broken.message}`);
+  const parsed = ProfilesFile.safeParse(document.toJS());
+  if (parsed.success) return parsed.data.profiles;
+  const faults = parsed.error.issues.map((issue) => {
+    const line = lineOf(issue.path);
+    return `${file}:${line} ${z.core.toDotPath(issue.path)}: ${issue.message}`;
+  });
+  throw new InvalidRequest(faults.join('\n'));
+
+  /** The line of the value at `path`, or of the nearest thing above it that is there. */
+  function lineOf(path: PropertyKey[]): number {
+    for (let length = path.length; length > 0; length--) {
+      const node: unknown = document.getIn(path.slice(0, length), true);
+      if (node && typeof node === 'object' && 'range' in node && Array.isArray(node.range))
+        return lines.linePos(Number(node.range[0])).line;
+    }
+    return 1;
+  }
+}
+
+/** The profile's version: changes with its content and with nothing else. */
+export function profileVersion(profile: Profile): string {
+  return createHash('sha256').update(JSON.stringify(profile)).digest('hex').slice(0, 12);
+}
+
+/** The first profile that matches the instance. */
+export function matchProfile(profiles: readonly Profile[], instance: Instance): Profile | undefined {
+  return profiles.find(({ match }) => {
+    if (match.autoScalingGroup !== undefined && !matches(match.autoScalingGroup, instance.autoScalingGroupName))
+      return false;
+    if (
+      match.lightsail !== undefined &&
+      !(instance.platform === 'lightsail' && matches(match.lightsail, instance.instanceId))
+    )
+      return false;
+    return Object.entries(match.tags ?? {}).every(([key, value]) => instance.tags[key] === value);
+  });
+}
+
+function matches(glob: string, name: string | null): boolean {
+  if (name === null) return false;
+  return new RegExp(`^${glob.split('*').map(RegExp.escape).join('.*')}$`, 's').test(name);
+}

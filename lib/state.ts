@@ -1,0 +1,154 @@
+import * as z from 'zod';
+import { Associate, Metadata, Register } from './profiles.ts';
+
+/**
+ * What an execution of `enrol-node` carries from state to state. The request stays at the top of the state's data; each
+ * task puts its answer under a key of its own, and every answer has all of its fields (null where there is nothing),
+ * because a path that leads nowhere would end the execution where no Catch reaches.
+ */
+
+/** What the state machine says of itself to every task (from the context object). */
+export const TaskContext = z.object({
+  /** ARN of the execution. */
+  execution: z.string(),
+  /** When the execution started, and when it entered the state: the clock that tasks go by. */
+  startTime: z.iso.datetime(),
+  enteredTime: z.iso.datetime(),
+  /** Name of the state. */
+  state: z.string(),
+  /** How many attempts went before this one. */
+  retryCount: z.int().min(0),
+});
+export type TaskContext = z.infer<typeof TaskContext>;
+
+/** An instance's metadata options, in the services' own member names; null is a value that the service did not tell. */
+export const MetadataOptions = z.object({
+  state: z.enum(['pending', 'applied']).nullable(),
+  httpTokens: z.enum(['required', 'optional']).nullable(),
+  httpEndpoint: z.enum(['enabled', 'disabled']).nullable(),
+  httpPutResponseHopLimit: z.int().nullable(),
+});
+export type MetadataOptions = z.infer<typeof MetadataOptions>;
+
+/** `$.instance`: the instance as the control plane knows it. Nothing here comes from the node. */
+export const Instance = z.object({
+  platform: z.enum(['ec2', 'lightsail']),
+  /** `i-…`, or the Lightsail instance's name. */
+  instanceId: z.string(),
+  /** Its name at the configuration server. */
+  nodeName: z.string(),
+  accountId: z.string(),
+  region: z.string(),
+  /** AMI or blueprint. */
+  imageId: z.string().nullable(),
+  launchTime: z.iso.datetime().nullable(),
+  privateIpAddress: z.string().nullable(),
+  publicIpAddress: z.string().nullable(),
+  autoScalingGroupName: z.string().nullable(),
+  tags: z.record(z.string(), z.string()),
+  metadataOptions: MetadataOptions,
+});
+export type Instance = z.infer<typeof Instance>;
+
+/** An instance and the state it is in, in its service's own word (`pending`, `running`, `terminated`, …). */
+export interface Found {
+  instance: Instance;
+  state: string;
+}
+
+/** The key of an instance's item in the ledger. */
+export function ledgerKey(instance: Pick<Instance, 'platform' | 'instanceId'>): string {
+  return instance.platform === 'ec2' ? instance.instanceId : `lightsail/${instance.instanceId}`;
+}
+
+/** The lifecycle action that waits for this enrolment. Without a token it is addressed by instance id. */
+export const Hook = z.object({
+  autoScalingGroupName: z.string(),
+  lifecycleHookName: z.string(),
+  lifecycleActionToken: z.string().nullable(),
+});
+export type Hook = z.infer<typeof Hook>;
+
+/** `$.enrolment`: what is to be done with the instance, by whom it is claimed, and until when. */
+export const Enrolment = z.object({
+  /** `ignored`: not ours; `enrolled`: done before, so only its launch is left to finish. */
+  status: z.enum(['ignored', 'enrolled', 'enrolling']),
+  /** Why it is ignored. */
+  reason: z.string().nullable(),
+  /** The key of the instance's item in the ledger. */
+  ledgerKey: z.string(),
+  generation: z.int(),
+  profile: z.string().nullable(),
+  profileVersion: z.string().nullable(),
+  hook: Hook.nullable(),
+  /** No retry goes on past this instant. */
+  deadline: z.iso.datetime(),
+  register: Register.nullable(),
+  associate: Associate.nullable(),
+  metadata: Metadata.nullable(),
+  /** What the Choice states ask. */
+  wants: z.object({
+    hardening: z.boolean(),
+    identity: z.boolean(),
+    registration: z.boolean(),
+    association: z.boolean(),
+    assignment: z.boolean(),
+  }),
+});
+export type Enrolment = z.infer<typeof Enrolment>;
+
+/** `$.hardening`: how EnforceImdsV2 left the metadata options. */
+export const Hardening = z.object({
+  state: z.enum(['applied', 'pending', 'unsupported']),
+  /** As they were before we touched them. */
+  before: MetadataOptions,
+  /** Lightsail's operation that changes them, if there is one. */
+  operationId: z.string().nullable(),
+  /** Why they could not be changed, where the profile goes on without. */
+  reason: z.string().nullable(),
+});
+export type Hardening = z.infer<typeof Hardening>;
+
+/** `$.command`: a command that a node was sent. */
+export const Command = z.object({ commandId: z.string() });
+
+/** `$.registration`: the instance in its OpsWorks stack. */
+export const Registration = z.object({ opsworksInstanceId: z.string() });
+
+/** `$.identity`: what the node showed of itself, checked. */
+export const Identity = z.object({
+  /** PKCS#10, PEM. */
+  csr: z.string(),
+  /** The CSR's key: SPKI, PEM. */
+  publicKey: z.string(),
+  /** SHA-256 of the key's SPKI DER: hexadecimal pairs with colons. */
+  publicKeyFingerprint: z.string(),
+  /** The instance identity document and its signature, as the node read them. */
+  document: z.string(),
+  signature: z.string(),
+});
+export type Identity = z.infer<typeof Identity>;
+
+/** `$.association`: the configuration server's answer; the certificate is for engines that issue one. */
+export const Association = z.object({
+  /** What ConfirmAssociation asks about; null where the answer is final at once. */
+  statusToken: z.string().nullable(),
+  certificate: z.string().nullable(),
+  caCertificate: z.string().nullable(),
+});
+export type Association = z.infer<typeof Association>;
+
+/** A failure as Catch leaves it: `Cause` is Lambda's JSON for an error that a handler threw. */
+export const Failure = z.object({ Error: z.string(), Cause: z.string().default('') });
+export type Failure = z.infer<typeof Failure>;
+
+const LambdaCause = z.object({ errorMessage: z.string() });
+
+/** The sentence in a failure. Lambda hands it over as JSON; Step Functions' own failures are plain text or empty. */
+export function sentenceOf({ Error: name, Cause }: Failure): string {
+  try {
+    return LambdaCause.parse(JSON.parse(Cause)).errorMessage;
+  } catch {
+    return Cause || `${name} without further words.`;
+  }
+}

@@ -1,0 +1,3 @@
+/** The account and Region in which the local world plays: AWS documentation's own example account. */
+export const ACCOUNT_ID = '123456789012';
+export const REGION = 'eu-west-1';

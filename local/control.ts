@@ -1,0 +1,130 @@
+import * as z from 'zod';
+import { REGION } from './account.ts';
+import type { AutoScaling } from './doubles/auto-scaling.ts';
+import type { Ec2 } from './doubles/ec2.ts';
+import type { Lightsail } from './doubles/lightsail.ts';
+import type { Random } from './random.ts';
+import { InvalidFaults } from './server/faults.ts';
+import type { Control } from './server/listen.ts';
+import { ServiceError } from './server/service.ts';
+import { uuid } from './uuid.ts';
+
+/** What can be steered from outside. */
+export interface Controlled {
+  readonly random: Random;
+  readonly autoScaling: Pick<AutoScaling, 'launch' | 'setDesiredCapacity' | 'terminate' | 'members'>;
+  readonly ec2: Pick<Ec2, 'terminate' | 'instance'>;
+  readonly lightsail: Pick<Lightsail, 'createInstances' | 'deleteInstance'>;
+  readonly faults: { set(faults: unknown): void; list(): unknown };
+  /** The state of every service. */
+  readonly world: () => unknown;
+}
+
+const Launch = z.strictObject({
+  autoScalingGroupName: z.string().min(1),
+  count: z.int().min(1).max(10_000).default(1),
+});
+const Scale = z.strictObject({
+  autoScalingGroupName: z.string().min(1),
+  desiredCapacity: z.int().min(0).max(10_000),
+});
+const CreateLightsail = z.strictObject({
+  instanceNames: z.array(z.string().min(1)).min(1),
+  availabilityZone: z.string().default(`${REGION}a`),
+  blueprintId: z.string().min(1).default('amazon_linux_2023'),
+  bundleId: z.string().min(1).default('nano_3_0'),
+  tags: z.array(z.strictObject({ key: z.string(), value: z.string().optional() })).default([]),
+});
+const Terminate = z
+  .strictObject({
+    instanceId: z.string().optional(),
+    lightsailInstanceName: z.string().optional(),
+    /** Whether the group becomes smaller; otherwise it replaces the instance. */
+    shouldDecrementDesiredCapacity: z.boolean().default(false),
+  })
+  .refine((body) => (body.instanceId === undefined) !== (body.lightsailInstanceName === undefined), {
+    path: ['instanceId'],
+    message: 'Name either instanceId or lightsailInstanceName',
+  });
+
+type Handler = (body: unknown) => unknown;
+
+/**
+ * The control interface of a world that serves, answered as JSON:
+ *
+ *   GET  /_local/world      what every service holds
+ *   POST /_local/launch     {"autoScalingGroupName":"web","count":3}            -> {"instanceIds":[…]}
+ *   POST /_local/scale      {"autoScalingGroupName":"web","desiredCapacity":1}  -> {"instanceIds":[…]} of what comes
+ *   POST /_local/lightsail  {"instanceNames":["blog-1"]}                        -> {"operations":[…]}
+ *   POST /_local/terminate  {"instanceId":"i-…"} or {"lightsailInstanceName":"blog-1"}
+ *   GET  /_local/faults     the faults in force; PUT replaces them
+ *
+ * A refused request is answered with 400, 404 or 405 and {"message": a sentence}.
+ */
+export function createControl(controlled: Controlled): Control {
+  const routes = routesOf(controlled);
+  return async (method, path, body) => {
+    const route = routes[path];
+    if (!route) return refusal(404, `There is no ${path}. There is ${Object.keys(routes).join(', ')}.`);
+    const handler = route[method];
+    if (!handler) return refusal(405, `${path} takes ${Object.keys(route).join(' or ')}, not ${method}.`);
+    try {
+      return { status: 200, body: await handler(body) };
+    } catch (error) {
+      if (error instanceof z.ZodError) return refusal(400, sentenceOf(error));
+      if (error instanceof ServiceError || error instanceof InvalidFaults) return refusal(400, error.message);
+      throw error;
+    }
+  };
+}
+
+function routesOf(controlled: Controlled): Readonly<Record<string, Readonly<Record<string, Handler>>>> {
+  const { autoScaling, lightsail, faults, random, world } = controlled;
+  return {
+    '/_local/world': { GET: world },
+    '/_local/launch': {
+      POST: (body) => {
+        const { autoScalingGroupName, count } = Launch.parse(body);
+        return { instanceIds: autoScaling.launch(autoScalingGroupName, count) };
+      },
+    },
+    '/_local/scale': {
+      POST: (body) => {
+        const { autoScalingGroupName, desiredCapacity } = Scale.parse(body);
+        return { instanceIds: autoScaling.setDesiredCapacity(autoScalingGroupName, desiredCapacity) };
+      },
+    },
+    '/_local/lightsail': {
+      POST: (body) => lightsail.createInstances(CreateLightsail.parse(body), { requestId: uuid(random) }),
+    },
+    '/_local/terminate': { POST: (body) => terminate(controlled, Terminate.parse(body)) },
+    '/_local/faults': {
+      GET: () => faults.list(),
+      PUT: (body) => {
+        faults.set(body);
+        return faults.list();
+      },
+    },
+  };
+}
+
+async function terminate(controlled: Controlled, body: z.infer<typeof Terminate>): Promise<unknown> {
+  const { autoScaling, ec2, lightsail, random } = controlled;
+  const { instanceId, lightsailInstanceName, shouldDecrementDesiredCapacity } = body;
+  if (lightsailInstanceName !== undefined)
+    return await lightsail.deleteInstance({ instanceName: lightsailInstanceName }, { requestId: uuid(random) });
+  if (instanceId === undefined) return undefined;
+  if (autoScaling.members.get(instanceId)) autoScaling.terminate(instanceId, shouldDecrementDesiredCapacity);
+  else ec2.terminate(instanceId);
+  return { instanceId, state: ec2.instance(instanceId)?.state };
+}
+
+function refusal(status: number, message: string) {
+  return { status, body: { message } };
+}
+
+/** `count: Too small: expected number to be >=1.` */
+function sentenceOf(error: z.ZodError): string {
+  const issues = error.issues.map(({ path, message }) => (path.length > 0 ? `${path.join('.')}: ${message}` : message));
+  return `The body is not what this path takes. ${issues.join('; ')}.`;
+}

@@ -1,0 +1,143 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+import * as z from 'zod';
+import { functionArn } from './lambda.ts';
+
+/**
+ * What serverless.yml deploys, as the local world plays it and as the tests hold it against the code. Names are those of
+ * the stage `dev`.
+ */
+export interface Deployment {
+  readonly functions: readonly DeployedFunction[];
+  readonly rules: readonly DeployedRule[];
+  readonly stateMachines: readonly DeployedStateMachine[];
+  /** Names of the variables that every function is given. */
+  readonly environment: readonly string[];
+}
+
+export interface DeployedFunction {
+  /** `muster-dev-describe-instance`. */
+  readonly name: string;
+  /** Its source, from the root: `functions/describe-instance.ts`. */
+  readonly file: string;
+  readonly timeoutSeconds: number;
+}
+
+export interface DeployedRule {
+  readonly name: string;
+  /** EventBridge's grammar: `event-pattern.ts`. */
+  readonly pattern: unknown;
+  /** The function that takes its events. */
+  readonly functionName: string;
+}
+
+export interface DeployedStateMachine {
+  readonly name: string;
+  /** Amazon States Language; each `${…FunctionArn}` is the ARN of its function. */
+  readonly definition: unknown;
+}
+
+const STAGE = 'dev';
+
+const Resource = z.object({ Type: z.string(), Properties: z.record(z.string(), z.unknown()) });
+type Resource = z.infer<typeof Resource>;
+
+const Service = z.object({
+  service: z.string(),
+  provider: z.object({ timeout: z.int(), environment: z.record(z.string(), z.unknown()) }),
+  functions: z.record(z.string(), z.object({ name: z.string(), handler: z.string(), timeout: z.int().optional() })),
+  resources: z.array(z.object({ Resources: z.record(z.string(), Resource) })),
+});
+
+/** A function as a resource refers to it. */
+const FunctionReference = z.object({ 'Fn::GetAtt': z.tuple([z.string(), z.literal('Arn')]) });
+
+const Rule = z.object({
+  Name: z.string(),
+  EventPattern: z.unknown(),
+  Targets: z.tuple([z.object({ Arn: FunctionReference })]),
+});
+
+const StateMachine = z.object({
+  StateMachineName: z.string(),
+  Definition: z.unknown(),
+  DefinitionSubstitutions: z.record(z.string(), FunctionReference),
+});
+
+/** The framework's variable for the content of another file. */
+const INCLUSION = /^\$\{file\((.+\.yml)\)\}$/;
+
+const HANDLER = /^build\/functions\/([a-z0-9-]+)\/index\.handler$/;
+
+/**
+ * Reads serverless.yml and the files that it includes. No account and no build is needed.
+ * @param root the folder that serverless.yml stands in
+ * @throws Error when a file is missing, or says something in another shape than the ones that are read here
+ */
+export function readDeployment(root = fileURLToPath(new URL('..', import.meta.url))): Deployment {
+  const { provider, functions, resources } = Service.parse(readYaml(root, 'serverless.yml'));
+  const all = resources.flatMap((part) => Object.values(part.Resources));
+  const nameOf = functionNames(functions);
+  return {
+    functions: Object.values(functions).map(({ name, handler, timeout = provider.timeout }) => {
+      return { name, file: sourceOf(handler), timeoutSeconds: timeout };
+    }),
+    rules: ofType(all, 'AWS::Events::Rule', Rule).map(({ Name, EventPattern, Targets: [{ Arn }] }) => {
+      return { name: Name, pattern: EventPattern, functionName: nameOf(Arn) };
+    }),
+    stateMachines: ofType(all, 'AWS::StepFunctions::StateMachine', StateMachine).map((machine) => {
+      return { name: machine.StateMachineName, definition: substituted(machine, nameOf) };
+    }),
+    environment: Object.keys(provider.environment),
+  };
+}
+
+/** Reads a YAML file; the Serverless Framework's variables in it give way to what they stand for. */
+function readYaml(root: string, file: string): unknown {
+  const text = readFileSync(join(root, file), 'utf8').replace(/\$\{sls:stage\}/g, STAGE);
+  return JSON.parse(JSON.stringify(parse(text, { merge: true })), (_key, value) => {
+    const [, included] = typeof value === 'string' ? (INCLUSION.exec(value) ?? []) : [];
+    return included ? readYaml(root, included) : value;
+  });
+}
+
+function ofType<Properties extends z.ZodType>(all: Resource[], type: string, schema: Properties) {
+  return all.filter((resource) => resource.Type === type).map((resource) => schema.parse(resource.Properties));
+}
+
+/** The framework calls the resource of a function `describeInstance` DescribeInstanceLambdaFunction. */
+function functionNames(functions: z.infer<typeof Service>['functions']) {
+  const names = new Map(
+    Object.entries(functions).map(([key, { name }]) => [
+      `${key.slice(0, 1).toUpperCase()}${key.slice(1)}LambdaFunction`,
+      name,
+    ]),
+  );
+  return ({ 'Fn::GetAtt': [resource] }: z.infer<typeof FunctionReference>): string => {
+    const name = names.get(resource);
+    if (name) return name;
+    throw new Error(`serverless.yml has no function whose resource is ${resource}.`);
+  };
+}
+
+function sourceOf(handler: string): string {
+  const [, name] = HANDLER.exec(handler) ?? [];
+  if (name) return `functions/${name}.ts`;
+  throw new Error(`serverless.yml: the handler ${handler} is not build/functions/NAME/index.handler.`);
+}
+
+function substituted(
+  { StateMachineName, Definition, DefinitionSubstitutions }: z.infer<typeof StateMachine>,
+  nameOf: (reference: z.infer<typeof FunctionReference>) => string,
+): unknown {
+  const text = JSON.stringify(Definition).replace(/\$\{([A-Za-z0-9]+)\}/g, (placeholder, name: string) => {
+    const reference = DefinitionSubstitutions[name];
+    if (reference) return functionArn(nameOf(reference));
+    throw new Error(
+      `${StateMachineName}: the DefinitionSubstitutions lack ${placeholder}, which the definition names.`,
+    );
+  });
+  return JSON.parse(text);
+}

@@ -1,0 +1,148 @@
+import type {
+  Activity as ApiActivity,
+  AutoScalingGroupNamesType,
+  AutoScalingGroupsType,
+  AutoScalingInstancesType,
+  CompleteLifecycleActionType,
+  DescribeAutoScalingInstancesType,
+  DescribeLifecycleHooksAnswer,
+  DescribeLifecycleHooksType,
+  Filter,
+  PutLifecycleHookType,
+  RecordLifecycleActionHeartbeatType,
+  SetDesiredCapacityType,
+  TerminateInstanceInAutoScalingGroupType,
+} from '@aws-sdk/client-auto-scaling';
+import { type Service, ServiceError } from '../server/service.ts';
+import type { AutoScaling } from './auto-scaling.ts';
+import { describeActivity } from './auto-scaling-events.ts';
+import { type Activity, describeGroup, describeMember, type Group, type Member } from './auto-scaling-group.ts';
+import type { LifecycleHook, LifecycleResult } from './lifecycle-actions.ts';
+import { pageBySerial } from './serial-page.ts';
+import type { Input } from './types.ts';
+
+const MAX_GLOBAL_TIMEOUT_SECONDS = 48 * 3600;
+
+type ActionMembers = 'AutoScalingGroupName' | 'LifecycleHookName';
+type Complete = Input<CompleteLifecycleActionType, ActionMembers | 'LifecycleActionResult'>;
+type Heartbeat = Input<RecordLifecycleActionHeartbeatType, ActionMembers>;
+type Hook = Input<PutLifecycleHookType, ActionMembers>;
+type Capacity = Input<SetDesiredCapacityType, 'AutoScalingGroupName' | 'DesiredCapacity'>;
+type Terminate = Input<TerminateInstanceInAutoScalingGroupType, 'InstanceId' | 'ShouldDecrementDesiredCapacity'>;
+
+/** The API of the groups. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/ */
+export function autoScalingOperations(autoScaling: AutoScaling): Service['operations'] {
+  return {
+    CompleteLifecycleAction: (input: Complete) => {
+      autoScaling.actions.complete(input, input.LifecycleActionResult as LifecycleResult);
+      return {};
+    },
+    RecordLifecycleActionHeartbeat: (input: Heartbeat) => {
+      autoScaling.actions.heartbeat(input);
+      return {};
+    },
+    PutLifecycleHook: (input: Hook) => {
+      putHook(autoScaling.group(input.AutoScalingGroupName), input);
+      return {};
+    },
+    DescribeLifecycleHooks: (input: Input<DescribeLifecycleHooksType, 'AutoScalingGroupName'>) =>
+      describeHooks(autoScaling.group(input.AutoScalingGroupName), input),
+    SetDesiredCapacity: (input: Capacity) => {
+      autoScaling.setDesiredCapacity(input.AutoScalingGroupName, input.DesiredCapacity);
+    },
+    TerminateInstanceInAutoScalingGroup: (input: Terminate) => {
+      const member = autoScaling.members.get(input.InstanceId);
+      const activity = autoScaling.terminate(input.InstanceId, input.ShouldDecrementDesiredCapacity);
+      return { Activity: member && describe(activity, member) };
+    },
+    DescribeAutoScalingInstances: (input: DescribeAutoScalingInstancesType) => describeInstances(autoScaling, input),
+    DescribeAutoScalingGroups: (input: AutoScalingGroupNamesType) => describeGroups(autoScaling, input),
+  };
+}
+
+/** Only what the request names changes in a hook that exists. */
+function putHook(group: Group, input: Hook): void {
+  const existing = group.hooks.get(input.LifecycleHookName);
+  const { LifecycleTransition = existing?.LifecycleTransition } = input;
+  if (!LifecycleTransition)
+    throw new ServiceError(
+      'ValidationError',
+      `LifecycleTransition is required to create lifecycle hook ${input.LifecycleHookName}.`,
+    );
+  const HeartbeatTimeout = input.HeartbeatTimeout ?? existing?.HeartbeatTimeout ?? 3600;
+  if (HeartbeatTimeout < 30 || HeartbeatTimeout > 7200)
+    throw new ServiceError(
+      'ValidationError',
+      `HeartbeatTimeout of lifecycle hook ${input.LifecycleHookName} must be between 30 and 7200 seconds, not ${HeartbeatTimeout}.`,
+    );
+  const given = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  const hook = {
+    DefaultResult: 'ABANDON',
+    ...existing,
+    ...given,
+    LifecycleTransition,
+    HeartbeatTimeout,
+    GlobalTimeout: Math.min(MAX_GLOBAL_TIMEOUT_SECONDS, 100 * HeartbeatTimeout),
+  };
+  group.hooks.set(input.LifecycleHookName, hook as LifecycleHook);
+}
+
+function describeHooks(group: Group, input: DescribeLifecycleHooksType): DescribeLifecycleHooksAnswer {
+  const names = input.LifecycleHookNames;
+  const hooks = [...group.hooks.values()];
+  return { LifecycleHooks: names?.length ? hooks.filter((hook) => names.includes(hook.LifecycleHookName)) : hooks };
+}
+
+function describeInstances(
+  { members }: AutoScaling,
+  input: DescribeAutoScalingInstancesType,
+): AutoScalingInstancesType {
+  const ids = [...new Set(input.InstanceIds)];
+  if (ids.length > 50)
+    throw new ServiceError('ValidationError', 'The number of instance ids that may be passed in is limited to 50');
+  const found = ids.length > 0 ? ids.flatMap((id) => members.get(id) ?? []).sort(bySerial) : members.all;
+  const { items, nextToken } = pageBySerial(found, input.MaxRecords ?? 50, input.NextToken, badToken);
+  return { AutoScalingInstances: items.map(describeMember), ...(nextToken && { NextToken: nextToken }) };
+}
+
+function describeGroups({ groups }: AutoScaling, input: AutoScalingGroupNamesType): AutoScalingGroupsType {
+  const names = input.AutoScalingGroupNames;
+  const named = names?.length ? names.flatMap((name) => groups.get(name) ?? []).sort(bySerial) : [...groups.values()];
+  const matching = named.filter((group) => (input.Filters ?? []).every((filter) => hasTag(group, filter)));
+  const { items, nextToken } = pageBySerial(matching, input.MaxRecords ?? 50, input.NextToken, badToken);
+  return { AutoScalingGroups: items.map(describeGroup), ...(nextToken && { NextToken: nextToken }) };
+}
+
+function hasTag({ settings }: Group, { Name = '', Values = [] }: Filter): boolean {
+  const tags = settings.Tags ?? [];
+  if (Name === 'tag-key') return tags.some(({ Key = '' }) => Values.includes(Key));
+  if (Name === 'tag-value') return tags.some(({ Value = '' }) => Values.includes(Value));
+  if (Name.startsWith('tag:'))
+    return tags.some(({ Key, Value = '' }) => `tag:${Key}` === Name && Values.includes(Value));
+  throw new ServiceError(
+    'ValidationError',
+    `Filter type ${Name} is not correct. Allowed Filter types are: tag-key, tag-value, tag:<key>.`,
+  );
+}
+
+function describe(activity: Activity, { group, instance }: Member): ApiActivity {
+  return {
+    ActivityId: activity.activityId,
+    AutoScalingGroupName: group.settings.AutoScalingGroupName,
+    AutoScalingGroupARN: group.arn,
+    Description: describeActivity(activity, instance.instanceId),
+    Cause: activity.cause,
+    StartTime: new Date(activity.startedAt),
+    StatusCode: 'InProgress',
+    Progress: 0,
+    Details: JSON.stringify({ 'Subnet ID': instance.subnetId, 'Availability Zone': instance.availabilityZone }),
+  };
+}
+
+function bySerial(one: { serial: number }, other: { serial: number }): number {
+  return one.serial - other.serial;
+}
+
+function badToken(): ServiceError {
+  return new ServiceError('InvalidNextToken', 'The NextToken value is not valid.');
+}

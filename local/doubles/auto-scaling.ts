@@ -1,0 +1,155 @@
+import type { Clock } from '../clock.ts';
+import type { Random } from '../random.ts';
+import { type Service, ServiceError } from '../server/service.ts';
+import { uuid } from '../uuid.ts';
+import {
+  type Activity,
+  at,
+  createGroup,
+  describeGroup,
+  describeMember,
+  type Group,
+  type GroupSettings,
+} from './auto-scaling-group.ts';
+import { Members } from './auto-scaling-members.ts';
+import { autoScalingOperations } from './auto-scaling-operations.ts';
+import type { Emit } from './aws-event.ts';
+import type { Ec2 } from './ec2.ts';
+import { LifecycleActions } from './lifecycle-actions.ts';
+
+export interface AutoScalingOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly emit: Emit;
+  readonly ec2: Ec2;
+  /** From the start of a launch to its hooks. */
+  readonly launchSeconds?: number;
+  /** From the last hook's completion to service, or to termination. */
+  readonly proceedSeconds?: number;
+  /** From an instance's end to the launch that replaces it. */
+  readonly relaunchSeconds?: number;
+  /** How long it takes to notice that an instance was terminated behind the group's back. */
+  readonly healthCheckSeconds?: number;
+}
+
+/**
+ * Amazon EC2 Auto Scaling. A group converges: it launches, replaces and terminates until it has as many instances as it
+ * wants. `auto-scaling-members.ts` shows the way of each.
+ */
+export class AutoScaling {
+  readonly service: Service;
+  readonly actions: LifecycleActions;
+  readonly groups = new Map<string, Group>();
+  readonly members: Members;
+  readonly #options: AutoScalingOptions;
+
+  constructor(options: AutoScalingOptions) {
+    this.#options = options;
+    this.actions = new LifecycleActions(options);
+    this.members = new Members(options, this.actions, (group, cause) => this.#converge(group, cause));
+    this.service = { name: 'autoscaling', operations: autoScalingOperations(this) };
+  }
+
+  /** The answer to CreateAutoScalingGroup: the group exists, and launches what it wants. */
+  createGroup(settings: GroupSettings): Group {
+    const { clock, random } = this.#options;
+    const group = createGroup(settings, this.groups.size + 1, uuid(random), new Date(clock.now()));
+    this.groups.set(settings.AutoScalingGroupName, group);
+    this.#converge(group, `${this.#at()} a user request created an AutoScalingGroup.`);
+    return group;
+  }
+
+  /** Throws ValidationError. */
+  group(name: string): Group {
+    const group = this.groups.get(name);
+    if (group) return group;
+    throw new ServiceError('ValidationError', `AutoScalingGroup name not found - AutoScalingGroup '${name}' not found`);
+  }
+
+  /**
+   * Makes the group larger by `count`; answers the ids of the instances that come for it.
+   * Throws ValidationError for an unknown group, and past its MaxSize.
+   */
+  launch(name: string, count: number): string[] {
+    return this.setDesiredCapacity(name, this.group(name).desiredCapacity + count);
+  }
+
+  /** SetDesiredCapacity; answers the ids of the instances that come for it. Throws ValidationError. */
+  setDesiredCapacity(name: string, capacity: number): string[] {
+    const group = this.group(name);
+    const bound = (word: string, limit: number) =>
+      new ServiceError(
+        'ValidationError',
+        `New SetDesiredCapacity value ${capacity} is ${word} value ${limit} for the AutoScalingGroup.`,
+      );
+    if (capacity > group.maxSize) throw bound('above max', group.maxSize);
+    if (capacity < group.minSize) throw bound('below min', group.minSize);
+    const change = `from ${group.desiredCapacity} to ${capacity}`;
+    group.desiredCapacity = capacity;
+    return this.#converge(
+      group,
+      `${this.#at()} a user request explicitly set group desired capacity changing the desired capacity ${change}.`,
+    );
+  }
+
+  /**
+   * TerminateInstanceInAutoScalingGroup. Throws ValidationError for an instance of no group, of a warm pool, and when
+   * the group may not become smaller.
+   */
+  terminate(instanceId: string, shouldDecrementDesiredCapacity: boolean): Activity {
+    const member = this.members.get(instanceId);
+    if (!member || member.group.warm.has(member))
+      throw new ServiceError(
+        'ValidationError',
+        `Instance Id not found - No managed instance found for instance ID: ${instanceId}`,
+      );
+    const { group } = member;
+    if (group.leaving.has(member)) return member.activity;
+    if (shouldDecrementDesiredCapacity) decrement(group);
+    this.members.retire(
+      member,
+      'EC2',
+      `${this.#at()} instance ${instanceId} was taken out of service in response to a user request.`,
+    );
+    return member.activity;
+  }
+
+  /** Every group with its hooks and instances, as the API shows them, and what still waits. */
+  snapshot() {
+    return {
+      groups: [...this.groups.values()].map((group) => ({ ...describeGroup(group), hooks: [...group.hooks.values()] })),
+      instances: this.members.all.map(describeMember),
+      openActions: this.actions.all.filter(({ result }) => result === undefined),
+    };
+  }
+
+  #converge(group: Group, request: string): string[] {
+    const started = `${request}  ${this.#at()} an instance was started in response to a difference between desired and actual capacity, increasing the capacity from ${group.active.size} to ${group.desiredCapacity}.`;
+    const arrived: string[] = [];
+    while (group.active.size < group.desiredCapacity) {
+      const member =
+        this.members.takeFromWarmPool(group, started) ?? this.members.launch(group, 'AutoScalingGroup', started);
+      arrived.push(member.instance.instanceId);
+    }
+    const taken = `${request}  ${this.#at()} an instance was taken out of service in response to a difference between desired and actual capacity, shrinking the capacity from ${group.active.size} to ${group.desiredCapacity}.`;
+    for (const member of group.active) {
+      if (group.active.size <= group.desiredCapacity) break;
+      this.members.scaleIn(member, taken);
+    }
+    while (group.warm.size < (group.settings.WarmPool?.MinSize ?? 0)) this.members.launch(group, 'WarmPool', started);
+    return arrived;
+  }
+
+  #at(): string {
+    return at(this.#options.clock.now());
+  }
+}
+
+function decrement(group: Group): void {
+  if (group.desiredCapacity <= group.minSize)
+    throw new ServiceError(
+      'ValidationError',
+      `Currently, desiredSize equals minSize (${group.minSize}). Terminating instance without replacement will violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower group's min size.`,
+    );
+  group.desiredCapacity--;
+}

@@ -1,0 +1,73 @@
+import type { Instance } from '@aws-sdk/client-ec2';
+import { REGION } from '../account.ts';
+import type { MetadataOptions } from './ec2-metadata.ts';
+import type { Numbered } from './serial-page.ts';
+
+/** EC2's states and the codes that it gives them. */
+const STATE_CODES = {
+  pending: 0,
+  running: 16,
+  'shutting-down': 32,
+  terminated: 48,
+  stopping: 64,
+  stopped: 80,
+} as const;
+export type Ec2State = keyof typeof STATE_CODES;
+
+/** The subnets of the world's one VPC, and the Availability Zone of each. */
+export const VPC_ID = 'vpc-0f1e2d3c4b5a69788';
+export const SUBNETS: Readonly<Record<string, string>> = {
+  'subnet-0a0a0a0a0a0a0a0a0': `${REGION}a`,
+  'subnet-0b0b0b0b0b0b0b0b0': `${REGION}b`,
+  'subnet-0c0c0c0c0c0c0c0c0': `${REGION}c`,
+};
+
+/** An instance as EC2 keeps it. Others may look, only the double writes. */
+export interface Ec2Instance extends Numbered {
+  readonly instanceId: string;
+  readonly reservationId: string;
+  readonly imageId: string;
+  readonly instanceType: string;
+  readonly architecture: 'x86_64' | 'arm64';
+  readonly subnetId: string;
+  readonly availabilityZone: string;
+  readonly privateIpAddress: string;
+  readonly publicIpAddress: string;
+  readonly privateDnsName: string;
+  readonly tags: ReadonlyMap<string, string>;
+  readonly launchTime: Date;
+  readonly state: Ec2State;
+  readonly metadataOptions: Readonly<MetadataOptions>;
+}
+
+/** The instance as DescribeInstances shows it: a terminated one has left its network. */
+export function describeInstance(instance: Ec2Instance): Instance {
+  const gone = instance.state === 'terminated';
+  return {
+    InstanceId: instance.instanceId,
+    ImageId: instance.imageId,
+    InstanceType: instance.instanceType as NonNullable<Instance['InstanceType']>,
+    Architecture: instance.architecture,
+    LaunchTime: instance.launchTime,
+    Placement: { AvailabilityZone: instance.availabilityZone, GroupName: '', Tenancy: 'default' },
+    State: stateOf(instance.state),
+    PrivateDnsName: gone ? '' : instance.privateDnsName,
+    ...(gone ? {} : network(instance)),
+    Tags: [...instance.tags].map(([Key, Value]) => ({ Key, Value })),
+    MetadataOptions: { ...instance.metadataOptions },
+  };
+}
+
+function network(instance: Ec2Instance): Instance {
+  return {
+    PrivateIpAddress: instance.privateIpAddress,
+    PublicIpAddress: instance.publicIpAddress,
+    SubnetId: instance.subnetId,
+    VpcId: VPC_ID,
+  };
+}
+
+/** A state with its code, as in the answers of TerminateInstances. */
+export function stateOf(state: Ec2State): { Code: number; Name: Ec2State } {
+  return { Code: STATE_CODES[state], Name: state };
+}

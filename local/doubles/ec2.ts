@@ -1,0 +1,292 @@
+import type {
+  DescribeInstancesRequest,
+  DescribeInstancesResult,
+  ModifyInstanceMetadataOptionsRequest,
+  ModifyInstanceMetadataOptionsResult,
+  Reservation,
+  RunInstancesRequest,
+  TerminateInstancesRequest,
+  TerminateInstancesResult,
+} from '@aws-sdk/client-ec2';
+import { ACCOUNT_ID, REGION } from '../account.ts';
+import type { Clock } from '../clock.ts';
+import type { Random } from '../random.ts';
+import { type Service, ServiceError } from '../server/service.ts';
+import { badToken, malformedId, notFound } from './ec2-errors.ts';
+import { matcher } from './ec2-filters.ts';
+import { describeInstance, type Ec2Instance, type Ec2State, SUBNETS, stateOf } from './ec2-instance.ts';
+import { LAUNCH_METADATA, type MetadataOptions, metadataChanges } from './ec2-metadata.ts';
+import { hex } from './hex.ts';
+import { pageBySerial } from './serial-page.ts';
+import { Timers } from './timers.ts';
+import type { Input, Writable } from './types.ts';
+
+/** Told of what becomes of instances. */
+export interface Ec2Observer {
+  /** A machine comes into being; its instance is `pending`. */
+  onLaunch?(instance: Ec2Instance): void;
+  /** The machine is being switched off for good; its instance is `shutting-down`. */
+  onTerminate?(instance: Ec2Instance): void;
+  /** Every change of `instance.state` after `pending` at the launch. */
+  onStateChange?(instance: Ec2Instance): void;
+}
+
+export interface Ec2Options extends Ec2Observer {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** From launch to `running`, and from a start to `running`. */
+  readonly pendingSeconds?: number;
+  readonly stoppingSeconds?: number;
+  /** From TerminateInstances to `terminated`. */
+  readonly shuttingDownSeconds?: number;
+  /** How long metadata options stay `pending` after a change. */
+  readonly metadataSeconds?: number;
+  /** EC2 is eventually consistent: for so long after its launch nobody can find an instance. */
+  readonly visibleAfterSeconds?: number;
+}
+
+/** What a launch asks for; what it leaves out takes EC2's default, or the world's. */
+export interface LaunchRequest {
+  readonly imageId?: string | undefined;
+  readonly instanceType?: string | undefined;
+  readonly subnetId?: string | undefined;
+  readonly tags?: ReadonlyMap<string, string>;
+  readonly metadataOptions?: Partial<MetadataOptions> | undefined;
+}
+
+const DEFAULTS = {
+  pendingSeconds: 8,
+  stoppingSeconds: 20,
+  shuttingDownSeconds: 25,
+  metadataSeconds: 2,
+  visibleAfterSeconds: 0,
+};
+/** Terminated instances can be described for about an hour. */
+const REMEMBERED_SECONDS = 3600;
+
+/**
+ * Amazon EC2, as far as an instance's life and its metadata options go.
+ *
+ *   pending -> running -> shutting-down -> terminated -> forgotten after an hour
+ *                 ^ stopping -> stopped (the instances of a warm pool)
+ *
+ * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/
+ */
+export class Ec2 {
+  readonly service: Service;
+  readonly #options: Ec2Options & typeof DEFAULTS;
+  readonly #observers: Ec2Observer[];
+  readonly #instances = new Map<string, Writable<Ec2Instance>>();
+  readonly #timers: Timers;
+  #launches = 0;
+
+  constructor(options: Ec2Options) {
+    this.#options = { ...DEFAULTS, ...options };
+    this.#observers = [options];
+    this.#timers = new Timers(options.clock);
+    this.service = {
+      name: 'ec2',
+      operations: {
+        DescribeInstances: (input: DescribeInstancesRequest) => this.#describe(input),
+        ModifyInstanceMetadataOptions: (input: Input<ModifyInstanceMetadataOptionsRequest, 'InstanceId'>) =>
+          this.#modifyMetadata(input),
+        RunInstances: (input: Input<RunInstancesRequest, 'MinCount' | 'MaxCount'>) => this.#run(input),
+        TerminateInstances: (input: Input<TerminateInstancesRequest, 'InstanceIds'>) => this.#terminateAll(input),
+      },
+    };
+  }
+
+  /** Tells one more observer of everything that happens from now on. */
+  observe(observer: Ec2Observer): void {
+    this.#observers.push(observer);
+  }
+
+  /** The instance as it is now, whether its launch can be seen from outside yet or not. */
+  instance(instanceId: string): Ec2Instance | undefined {
+    return this.#instances.get(instanceId);
+  }
+
+  /** Launches one instance. Throws InvalidSubnetID.NotFound. */
+  launch(request: LaunchRequest, reservationId = `r-${hex(this.#options.random, 17)}`): Ec2Instance {
+    const instance = this.#create(request, reservationId);
+    this.#instances.set(instance.instanceId, instance);
+    for (const observer of this.#observers) observer.onLaunch?.(instance);
+    this.#becomeLater(instance, 'running', this.#options.pendingSeconds);
+    this.#applyLater(instance, this.#options.pendingSeconds);
+    return instance;
+  }
+
+  /** Stops a running instance, as a warm pool does. */
+  stop(instanceId: string): void {
+    const instance = this.#existing(instanceId);
+    this.#become(instance, 'stopping');
+    this.#becomeLater(instance, 'stopped', this.#options.stoppingSeconds);
+  }
+
+  /** Starts a stopped instance, or lets one that is stopping come back. */
+  start(instanceId: string): void {
+    const instance = this.#existing(instanceId);
+    this.#become(instance, 'pending');
+    this.#becomeLater(instance, 'running', this.#options.pendingSeconds);
+  }
+
+  /** Terminates an instance; one that is going already, goes on. Throws InvalidInstanceID.NotFound. */
+  terminate(instanceId: string): void {
+    const instance = this.#existing(instanceId);
+    if (instance.state === 'shutting-down' || instance.state === 'terminated') return;
+    this.#timers.cancel(`${instanceId} metadata`);
+    this.#become(instance, 'shutting-down');
+    this.#timers.set(instanceId, this.#options.shuttingDownSeconds, () => {
+      this.#become(instance, 'terminated');
+      this.#timers.set(instanceId, REMEMBERED_SECONDS, () => this.#instances.delete(instanceId));
+    });
+    for (const observer of this.#observers) observer.onTerminate?.(instance);
+  }
+
+  /** Every instance that EC2 remembers, as DescribeInstances shows it. */
+  snapshot() {
+    return { instances: [...this.#instances.values()].map(describeInstance) };
+  }
+
+  #create(request: LaunchRequest, reservationId: string): Writable<Ec2Instance> {
+    const serial = ++this.#launches;
+    const subnetId = request.subnetId ?? Object.keys(SUBNETS)[serial % 3] ?? '';
+    const availabilityZone = SUBNETS[subnetId];
+    if (!availabilityZone)
+      throw new ServiceError('InvalidSubnetID.NotFound', `The subnet ID '${subnetId}' does not exist`);
+    const instanceType = request.instanceType ?? 't3.micro';
+    const privateIpAddress = `10.${addressOf(serial + 3)}`;
+    return {
+      serial,
+      instanceId: `i-0${hex(this.#options.random, 16)}`,
+      reservationId,
+      imageId: request.imageId ?? 'ami-0123456789abcdef0',
+      instanceType,
+      // Graviton families bear a g behind their generation: t4g, m7gd, c6gn.
+      architecture: /^[a-z]+\d+g[a-z]*\./.test(instanceType) ? 'arm64' : 'x86_64',
+      subnetId,
+      availabilityZone,
+      privateIpAddress,
+      publicIpAddress: `198.${addressOf(serial + (18 << 16))}`,
+      privateDnsName: `ip-${privateIpAddress.replaceAll('.', '-')}.${REGION}.compute.internal`,
+      tags: new Map(request.tags),
+      launchTime: new Date(Math.floor(this.#options.clock.now() / 1000) * 1000),
+      state: 'pending',
+      metadataOptions: { ...LAUNCH_METADATA, ...request.metadataOptions, State: 'pending' },
+    };
+  }
+
+  #become(instance: Writable<Ec2Instance>, state: Ec2State): void {
+    instance.state = state;
+    for (const observer of this.#observers) observer.onStateChange?.(instance);
+  }
+
+  #becomeLater(instance: Writable<Ec2Instance>, state: Ec2State, seconds: number): void {
+    this.#timers.set(instance.instanceId, seconds, () => this.#become(instance, state));
+  }
+
+  #applyLater(instance: Writable<Ec2Instance>, seconds: number): void {
+    this.#timers.set(`${instance.instanceId} metadata`, seconds, () => {
+      instance.metadataOptions = { ...instance.metadataOptions, State: 'applied' };
+    });
+  }
+
+  #existing(instanceId: string): Writable<Ec2Instance> {
+    const instance = this.#instances.get(instanceId);
+    if (!instance) throw notFound([instanceId]);
+    return instance;
+  }
+
+  #find(instanceIds: readonly string[]): Writable<Ec2Instance>[] {
+    const malformed = instanceIds.find((id) => !/^i-([0-9a-f]{8}|[0-9a-f]{17})$/.test(id));
+    if (malformed !== undefined) throw malformedId(malformed);
+    const found = instanceIds.flatMap((id) => this.#instances.get(id) ?? []).filter((each) => this.#isVisible(each));
+    if (found.length === instanceIds.length) return found;
+    const known = new Set(found.map(({ instanceId }) => instanceId));
+    throw notFound(instanceIds.filter((id) => !known.has(id)));
+  }
+
+  #isVisible(instance: Ec2Instance): boolean {
+    const { visibleAfterSeconds, clock } = this.#options;
+    return visibleAfterSeconds === 0 || clock.now() >= instance.launchTime.getTime() + visibleAfterSeconds * 1000;
+  }
+
+  #describe(input: DescribeInstancesRequest): DescribeInstancesResult {
+    const { InstanceIds: ids, MaxResults: limit } = input;
+    if (ids?.length && limit !== undefined)
+      throw new ServiceError(
+        'InvalidParameterCombination',
+        'The parameter instancesSet cannot be used with the parameter maxResults',
+      );
+    const candidates = ids?.length
+      ? this.#find([...new Set(ids)])
+      : [...this.#instances.values()].filter((each) => this.#isVisible(each));
+    const matching = candidates.filter(matcher(input.Filters ?? []));
+    const { items, nextToken } = pageBySerial(matching, limit ?? Number.POSITIVE_INFINITY, input.NextToken, badToken);
+    return { Reservations: reservations(items), ...(nextToken && { NextToken: nextToken }) };
+  }
+
+  #modifyMetadata(
+    input: Input<ModifyInstanceMetadataOptionsRequest, 'InstanceId'>,
+  ): ModifyInstanceMetadataOptionsResult {
+    const [instance] = this.#find([input.InstanceId]);
+    if (!instance) throw notFound([input.InstanceId]);
+    if (instance.state !== 'running' && instance.state !== 'stopped')
+      throw new ServiceError(
+        'IncorrectInstanceState',
+        `This instance '${input.InstanceId}' is not in a state from which its metadata options can be modified.`,
+      );
+    const changes = metadataChanges(input);
+    instance.metadataOptions = { ...instance.metadataOptions, ...changes, State: 'pending' };
+    this.#applyLater(instance, this.#options.metadataSeconds);
+    return { InstanceId: input.InstanceId, InstanceMetadataOptions: { ...instance.metadataOptions } };
+  }
+
+  #run(input: Input<RunInstancesRequest, 'MinCount' | 'MaxCount'>): Reservation {
+    if (!input.ImageId) throw new ServiceError('MissingParameter', 'The request must contain the parameter ImageId');
+    if (input.MinCount < 1 || input.MaxCount < input.MinCount)
+      throw new ServiceError(
+        'InvalidParameterValue',
+        `MinCount (${input.MinCount}) is at least 1 and at most MaxCount (${input.MaxCount}).`,
+      );
+    const request: LaunchRequest = {
+      imageId: input.ImageId,
+      instanceType: input.InstanceType,
+      subnetId: input.SubnetId,
+      tags: instanceTags(input),
+      metadataOptions: metadataChanges(input.MetadataOptions ?? {}),
+    };
+    const reservationId = `r-0${hex(this.#options.random, 16)}`;
+    const launched = Array.from({ length: input.MaxCount }, () => this.launch(request, reservationId));
+    return reservations(launched)[0] ?? {};
+  }
+
+  #terminateAll(input: Input<TerminateInstancesRequest, 'InstanceIds'>): TerminateInstancesResult {
+    const instances = this.#find([...new Set(input.InstanceIds)]);
+    const TerminatingInstances = instances.map((instance) => {
+      const PreviousState = stateOf(instance.state);
+      this.terminate(instance.instanceId);
+      return { InstanceId: instance.instanceId, PreviousState, CurrentState: stateOf(instance.state) };
+    });
+    return { TerminatingInstances };
+  }
+}
+
+function instanceTags(input: RunInstancesRequest): ReadonlyMap<string, string> {
+  const specified = (input.TagSpecifications ?? []).filter(({ ResourceType }) => ResourceType === 'instance');
+  return new Map(specified.flatMap(({ Tags = [] }) => Tags.map(({ Key = '', Value = '' }) => [Key, Value] as const)));
+}
+
+function reservations(instances: readonly Ec2Instance[]): Reservation[] {
+  const groups = Map.groupBy(instances, ({ reservationId }) => reservationId);
+  return [...groups].map(([ReservationId, members]) => ({
+    ReservationId,
+    OwnerId: ACCOUNT_ID,
+    Groups: [],
+    Instances: members.map(describeInstance),
+  }));
+}
+
+function addressOf(number: number): string {
+  return `${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`;
+}

@@ -1,0 +1,298 @@
+import type {
+  Operation as ApiOperation,
+  CreateInstancesFromSnapshotRequest,
+  CreateInstancesRequest,
+  DeleteInstanceRequest,
+  GetInstanceMetricDataRequest,
+  GetInstanceMetricDataResult,
+  GetInstanceRequest,
+  GetInstancesRequest,
+  GetInstancesResult,
+  GetOperationRequest,
+  OperationType,
+  UpdateInstanceMetadataOptionsRequest,
+} from '@aws-sdk/client-lightsail';
+import { ACCOUNT_ID, REGION } from '../account.ts';
+import type { Clock } from '../clock.ts';
+import type { Random } from '../random.ts';
+import type { Operation, Service } from '../server/service.ts';
+import { uuid } from '../uuid.ts';
+import type { Emit } from './aws-event.ts';
+import { Trail } from './cloudtrail.ts';
+import { failure, invalidInput, notFound } from './lightsail-errors.ts';
+import {
+  describeInstance,
+  type LightsailInstance,
+  type LightsailMetadataOptions,
+  type LightsailOperation,
+  startedOperation,
+} from './lightsail-instance.ts';
+import { pageBySerial } from './serial-page.ts';
+import type { Input, Writable } from './types.ts';
+
+export interface LightsailOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly emit: Emit;
+  /** From the creation to `running`. */
+  readonly pendingSeconds?: number;
+  readonly deletionSeconds?: number;
+  /** How long metadata options stay `pending` after a change. */
+  readonly metadataSeconds?: number;
+  /** From a call to its CloudTrail event. */
+  readonly trailSeconds?: number;
+  /** Instances a page of GetInstances. */
+  readonly pageSize?: number;
+  /**
+   * Blueprints that cannot do IMDSv2: an instance of one refuses `httpTokens: required` with
+   * OperationFailureException, or takes it and lets the operation end as Failed.
+   */
+  readonly blueprintsWithoutImdsV2?: Readonly<Record<string, 'refuses' | 'fails'>>;
+  /** The blueprints of the snapshots that exist; a snapshot that is not named here is one of `defaultBlueprint`. */
+  readonly snapshots?: Readonly<Record<string, string>>;
+  /** A machine comes into being; its instance is `pending`. */
+  readonly onLaunch?: (instance: LightsailInstance) => void;
+  /** The machine is being deleted. */
+  readonly onTerminate?: (instance: LightsailInstance) => void;
+}
+
+interface OperationsAnswer {
+  readonly operations: ApiOperation[];
+}
+
+type Create = Input<CreateInstancesRequest, 'instanceNames' | 'availabilityZone' | 'blueprintId' | 'bundleId'>;
+type Restore = Input<CreateInstancesFromSnapshotRequest, 'instanceNames' | 'availabilityZone' | 'bundleId'>;
+type Delete = Input<DeleteInstanceRequest, 'instanceName'>;
+type Metric = Input<GetInstanceMetricDataRequest, 'instanceName' | 'metricName'>;
+type Update = Input<UpdateInstanceMetadataOptionsRequest, 'instanceName'>;
+
+const DEFAULTS = {
+  pendingSeconds: 20,
+  deletionSeconds: 10,
+  metadataSeconds: 4,
+  trailSeconds: 5,
+  pageSize: 100,
+  blueprintsWithoutImdsV2: {} as Readonly<Record<string, 'refuses' | 'fails'>>,
+  snapshots: {} as Readonly<Record<string, string>>,
+};
+const DEFAULT_BLUEPRINT = 'amazon_linux_2023';
+const CREATED_METADATA: LightsailMetadataOptions = {
+  state: 'applied',
+  httpTokens: 'optional',
+  httpEndpoint: 'enabled',
+  httpPutResponseHopLimit: 1,
+  httpProtocolIpv6: 'disabled',
+};
+
+/**
+ * Amazon Lightsail. It sends no events of its own: each call that changes something, refused ones too, becomes a
+ * CloudTrail event.
+ *
+ *   pending -> running -> shutting-down -> gone
+ *
+ * https://docs.aws.amazon.com/lightsail/2016-11-28/api-reference/
+ */
+export class Lightsail {
+  readonly service: Service;
+  readonly createInstances: Operation<Create, OperationsAnswer>;
+  readonly deleteInstance: Operation<Delete, OperationsAnswer>;
+  readonly #options: LightsailOptions & typeof DEFAULTS;
+  readonly #trail: Trail;
+  readonly #instances = new Map<string, Writable<LightsailInstance>>();
+  readonly #operations = new Map<string, LightsailOperation>();
+  #creations = 0;
+
+  constructor(options: LightsailOptions) {
+    this.#options = { ...DEFAULTS, ...options };
+    this.#trail = new Trail(this.#options);
+    const trail = this.#trail;
+    this.createInstances = trail.recorded('CreateInstances', (input: Create) => this.#create(input));
+    this.deleteInstance = trail.recorded('DeleteInstance', (input: Delete) => this.#delete(input.instanceName));
+    this.service = {
+      name: 'lightsail',
+      operations: {
+        CreateInstances: this.createInstances,
+        CreateInstancesFromSnapshot: trail.recorded('CreateInstancesFromSnapshot', (input: Restore) =>
+          this.#restore(input),
+        ),
+        DeleteInstance: this.deleteInstance,
+        UpdateInstanceMetadataOptions: trail.recorded('UpdateInstanceMetadataOptions', (input: Update) =>
+          this.#updateMetadata(input),
+        ),
+        GetInstance: (input: Input<GetInstanceRequest, 'instanceName'>) => ({
+          instance: describeInstance(this.#existing(input.instanceName)),
+        }),
+        GetInstances: (input: GetInstancesRequest) => this.#list(input),
+        GetOperation: (input: Input<GetOperationRequest, 'operationId'>) => this.#operation(input.operationId),
+        GetInstanceMetricData: (input: Metric) => this.#metric(input),
+      },
+    };
+  }
+
+  instance(name: string): LightsailInstance | undefined {
+    return this.#instances.get(name);
+  }
+
+  /** What somebody without permission tried: nothing happens, but the trail has it, without the parameters. */
+  deniedCall(eventName: string): void {
+    this.#trail.record({
+      eventName,
+      requestId: uuid(this.#options.random),
+      requestParameters: null,
+      responseElements: null,
+      errorCode: 'AccessDenied',
+      errorMessage: `User: arn:aws:sts::${ACCOUNT_ID}:assumed-role/intern/intern is not authorized to perform: lightsail:${eventName}`,
+    });
+  }
+
+  /** Sets how many IMDSv1 calls the instance has answered. Throws NotFoundException. */
+  countMetadataNoToken(name: string, count: number): void {
+    this.#existing(name).metadataNoToken = count;
+  }
+
+  /** Every instance and every operation, as the API shows them. */
+  snapshot() {
+    const instances = [...this.#instances.values()].map(describeInstance);
+    return { instances, operations: [...this.#operations.values()] };
+  }
+
+  #create(input: Create, operationType: OperationType = 'CreateInstance'): OperationsAnswer {
+    const { instanceNames: names, availabilityZone } = input;
+    if (names.length === 0) throw invalidInput('instanceNames must name at least one instance.');
+    const misnamed = names.find((name) => !/^\w[\w.-]*$/.test(name));
+    if (misnamed !== undefined) throw invalidInput(`${misnamed} is not a valid resource name. ${NAME_RULE}`);
+    const taken = names.filter((name, index) => this.#instances.has(name) || names.indexOf(name) !== index);
+    if (taken.length > 0) throw invalidInput(`Some names are already in use: ${taken.join(', ')}`);
+    if (!new RegExp(`^${REGION}[a-c]$`).test(availabilityZone))
+      throw invalidInput(`The Availability Zone ${availabilityZone} is not one of ${REGION}a, ${REGION}b, ${REGION}c.`);
+    return { operations: names.map((name) => this.#launch(name, input, operationType)) };
+  }
+
+  #restore(input: Restore): OperationsAnswer {
+    const { instanceSnapshotName, sourceInstanceName } = input;
+    if ((instanceSnapshotName === undefined) === (sourceInstanceName === undefined))
+      throw invalidInput('Exactly one of instanceSnapshotName and sourceInstanceName must be specified.');
+    const source = sourceInstanceName === undefined ? undefined : this.#existing(sourceInstanceName);
+    const snapshot = this.#options.snapshots[instanceSnapshotName ?? ''];
+    const blueprintId = source?.blueprintId ?? snapshot ?? DEFAULT_BLUEPRINT;
+    return this.#create({ ...input, blueprintId }, 'CreateInstancesFromSnapshot');
+  }
+
+  #launch(name: string, input: Create, operationType: OperationType): LightsailOperation {
+    const { clock, random, pendingSeconds, onLaunch } = this.#options;
+    const serial = ++this.#creations;
+    const instance: Writable<LightsailInstance> = {
+      serial,
+      name,
+      arn: `arn:aws:lightsail:${REGION}:${ACCOUNT_ID}:Instance/${uuid(random)}`,
+      createdAt: new Date(clock.now()),
+      availabilityZone: input.availabilityZone,
+      blueprintId: input.blueprintId,
+      bundleId: input.bundleId,
+      privateIpAddress: `172.26.${(serial >> 8) & 255}.${serial & 255}`,
+      publicIpAddress: `198.19.${(serial >> 8) & 255}.${serial & 255}`,
+      tags: input.tags ?? [],
+      state: 'pending',
+      metadataOptions: CREATED_METADATA,
+      metadataNoToken: 0,
+    };
+    this.#instances.set(name, instance);
+    onLaunch?.(instance);
+    return this.#begin(instance, operationType, pendingSeconds, () => {
+      if (instance.state === 'pending') instance.state = 'running';
+    });
+  }
+
+  #delete(name: string): OperationsAnswer {
+    const instance = this.#existing(name);
+    if (instance.state === 'shutting-down') throw failure(name, 'is being deleted already');
+    instance.state = 'shutting-down';
+    this.#options.onTerminate?.(instance);
+    const operation = this.#begin(instance, 'DeleteInstance', this.#options.deletionSeconds, () => {
+      this.#instances.delete(name);
+    });
+    return { operations: [operation] };
+  }
+
+  /** The trap of this call is the service's own: `httpTokens` left out becomes `optional`. */
+  #updateMetadata(input: Update): { operation: ApiOperation } {
+    const { instanceName, httpTokens = 'optional', httpEndpoint, httpPutResponseHopLimit, httpProtocolIpv6 } = input;
+    const instance = this.#existing(instanceName);
+    if (instance.state !== 'running') throw failure(instanceName, `is ${instance.state}, neither running nor stopped`);
+    if (httpProtocolIpv6 !== undefined && REGION !== IPV6_REGION)
+      throw invalidInput(`httpProtocolIpv6 is available only for instances in ${IPV6_REGION}.`);
+    const ability = httpTokens === 'required' && this.#options.blueprintsWithoutImdsV2[instance.blueprintId];
+    if (ability === 'refuses')
+      throw failure(instanceName, `has the blueprint ${instance.blueprintId}, which does not support IMDSv2`);
+    const before = instance.metadataOptions;
+    instance.metadataOptions = {
+      state: 'pending',
+      httpTokens,
+      httpEndpoint: httpEndpoint ?? before.httpEndpoint,
+      httpPutResponseHopLimit: httpPutResponseHopLimit ?? before.httpPutResponseHopLimit,
+      httpProtocolIpv6: before.httpProtocolIpv6,
+    };
+    return { operation: this.#applyLater(instance, ability === 'fails' ? before : undefined) };
+  }
+
+  /** Ends the change of metadata options; with `before` it fails, and they are again what they were. */
+  #applyLater(instance: Writable<LightsailInstance>, before?: LightsailMetadataOptions): LightsailOperation {
+    const asked = instance.metadataOptions;
+    const finish = () => {
+      // A later change has taken over: it ends by itself.
+      if (instance.metadataOptions === asked) instance.metadataOptions = { ...(before ?? asked), state: 'applied' };
+    };
+    const errorDetails = `The blueprint ${instance.blueprintId} does not support IMDSv2.`;
+    const failed = before && { errorCode: 'UnsupportedOperation', errorDetails };
+    return this.#begin(instance, 'UpdateInstanceMetadataOptions', this.#options.metadataSeconds, finish, failed);
+  }
+
+  #begin(
+    instance: LightsailInstance,
+    operationType: OperationType,
+    seconds: number,
+    finish: () => void,
+    failed?: { errorCode: string; errorDetails: string },
+  ): LightsailOperation {
+    const { clock, random } = this.#options;
+    const operation = startedOperation(uuid(random), instance, operationType, new Date(clock.now()));
+    this.#operations.set(operation.id, operation);
+    clock.at(clock.now() + seconds * 1000, () => {
+      finish();
+      const statusChangedAt = new Date(clock.now());
+      const status = failed ? 'Failed' : 'Succeeded';
+      this.#operations.set(operation.id, { ...operation, ...failed, status, isTerminal: true, statusChangedAt });
+    });
+    return operation;
+  }
+
+  #existing(name: string): Writable<LightsailInstance> {
+    const instance = this.#instances.get(name);
+    if (instance) return instance;
+    throw notFound('Instance', name);
+  }
+
+  #list(input: GetInstancesRequest): GetInstancesResult {
+    const refuse = () => invalidInput('The pageToken is not valid.');
+    const found = pageBySerial(this.#instances.values(), this.#options.pageSize, input.pageToken, refuse);
+    return { instances: found.items.map(describeInstance), ...(found.nextToken && { nextPageToken: found.nextToken }) };
+  }
+
+  #operation(id: string): { operation: ApiOperation } {
+    const operation = this.#operations.get(id);
+    if (!operation) throw notFound('Operation', id);
+    return { operation };
+  }
+
+  /** One data point: what MetadataNoToken counts. The other metrics have none. */
+  #metric(input: Metric): GetInstanceMetricDataResult {
+    const { instanceName, metricName, endTime } = input;
+    const instance = this.#existing(instanceName);
+    if (metricName !== 'MetadataNoToken') return { metricName, metricData: [] };
+    const timestamp = endTime ?? new Date(this.#options.clock.now());
+    return { metricName, metricData: [{ sum: instance.metadataNoToken, timestamp, unit: 'Count' }] };
+  }
+}
+
+const NAME_RULE = 'Resource names must contain only alphanumerics, -, _, and . and begin with an alphanumeric.';
+const IPV6_REGION: string = 'eu-north-1';

@@ -1,0 +1,90 @@
+/**
+ * The instance metadata service's part in a node's identity: the instance identity document and its signature, made
+ * with a key of this world that is born at start and never leaves the process.
+ */
+import type { webcrypto } from 'node:crypto';
+import { ACCOUNT_ID, REGION } from './account.ts';
+import { freshKeys, RSA_2048 } from './keys.ts';
+import * as x509 from './x509.ts';
+
+/** What the control plane knows of a machine and writes into its identity document. */
+export interface Machine {
+  /** `i-…`; of a managed Lightsail instance, its `mi-…` id in Systems Manager. */
+  readonly instanceId: string;
+  readonly imageId: string;
+  readonly instanceType: string;
+  readonly architecture: string;
+  readonly availabilityZone: string;
+  readonly privateIp: string;
+  readonly launchedAt: Date;
+}
+
+/** As the node reads them from `/latest/dynamic/instance-identity/`. */
+export interface SignedIdentity {
+  /** The document's exact bytes: whoever parses and prints it again breaks the signature. */
+  readonly document: string;
+  /** Base64 over several lines, as the metadata service serves it. */
+  readonly signature: string;
+}
+
+const YEAR = 365 * 24 * 3600 * 1000;
+
+/** The document's text, spelled as the metadata service spells it (keys sorted, a space on both sides of the colon). */
+export function identityDocument(machine: Machine): string {
+  const document = {
+    accountId: ACCOUNT_ID,
+    architecture: machine.architecture,
+    availabilityZone: machine.availabilityZone,
+    billingProducts: null,
+    devpayProductCodes: null,
+    marketplaceProductCodes: null,
+    imageId: machine.imageId,
+    instanceId: machine.instanceId,
+    instanceType: machine.instanceType,
+    kernelId: null,
+    pendingTime: machine.launchedAt.toISOString().replace(/\.\d+Z$/, 'Z'),
+    privateIp: machine.privateIp,
+    ramdiskId: null,
+    region: REGION,
+    version: '2017-09-30',
+  };
+  return JSON.stringify(document, null, 2).replaceAll(/^( {2}"\w+"):/gm, '$1 :');
+}
+
+/** Signs identity documents as AWS does for `/signature`: RSA, SHA-256, PKCS#1 v1.5 over the document's bytes. */
+export class IdentitySigner {
+  /** The public half, as AWS publishes its own for each Region: a self-signed certificate in PEM. */
+  readonly certificatePem: string;
+  readonly #keys: webcrypto.CryptoKeyPair;
+
+  private constructor(keys: webcrypto.CryptoKeyPair, certificatePem: string) {
+    this.#keys = keys;
+    this.certificatePem = certificatePem;
+  }
+
+  static async create(now: Date): Promise<IdentitySigner> {
+    const keys = await freshKeys();
+    const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+      serialNumber: '01',
+      name: [{ CN: ['Instance identity of the local world'] }],
+      notBefore: now,
+      notAfter: new Date(now.getTime() + 10 * YEAR),
+      signingAlgorithm: RSA_2048,
+      keys,
+    });
+    return new IdentitySigner(keys, certificate.toString('pem'));
+  }
+
+  async sign(document: string): Promise<SignedIdentity> {
+    const signature = await crypto.subtle.sign(RSA_2048.name, this.#keys.privateKey, Buffer.from(document));
+    const lines = Buffer.from(signature)
+      .toString('base64')
+      .match(/.{1,64}/g);
+    return { document, signature: (lines ?? []).join('\n') };
+  }
+
+  verify({ document, signature }: SignedIdentity): Promise<boolean> {
+    const bytes = Buffer.from(signature, 'base64');
+    return crypto.subtle.verify(RSA_2048.name, this.#keys.publicKey, bytes, Buffer.from(document));
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * The machine behind an instance, as far as enrolment meets it: it boots, its Systems Manager agent reports, it makes
+ * an RSA key that never leaves it, prints a CSR, reads its identity document, and installs what it is sent.
+ */
+import type { webcrypto } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
+import { REGION } from './account.ts';
+import { isSignedBy } from './certificate-authority.ts';
+import type { Clock } from './clock.ts';
+import { type Range, secondsWithin } from './duration.ts';
+import { type IdentitySigner, identityDocument, type Machine, type SignedIdentity } from './identity.ts';
+import { type KeySource, publicKeyPem, publicKeySha256, RSA_2048 } from './keys.ts';
+import type { Random } from './random.ts';
+import * as x509 from './x509.ts';
+
+/** Puppet's registered extension names: https://www.puppet.com/docs/puppet/8/ssl_attributes_extensions.html */
+const PP_INSTANCE_ID = '1.3.6.1.4.1.34380.1.1.2';
+const PP_IMAGE_NAME = '1.3.6.1.4.1.34380.1.1.3';
+const PP_REGION = '1.3.6.1.4.1.34380.1.1.18';
+
+/** What a node was sent back: PEM, both. */
+interface Credentials {
+  readonly nodeName: string;
+  readonly engine: string;
+  readonly certificate: string;
+  readonly caCertificate: string;
+}
+
+export interface SimulatedNodeOptions {
+  readonly machine: Machine;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly signer: IdentitySigner;
+  readonly keySource: KeySource;
+  /** From boot until the Systems Manager agent has reported; Infinity: an image without the agent. */
+  readonly agentUpAfterSeconds?: number | Range;
+  /** Whether the image bears the OpsWorks Stacks agent; without it a registration is never finished. */
+  readonly hasOpsWorksAgent?: boolean;
+  /** Whether the layer's Setup recipes fail on this machine. */
+  readonly setupFails?: boolean;
+}
+
+export class SimulatedNode {
+  readonly machine: Machine;
+  readonly hasOpsWorksAgent: boolean;
+  readonly setupFails: boolean;
+  /** What the last successful installation brought. */
+  installed: Credentials | undefined;
+  readonly #options: SimulatedNodeOptions;
+  readonly #csrs = new Map<string, Promise<string>>();
+  #keys: Promise<webcrypto.CryptoKeyPair> | undefined;
+  #identity: Promise<SignedIdentity> | undefined;
+  #agentUpAt = Number.POSITIVE_INFINITY;
+  #isOn = false;
+
+  constructor(options: SimulatedNodeOptions) {
+    this.#options = options;
+    this.machine = options.machine;
+    this.hasOpsWorksAgent = options.hasOpsWorksAgent ?? true;
+    this.setupFails = options.setupFails ?? false;
+    this.boot();
+  }
+
+  get instanceId(): string {
+    return this.machine.instanceId;
+  }
+
+  get isOn(): boolean {
+    return this.#isOn;
+  }
+
+  /** Whether the Systems Manager agent can take a command now. */
+  get isAgentUp(): boolean {
+    return this.#isOn && this.#options.clock.now() >= this.#agentUpAt;
+  }
+
+  /** Starts the machine (the constructor does): its agents come up some seconds later. */
+  boot(): void {
+    const { clock, random, agentUpAfterSeconds = [15, 30] } = this.#options;
+    this.#isOn = true;
+    this.#agentUpAt = clock.now() + secondsWithin(agentUpAfterSeconds, random) * 1000;
+  }
+
+  /** Stops the machine, for good or until the next boot: its agents fall silent. Its disk, and so its key, stays. */
+  shutDown(): void {
+    this.#isOn = false;
+  }
+
+  /** The node's public key, PEM SubjectPublicKeyInfo. The key is made when it is first asked for. */
+  async publicKeyPem(): Promise<string> {
+    return publicKeyPem((await this.#keyPair()).publicKey);
+  }
+
+  /** A PKCS#10 request in PEM with subject CN=`nodeName` and Puppet's extensions; the same text at every call. */
+  csr(nodeName: string): Promise<string> {
+    const known = this.#csrs.get(nodeName) ?? this.#requestCertificate(nodeName);
+    this.#csrs.set(nodeName, known);
+    return known;
+  }
+
+  /** What the node reads from its metadata service. */
+  identity(): Promise<SignedIdentity> {
+    this.#identity ??= this.#options.signer.sign(identityDocument(this.machine));
+    return this.#identity;
+  }
+
+  /**
+   * Puts the certificate into use.
+   * @throws Error, with nothing changed, when the certificate is not for this node's key or not by that CA
+   */
+  async install(credentials: Credentials): Promise<void> {
+    const { certificate, caCertificate, nodeName } = credentials;
+    const certified = new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'pem' }).toString();
+    if (publicKeySha256(certified) !== publicKeySha256(await this.publicKeyPem()))
+      throw new Error(`The certificate for ${nodeName} is not for the key of ${this.instanceId}.`);
+    if (!isSignedBy(certificate, caCertificate))
+      throw new Error(`The certificate for ${nodeName} is not signed by the CA certificate that came with it.`);
+    this.installed = credentials;
+  }
+
+  #keyPair(): Promise<webcrypto.CryptoKeyPair> {
+    this.#keys ??= this.#options.keySource();
+    return this.#keys;
+  }
+
+  async #requestCertificate(nodeName: string): Promise<string> {
+    const csr = await x509.Pkcs10CertificateRequestGenerator.create({
+      name: [{ CN: [nodeName] }],
+      keys: await this.#keyPair(),
+      signingAlgorithm: RSA_2048,
+      extensions: [
+        utf8Extension(PP_INSTANCE_ID, this.instanceId),
+        utf8Extension(PP_REGION, REGION),
+        utf8Extension(PP_IMAGE_NAME, this.machine.imageId),
+      ],
+    });
+    return csr.toString('pem');
+  }
+}
+
+/** An extension whose value is a DER UTF8String; below 128 bytes its length is one byte, and ids and names are. */
+function utf8Extension(oid: string, text: string): x509.Extension {
+  const bytes = Buffer.from(text);
+  return new x509.Extension(oid, false, Buffer.from([0x0c, bytes.length, ...bytes]));
+}

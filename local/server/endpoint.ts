@@ -1,0 +1,50 @@
+import type { Answer } from './answer.ts';
+import { awsJson } from './json.ts';
+import { loadModel } from './model.ts';
+import type { Protocol } from './protocol.ts';
+import { awsQuery } from './query.ts';
+import type { RequestContext, Service, ServiceName } from './service.ts';
+
+/** A request as it came over HTTP, routed. */
+export interface Call extends RequestContext {
+  readonly operation: string;
+  readonly input: unknown;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: string;
+}
+
+/** One service at the port. */
+export interface Endpoint {
+  readonly name: ServiceName | 'dynamodb';
+  readonly protocol: Pick<Protocol, 'read' | 'refuse' | 'throttling'>;
+  /** @throws ServiceError the service's refusal; any other error is the double's own fault */
+  perform(call: Call): Promise<Answer>;
+}
+
+/** A double behind the protocol that its service's model prescribes. */
+export function modelled(service: Service): Endpoint {
+  const model = loadModel(service.name);
+  const protocol = model.metadata.protocol === 'json' ? awsJson(service.name, model) : awsQuery(model);
+  const served = Object.keys(service.operations).join(', ');
+  const operationOf = (operation: string) => {
+    const perform = Object.hasOwn(service.operations, operation) ? service.operations[operation] : undefined;
+    if (perform && Object.hasOwn(model.operations, operation)) return perform;
+    const why = `The local world's ${service.name} serves no operation ${operation}, only ${served}.`;
+    throw protocol.unknownOperation(operation, why);
+  };
+  return {
+    name: service.name,
+    protocol: {
+      ...protocol,
+      read(operation, body) {
+        operationOf(operation);
+        return protocol.read(operation, body);
+      },
+    },
+    async perform({ operation, input, requestId }) {
+      // The model has checked the input: this is where it gets the type that the double declares.
+      const output = await operationOf(operation)(input as never, { requestId });
+      return protocol.answer(operation, output, requestId);
+    },
+  };
+}

@@ -1,0 +1,121 @@
+import * as z from 'zod';
+import { loadModel } from './model.ts';
+import type { Protocol } from './protocol.ts';
+import { ServiceError, type ServiceName } from './service.ts';
+
+const services = ['opsworks', 'opsworks-cm', 'lightsail', 'ec2', 'autoscaling', 'ssm', 'states', 'events'] as const;
+
+const Fault = z
+  .strictObject({
+    service: z.enum([...services, 'dynamodb']),
+    /** Every operation of the service when left out. */
+    operation: z.string().min(1).optional(),
+    /** The service's own error name; any spelling of throttling becomes the service's own. */
+    error: z.string().min(1).optional(),
+    message: z.string().optional(),
+    statusCode: z.int().min(400).max(599).optional(),
+    /** World time that passes before the call is looked at. */
+    delaySeconds: z.number().positive().optional(),
+    /** Closes the connection instead of answering. */
+    drop: z.literal(true).optional(),
+    /** Does the operation first, then fails: the answer is lost. */
+    after: z.literal(true).optional(),
+    /** How many calls it meets; all when left out. */
+    times: z.int().positive().optional(),
+    /** Only calls whose input has these values (in a list: among others). */
+    match: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+  })
+  .superRefine((fault, context) => {
+    const refuse = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message });
+    const fails = fault.error !== undefined || fault.statusCode !== undefined || fault.drop === true;
+    if (!fails && fault.delaySeconds === undefined)
+      refuse('error', 'Say what goes wrong: error, statusCode, drop or delaySeconds');
+    if (fault.after && !fails) refuse('after', 'An answer is lost only with error, statusCode or drop');
+    if (fault.drop && (fault.error ?? fault.statusCode) !== undefined)
+      refuse('drop', 'A dropped call has no error or statusCode');
+    const known = operationsOf(fault.service);
+    if (fault.operation !== undefined && known && !known.includes(fault.operation)) {
+      refuse('operation', `${fault.service} has no operation ${fault.operation} here, only ${known.join(', ')}`);
+    }
+  });
+
+/** One way in which a service misbehaves: the body of `PUT /_local/faults` is a list of these. */
+export type Fault = z.infer<typeof Fault>;
+
+/** The body of `PUT /_local/faults` is not a list of faults; the message is a sentence that names fault and field. */
+export class InvalidFaults extends Error {
+  override readonly name = 'InvalidFaults';
+}
+
+/** The faults in force. The first that matches a call meets it. */
+export class Faults {
+  #faults: Fault[] = [];
+
+  /**
+   * Replaces all faults.
+   * @throws InvalidFaults
+   */
+  set(faults: unknown): void {
+    const parsed = z.array(Fault).safeParse(faults);
+    if (!parsed.success) throw new InvalidFaults(sentence(parsed.error));
+    this.#faults = parsed.data;
+  }
+
+  /** What is still in force; `times` counts what is left. */
+  list(): readonly Fault[] {
+    return this.#faults;
+  }
+
+  /** The fault that meets this call, used up by one. */
+  take(service: Fault['service'], operation: string, input: unknown): Fault | undefined {
+    const fault = this.#faults.find((candidate) => meets(candidate, service, operation, input));
+    if (fault?.times !== undefined) {
+      fault.times--;
+      if (fault.times === 0) this.#faults = this.#faults.filter((other) => other !== fault);
+    }
+    return fault;
+  }
+}
+
+/** What `drop` stands for: no answer at all, and the connection closed. */
+export const DROPPED = new ServiceError('ConnectionDropped', 'A fault closed the connection.');
+
+/** How a fault refuses a call; undefined when it only delays. `throttling` is the service's own way to say that. */
+export function refusalOf(fault: Fault, throttling: Protocol['throttling']): ServiceError | undefined {
+  if (fault.drop) return DROPPED;
+  if (fault.error === undefined && fault.statusCode === undefined) return undefined;
+  const isThrottling = /^(Throttling(Exception)?|RequestLimitExceeded)$/.test(fault.error ?? '');
+  const code = isThrottling ? throttling.code : (fault.error ?? 'InternalFailure');
+  const message = fault.message ?? (isThrottling ? 'Rate exceeded' : `A fault of the local world: ${code}.`);
+  return new ServiceError(
+    code,
+    message,
+    fault.statusCode ?? (isThrottling ? throttling.statusCode : usualStatus(code)),
+  );
+}
+
+function usualStatus(code: string): number {
+  if (/Unavailable/.test(code)) return 503;
+  return /^(Internal|Service(Exception|Failure))/.test(code) ? 500 : 400;
+}
+
+function meets(fault: Fault, service: string, operation: string, input: unknown): boolean {
+  if (fault.service !== service || (fault.operation ?? operation) !== operation) return false;
+  return Object.entries(fault.match ?? {}).every(([member, wanted]) => {
+    const sent = (input as Record<string, unknown>)[member];
+    return Array.isArray(sent) ? sent.includes(wanted) : sent === wanted;
+  });
+}
+
+function operationsOf(service: ServiceName | 'dynamodb'): readonly string[] | undefined {
+  return service === 'dynamodb' ? undefined : Object.keys(loadModel(service).operations);
+}
+
+function sentence(error: z.ZodError): string {
+  const details = error.issues.map(({ path: [index, ...field], message }) => {
+    if (index === undefined) return `The faults are a JSON list: ${message}.`;
+    const where = field.length > 0 ? `, field "${field.join('.')}"` : '';
+    return `Fault ${Number(index) + 1}${where}: ${message}.`;
+  });
+  return details.join(' ');
+}

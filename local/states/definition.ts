@@ -1,0 +1,51 @@
+import type * as z from 'zod';
+import { type State, type StateMachineDefinition, stateMachine } from './schema.ts';
+
+export type { StateMachineDefinition } from './schema.ts';
+
+/** A definition says something that is not spoken here, or that contradicts itself. The message names state and field. */
+export class UnsupportedDefinition extends Error {
+  override readonly name = 'UnsupportedDefinition';
+}
+
+/**
+ * @param definition the JSON of a state machine (parsed); it is not changed
+ * @throws UnsupportedDefinition for everything that would otherwise be ignored or misunderstood
+ */
+export function parseDefinition(definition: unknown): StateMachineDefinition {
+  const parsed = stateMachine.safeParse(definition);
+  if (!parsed.success) throw new UnsupportedDefinition(parsed.error.issues.map(sentence).join(' '));
+  checkTransitions(parsed.data);
+  return parsed.data;
+}
+
+function sentence(issue: z.core.$ZodIssue): string {
+  const [first, name, ...field] = issue.path;
+  const isState = first === 'States' && name !== undefined;
+  const where = isState ? `State '${String(name)}'` : 'The state machine';
+  const place = (isState ? field : issue.path).join('.');
+  return `${where}${place && `, field ${place}`}: ${issue.message.replace(/\.?$/, '.')}`;
+}
+
+function checkTransitions(definition: StateMachineDefinition): void {
+  const reached = new Set<string>();
+  const visit = (target: string, from: string): void => {
+    const next = Object.hasOwn(definition.States, target) ? definition.States[target] : undefined;
+    if (!next) throw new UnsupportedDefinition(`${from} leads to '${target}', which is no state.`);
+    if (reached.has(target)) return;
+    reached.add(target);
+    for (const name of successors(next)) visit(name, `State '${target}'`);
+  };
+  visit(definition.StartAt, 'StartAt');
+  const lost = Object.keys(definition.States).filter((name) => !reached.has(name));
+  if (lost.length > 0)
+    throw new UnsupportedDefinition(`No transition leads to ${lost.map((n) => `'${n}'`).join(', ')}.`);
+}
+
+function successors(from: State): string[] {
+  const targets = 'Next' in from && from.Next ? [from.Next] : [];
+  if (from.Type === 'Task') targets.push(...from.Catch.map((handler) => handler.Next));
+  if (from.Type === 'Choice')
+    targets.push(...from.Choices.map((rule) => rule.Next), ...(from.Default ? [from.Default] : []));
+  return targets;
+}

@@ -1,0 +1,219 @@
+import { AutoScalingClient, PutLifecycleHookCommand } from '@aws-sdk/client-auto-scaling';
+import { CreateTableCommand, DynamoDBClient, ScanCommand } from '@aws-sdk/client-dynamodb';
+import { unmarshall } from '@aws-sdk/util-dynamodb';
+import type { Profile } from '../lib/profiles.ts';
+import { readProfiles } from '../lib/profiles.ts';
+import { REGION } from './account.ts';
+import type { WorldClock } from './clock.ts';
+import { createControl } from './control.ts';
+import { readDeployment } from './deployment.ts';
+import { collectIdentity, installCredentials } from './documents.ts';
+import { AutoScaling } from './doubles/auto-scaling.ts';
+import type { AwsEvent } from './doubles/aws-event.ts';
+import { Ec2 } from './doubles/ec2.ts';
+import type { Ec2Instance } from './doubles/ec2-instance.ts';
+import { EventBus } from './doubles/events.ts';
+import { Lightsail, type LightsailOptions } from './doubles/lightsail.ts';
+import { OpsWorks } from './doubles/opsworks.ts';
+import { OpsWorksCm } from './doubles/opsworks-cm.ts';
+import { SystemsManager } from './doubles/ssm.ts';
+import { StepFunctions } from './doubles/states.ts';
+import { ESTATE, type Estate } from './estate.ts';
+import { Fleet } from './fleet.ts';
+import { IdentitySigner } from './identity.ts';
+import { type KeySource, sharedKeys } from './keys.ts';
+import { LambdaHost } from './lambda.ts';
+import { SimulatedNode } from './node.ts';
+import type { Random } from './random.ts';
+import { type ApiCall, Apis } from './server/apis.ts';
+import { Faults } from './server/faults.ts';
+import type { Gateway } from './server/listen.ts';
+import { type ExecutionView, type RecordedEvent, StateMachines } from './states/engine.ts';
+import type { Rate } from './token-bucket.ts';
+
+export interface WorldOptions {
+  readonly clock: WorldClock;
+  readonly random: Random;
+  /** The port behind which this world stands from now on, in the place of any other. It listens already. */
+  readonly gateway: Gateway;
+  readonly port: number;
+  /** Left out: those of profiles.yml. */
+  readonly profiles?: readonly Profile[];
+  readonly estate?: Estate;
+  /** OpsWorks CM's own rate when left out; false: none. */
+  readonly rate?: Rate | false;
+  readonly keySource?: KeySource;
+  readonly lightsail?: Pick<LightsailOptions, 'blueprintsWithoutImdsV2'>;
+  /** Hears of every event on the bus, with the rules that took it. */
+  readonly onEvent?: (event: AwsEvent, ruleNames: readonly string[]) => void;
+  readonly onCall?: (call: ApiCall) => void;
+  readonly onHistory?: (execution: ExecutionView, event: RecordedEvent) => void;
+}
+
+export type World = Awaited<ReturnType<typeof createWorld>>;
+
+const LEDGER_TABLE = 'muster-dev-ledger';
+
+/** A world: the doubles of all services, what is deployed into them, and the machines, all on one clock. */
+export async function createWorld(options: WorldOptions) {
+  const { clock, random, gateway, port, estate = ESTATE, keySource = sharedKeys() } = options;
+  const deployment = readDeployment();
+  const signer = await IdentitySigner.create(new Date(clock.now()));
+  const fleet = new Fleet();
+  const watchers: ((execution: ExecutionView) => void)[] = [];
+
+  const bus: EventBus = new EventBus({
+    clock,
+    random,
+    rules: deployment.rules.map(({ name, pattern, functionName }) => ({
+      name,
+      pattern,
+      target: (event) => lambda.invokeAsync(functionName, event),
+    })),
+    ...(options.onEvent && { onEvent: options.onEvent }),
+  });
+  const emit = (event: AwsEvent) => void bus.deliver(event);
+  const ec2 = new Ec2({
+    clock,
+    random,
+    onLaunch: (instance) =>
+      fleet.add(new SimulatedNode({ machine: machineOf(instance), clock, random, signer, keySource })),
+    onTerminate: ({ instanceId }) => fleet.remove(instanceId),
+  });
+  const autoScaling = new AutoScaling({ clock, random, emit, ec2 });
+  const lightsail = new Lightsail({ clock, random, emit, ...options.lightsail });
+  const opsWorks = new OpsWorks({ clock, random, fleet, signer, stacks: estate.stacks });
+  const opsWorksCm = new OpsWorksCm({
+    clock,
+    random,
+    servers: estate.servers,
+    ...(options.rate !== undefined && { rate: options.rate }),
+  });
+  const systemsManager = new SystemsManager({ clock, random, fleet, documents: DOCUMENTS });
+  const lambda = new LambdaHost({ clock, random, functions: handlers(deployment.functions) });
+  const machines = new StateMachines({
+    clock,
+    random,
+    invokeTask: ({ resource, input }) => lambda.invoke(resource, input),
+    onStatusChange: (execution) => {
+      for (const watcher of watchers) watcher(execution);
+    },
+    ...(options.onHistory && { onEvent: options.onHistory }),
+  });
+  const [enrolNodeArn = ''] = deployment.stateMachines.map((machine) => machines.create(machine));
+  const faults = new Faults();
+  const apis = new Apis({
+    clock,
+    random,
+    faults,
+    services: [
+      ec2,
+      autoScaling,
+      lightsail,
+      opsWorks,
+      opsWorksCm,
+      systemsManager,
+      bus,
+      new StepFunctions({ clock, machines }),
+    ].map(({ service }) => service),
+    holdOf: (invocationId) => lambda.holdOf(invocationId),
+    ...(options.onCall && { onCall: options.onCall }),
+  });
+
+  const endpoint = `http://127.0.0.1:${port}`;
+  deploy(endpoint, enrolNodeArn, options.profiles ?? readProfiles('profiles.yml'));
+  const client = { endpoint, region: REGION, credentials: CREDENTIALS };
+  const dynamoDb = new DynamoDBClient(client);
+  const control = createControl({ random, autoScaling, ec2, lightsail, faults, world: snapshot });
+  gateway.world = { clock, apis, control };
+  await createLedger(dynamoDb);
+  for (const group of estate.groups) autoScaling.createGroup({ DesiredCapacity: 0, MinSize: 0, ...group });
+  const groups = new AutoScalingClient(client);
+  for (const hook of estate.hooks) await groups.send(new PutLifecycleHookCommand(hook));
+  groups.destroy();
+  apis.calls.clear();
+
+  async function ledger(): Promise<Record<string, unknown>[]> {
+    const { Items } = await dynamoDb.send(new ScanCommand({ TableName: LEDGER_TABLE }));
+    return (Items ?? []).map((item) => unmarshall(item));
+  }
+
+  async function snapshot() {
+    return {
+      now: new Date(clock.now()).toISOString(),
+      ec2: ec2.snapshot(),
+      autoScaling: autoScaling.snapshot(),
+      lightsail: lightsail.snapshot(),
+      opsworks: opsWorks.snapshot(),
+      'opsworks-cm': opsWorksCm.snapshot(),
+      ssm: systemsManager.snapshot(),
+      executions: machines.executions().map(({ name, status, stateName }) => ({ name, status, stateName })),
+      ledger: await ledger(),
+      deadLetters: lambda.deadLetters,
+      calls: Object.fromEntries(apis.calls),
+    };
+  }
+
+  return {
+    ...{ clock, endpoint, enrolNodeArn, bus, ec2, autoScaling, lightsail, opsWorks, opsWorksCm, systemsManager },
+    ...{ fleet, lambda, machines, apis, faults, control, ledger, snapshot },
+    /** Tells of every execution that starts or ends. */
+    watch: (watcher: (execution: ExecutionView) => void) => void watchers.push(watcher),
+    /** Ends all that moves in this world. The port stays. */
+    close() {
+      clock.close();
+      dynamoDb.destroy();
+    },
+  };
+}
+
+/** Nothing checks them: they only have to be there. */
+const CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local' };
+
+const DOCUMENTS = { 'Muster-CollectIdentity': collectIdentity, 'Muster-InstallCredentials': installCredentials };
+
+/** What the stack would put into the functions' environment. */
+function deploy(endpoint: string, enrolNodeArn: string, profiles: readonly Profile[]): void {
+  Object.assign(process.env, {
+    AWS_ENDPOINT_URL: endpoint,
+    AWS_REGION: REGION,
+    AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+    LEDGER_TABLE,
+    ENROL_NODE_STATE_MACHINE_ARN: enrolNodeArn,
+    COLLECT_IDENTITY_DOCUMENT: 'Muster-CollectIdentity',
+    INSTALL_CREDENTIALS_DOCUMENT: 'Muster-InstallCredentials',
+    MUSTER_PROFILES: JSON.stringify(profiles),
+  });
+}
+
+function handlers(functions: readonly { name: string; file: string; timeoutSeconds: number }[]) {
+  const load = ({ file, timeoutSeconds }: { file: string; timeoutSeconds: number }) => ({
+    handler: async () => (await import(`../${file}`)).handler,
+    timeoutSeconds,
+  });
+  return Object.fromEntries(functions.map((one) => [one.name, load(one)]));
+}
+
+function machineOf(instance: Ec2Instance) {
+  return {
+    instanceId: instance.instanceId,
+    imageId: instance.imageId,
+    instanceType: instance.instanceType,
+    architecture: instance.architecture,
+    availabilityZone: instance.availabilityZone,
+    privateIp: instance.privateIpAddress,
+    launchedAt: instance.launchTime,
+  };
+}
+
+async function createLedger(dynamoDb: DynamoDBClient): Promise<void> {
+  await dynamoDb.send(
+    new CreateTableCommand({
+      TableName: LEDGER_TABLE,
+      BillingMode: 'PAY_PER_REQUEST',
+      KeySchema: [{ AttributeName: 'instance', KeyType: 'HASH' }],
+      AttributeDefinitions: [{ AttributeName: 'instance', AttributeType: 'S' }],
+    }),
+  );
+}

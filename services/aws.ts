@@ -1,0 +1,75 @@
+import { PermissionDenied, ServiceUnavailable, Throttled } from '../lib/errors.ts';
+
+/**
+ * Three quick attempts are the SDK's; what is still refused then is the state machine's to try again. The time-outs
+ * keep three attempts within a function's own time: the SDK's default is to wait for ever.
+ */
+export const clientOptions = {
+  maxAttempts: 3,
+  requestHandler: { connectionTimeout: 2_000, requestTimeout: 5_000 },
+} as const;
+
+const THROTTLED = new Set([
+  'Throttling',
+  'ThrottlingException',
+  'ThrottledException',
+  'TooManyRequestsException',
+  'RequestLimitExceeded',
+  'RequestThrottled',
+  'ProvisionedThroughputExceededException',
+]);
+
+const DENIED = new Set([
+  'AccessDenied',
+  'AccessDeniedException',
+  'UnauthorizedOperation',
+  'UnauthenticatedException',
+  'UnrecognizedClientException',
+  'InvalidClientTokenId',
+  'ExpiredToken',
+  'ExpiredTokenException',
+  'AuthFailure',
+  'OptInRequired',
+]);
+
+/** The service's own name for the error: `__type` or `Code`. */
+export function isNamed(error: unknown, ...names: string[]): error is Error {
+  return error instanceof Error && names.includes(error.name);
+}
+
+/**
+ * Makes one AWS call. `what` completes the sentence "Could not …" and names the instance.
+ * @throws Throttled, ServiceUnavailable or PermissionDenied for what any AWS API may answer; every other error as it is,
+ *   for the caller, who knows the operation.
+ */
+export async function calling<Output>(what: string, call: () => Promise<Output>): Promise<Output> {
+  try {
+    return await call();
+  } catch (cause) {
+    throw translated(what, cause);
+  }
+}
+
+function translated(what: string, cause: unknown): unknown {
+  if (!(cause instanceof Error) || cause.name === 'AbortError') return cause;
+  if (THROTTLED.has(cause.name)) {
+    return new Throttled(`Could not ${what}: the service refuses for its rate (${cause.name}).`, { cause });
+  }
+  if (DENIED.has(cause.name)) {
+    const sentence = `Could not ${what}: ${cause.name}. Give the function's role this action in serverless.yml.`;
+    return new PermissionDenied(sentence, { cause });
+  }
+  if (isOutage(cause)) {
+    return new ServiceUnavailable(`Could not ${what}: the service failed or was out of reach (${cause.name}).`, {
+      cause,
+    });
+  }
+  return cause;
+}
+
+/** No answer at all, an answer that is no answer of the service, or a 5xx. */
+function isOutage(error: Error): boolean {
+  const status = '$metadata' in error && (error.$metadata as { httpStatusCode?: number } | undefined)?.httpStatusCode;
+  if (status) return status >= 500;
+  return 'code' in error || error.name === 'TimeoutError' || error instanceof SyntaxError;
+}

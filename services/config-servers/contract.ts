@@ -1,0 +1,25 @@
+import type { Association, Identity } from '../../lib/state.ts';
+
+/** A node as it is presented to a configuration server: its name from the control plane, its key proved by itself. */
+export interface Node {
+  nodeName: string;
+  identity: Identity;
+}
+
+/**
+ * What every engine does for a node. Each call may run twice: what is already so is a success.
+ *
+ * @throws from any call: ServerNotReady or Throttled (try again), ServerNotFound, PermissionDenied (never).
+ */
+export interface ConfigServer {
+  /**
+   * Has the server take the node under its name and with its key.
+   * @throws InvalidStateException while an OpsWorks CM server is not in a state to.
+   */
+  associate(node: Node, signal: AbortSignal): Promise<Association>;
+  /**
+   * Asks whether the server has finished, and brings what the node needs back.
+   * @throws AssociationPending while it has not; AssociationFailed when it refused.
+   */
+  confirm(node: Node, association: Association, signal: AbortSignal): Promise<Association>;
+}

@@ -1,0 +1,148 @@
+import { X509Certificate } from 'node:crypto';
+import {
+  AssociateNodeCommand,
+  DescribeNodeAssociationStatusCommand,
+  DescribeServersCommand,
+  type EngineAttribute,
+  OpsWorksCMClient,
+  type Server,
+} from '@aws-sdk/client-opsworkscm';
+import {
+  AssociationFailed,
+  AssociationPending,
+  InvalidStateException,
+  ServerNotFound,
+  ServerNotReady,
+} from '../../lib/errors.ts';
+import type { Associate } from '../../lib/profiles.ts';
+import { calling, clientOptions, isNamed } from '../aws.ts';
+import type { ConfigServer, Node } from './contract.ts';
+
+const opsWorksCm = new OpsWorksCMClient(clientOptions);
+
+type OpsWorksCmServer = Extract<Associate, { engine: 'opsworks-cm' }>;
+
+/** The states that a server does not leave by itself. Source: OpsWorks CM DescribeServers, Status. */
+const HOPELESS = new Set(['FAILED', 'DELETING', 'TERMINATED']);
+
+/**
+ * AWS OpsWorks CM, for Chef Automate and Puppet Enterprise servers.
+ * Source: OpsWorks CM AssociateNode, DescribeNodeAssociationStatus, DescribeServers.
+ */
+export function opsWorksCmServer(server: OpsWorksCmServer, client = opsWorksCm): ConfigServer {
+  const { serverName } = server;
+
+  async function describeServer(signal: AbortSignal): Promise<Server> {
+    const { Servers } = await about(`describe the server ${serverName}`, () =>
+      client.send(new DescribeServersCommand({ ServerName: serverName }), { abortSignal: signal }),
+    );
+    const [described] = Servers ?? [];
+    if (!described)
+      throw new ServerNotFound(`OpsWorks CM has no server ${serverName}: correct serverName in profiles.yml.`);
+    return described;
+  }
+
+  /** Turns "not in a state to" into what to do about it: wait, or give up. */
+  async function refusedForState(nodeName: string, cause: Error, signal: AbortSignal): Promise<Error> {
+    const { Status = 'unknown', StatusReason } = await describeServer(signal);
+    const state = StatusReason ? `${Status} (${StatusReason})` : Status;
+    return HOPELESS.has(Status)
+      ? new ServerNotFound(`The server ${serverName} is ${state} and will take no node: restore or replace it.`, {
+          cause,
+        })
+      : new InvalidStateException(`The server ${serverName} is ${state} and cannot take ${nodeName} now.`, { cause });
+  }
+
+  async function about<Output>(what: string, call: () => Promise<Output>): Promise<Output> {
+    try {
+      return await calling(what, call);
+    } catch (cause) {
+      if (!isNamed(cause, 'ResourceNotFoundException')) throw cause;
+      throw new ServerNotFound(`OpsWorks CM refuses to ${what}: ${cause.message} Correct serverName in profiles.yml.`, {
+        cause,
+      });
+    }
+  }
+
+  return {
+    async associate(node, signal) {
+      try {
+        const { NodeAssociationStatusToken } = await about(`associate ${node.nodeName} with ${serverName}`, () =>
+          client.send(
+            new AssociateNodeCommand({
+              ServerName: serverName,
+              NodeName: node.nodeName,
+              EngineAttributes: engineAttributes(server, node),
+            }),
+            { abortSignal: signal },
+          ),
+        );
+        return { statusToken: NodeAssociationStatusToken ?? null, certificate: null, caCertificate: null };
+      } catch (cause) {
+        if (isNamed(cause, 'InvalidStateException')) throw await refusedForState(node.nodeName, cause, signal);
+        if (isNamed(cause, 'ValidationException'))
+          throw new AssociationFailed(`OpsWorks CM refuses ${node.nodeName}: ${cause.message}`, { cause });
+        throw cause;
+      }
+    },
+
+    async confirm(node, association, signal) {
+      const { NodeAssociationStatus: status, EngineAttributes } = await statusOf(node, association.statusToken, signal);
+      if (status === 'IN_PROGRESS')
+        throw new AssociationPending(`The server ${serverName} still works on the association of ${node.nodeName}.`);
+      if (status !== 'SUCCESS')
+        throw new AssociationFailed(
+          `The server ${serverName} could not associate ${node.nodeName}: look at its own log.`,
+        );
+      if (server.serverEngine !== 'Puppet') return association;
+      const certificate = attribute(EngineAttributes, 'PUPPET_NODE_CERT');
+      requireKeyOf(node, certificate);
+      const { EngineAttributes: ofServer } = await describeServer(signal);
+      return { ...association, certificate, caCertificate: attribute(ofServer, 'PUPPET_API_CA_CERT') };
+    },
+  };
+
+  async function statusOf(node: Node, statusToken: string | null, signal: AbortSignal) {
+    try {
+      return await calling(`ask for the association of ${node.nodeName}`, () =>
+        client.send(
+          new DescribeNodeAssociationStatusCommand({
+            ServerName: serverName,
+            NodeAssociationStatusToken: statusToken ?? undefined,
+          }),
+          { abortSignal: signal },
+        ),
+      );
+    } catch (cause) {
+      if (!isNamed(cause, 'ResourceNotFoundException')) throw cause;
+      // The service forgets tokens. Associating again brings a new one, and the same node with the same key is no news to it.
+      throw new ServerNotReady(`The server ${serverName} no longer knows of the association of ${node.nodeName}.`, {
+        cause,
+      });
+    }
+  }
+
+  /** A certificate for another key would lock the node out, and would be somebody else's. */
+  function requireKeyOf({ nodeName, identity }: Node, certificate: string): void {
+    const key = new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'pem' });
+    if (String(key).trim() === identity.publicKey.trim()) return;
+    throw new AssociationFailed(
+      `The server ${serverName} answered with a certificate for another key than ${nodeName}'s.`,
+    );
+  }
+
+  /** Attributes come as a list in no promised order: by name, then. */
+  function attribute(attributes: EngineAttribute[] | undefined, name: string): string {
+    const value = attributes?.find((one) => one.Name === name)?.Value;
+    if (value) return value;
+    throw new AssociationFailed(`The answer of the server ${serverName} lacks ${name}.`);
+  }
+}
+
+function engineAttributes(server: OpsWorksCmServer, { identity }: Node): EngineAttribute[] {
+  if (server.serverEngine === 'Puppet') return [{ Name: 'PUPPET_NODE_CSR', Value: identity.csr }];
+  return [
+    { Name: 'CHEF_ORGANIZATION', Value: server.chefOrganization ?? 'default' },
+    { Name: 'CHEF_NODE_PUBLIC_KEY', Value: identity.publicKey },
+  ];
+}

@@ -1,0 +1,96 @@
+import {
+  DescribeInstancesCommand,
+  EC2Client,
+  type Instance as Ec2Instance,
+  ModifyInstanceMetadataOptionsCommand,
+} from '@aws-sdk/client-ec2';
+import { MetadataOptionsUnsupported } from '../lib/errors.ts';
+import type { Metadata } from '../lib/profiles.ts';
+import type { Found, Instance, MetadataOptions } from '../lib/state.ts';
+import { calling, clientOptions, isNamed } from './aws.ts';
+
+const ec2 = new EC2Client(clientOptions);
+
+/**
+ * The instance, or undefined when EC2 knows no such id, as it may for some seconds after a launch.
+ * Source: EC2 DescribeInstances.
+ */
+export async function findInstance(instanceId: string, signal: AbortSignal, client = ec2): Promise<Found | undefined> {
+  const described = await describe(instanceId, signal, client);
+  if (!described) return undefined;
+  const { ownerId, instance } = described;
+  return { instance: toInstance(instanceId, ownerId, instance), state: instance.State?.Name ?? 'pending' };
+}
+
+async function describe(instanceId: string, signal: AbortSignal, client: EC2Client) {
+  try {
+    const { Reservations } = await calling(`describe ${instanceId}`, () =>
+      client.send(new DescribeInstancesCommand({ InstanceIds: [instanceId] }), { abortSignal: signal }),
+    );
+    const reservation = Reservations?.[0];
+    const instance = reservation?.Instances?.[0];
+    return instance && { ownerId: reservation.OwnerId ?? '', instance };
+  } catch (error) {
+    if (isNamed(error, 'InvalidInstanceID.NotFound', 'InvalidInstanceID.Malformed')) return undefined;
+    throw error;
+  }
+}
+
+function toInstance(instanceId: string, accountId: string, instance: Ec2Instance): Instance {
+  const tags = Object.fromEntries((instance.Tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value]));
+  return {
+    platform: 'ec2',
+    instanceId,
+    nodeName: instanceId,
+    accountId,
+    region: instance.Placement?.AvailabilityZone?.replace(/[a-z]$/, '') ?? '',
+    imageId: instance.ImageId ?? null,
+    launchTime: instance.LaunchTime?.toISOString() ?? null,
+    privateIpAddress: instance.PrivateIpAddress ?? null,
+    publicIpAddress: instance.PublicIpAddress ?? null,
+    // Auto Scaling sets this tag itself, and nobody else can: tags that begin with "aws:" are reserved.
+    autoScalingGroupName: tags['aws:autoscaling:groupName'] ?? null,
+    tags,
+    metadataOptions: toMetadataOptions(instance.MetadataOptions),
+  };
+}
+
+function toMetadataOptions(options: Ec2Instance['MetadataOptions']): MetadataOptions {
+  return {
+    state: options?.State ?? null,
+    httpTokens: options?.HttpTokens ?? null,
+    httpEndpoint: options?.HttpEndpoint ?? null,
+    httpPutResponseHopLimit: options?.HttpPutResponseHopLimit ?? null,
+  };
+}
+
+/**
+ * Asks for the options that the profile names and for no other.
+ * @throws MetadataOptionsUnsupported when EC2 refuses them for this instance.
+ * Source: EC2 ModifyInstanceMetadataOptions.
+ */
+export async function updateMetadataOptions(
+  instanceId: string,
+  wanted: Metadata,
+  signal: AbortSignal,
+  client = ec2,
+): Promise<void> {
+  try {
+    await calling(`change the metadata options of ${instanceId}`, () =>
+      client.send(
+        new ModifyInstanceMetadataOptionsCommand({
+          InstanceId: instanceId,
+          HttpTokens: wanted.httpTokens,
+          ...(wanted.httpEndpoint && { HttpEndpoint: wanted.httpEndpoint }),
+          ...(wanted.httpPutResponseHopLimit && { HttpPutResponseHopLimit: wanted.httpPutResponseHopLimit }),
+        }),
+        { abortSignal: signal },
+      ),
+    );
+  } catch (cause) {
+    if (!isNamed(cause, 'UnsupportedOperation', 'InvalidParameterValue', 'InvalidParameterCombination')) throw cause;
+    throw new MetadataOptionsUnsupported(`EC2 refuses the metadata options of ${instanceId}: ${cause.message}`, {
+      cause,
+    });
+  }
+}

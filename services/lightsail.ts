@@ -1,0 +1,118 @@
+import {
+  GetInstanceCommand,
+  GetOperationCommand,
+  type InstanceMetadataOptions,
+  LightsailClient,
+  type Instance as LightsailInstance,
+  type Operation,
+  UpdateInstanceMetadataOptionsCommand,
+} from '@aws-sdk/client-lightsail';
+import { MetadataOptionsUnsupported } from '../lib/errors.ts';
+import type { Metadata } from '../lib/profiles.ts';
+import type { Found, Instance, MetadataOptions } from '../lib/state.ts';
+import { calling, clientOptions, isNamed } from './aws.ts';
+
+const lightsail = new LightsailClient(clientOptions);
+
+/** The instance, or undefined when Lightsail knows no such name. Source: Lightsail GetInstance. */
+export async function findInstance(
+  instanceName: string,
+  signal: AbortSignal,
+  client = lightsail,
+): Promise<Found | undefined> {
+  try {
+    const { instance } = await calling(`get the Lightsail instance ${instanceName}`, () =>
+      client.send(new GetInstanceCommand({ instanceName }), { abortSignal: signal }),
+    );
+    return instance && { instance: toInstance(instanceName, instance), state: instance.state?.name ?? 'pending' };
+  } catch (error) {
+    if (isNamed(error, 'NotFoundException')) return undefined;
+    throw error;
+  }
+}
+
+function toInstance(instanceName: string, instance: LightsailInstance): Instance {
+  return {
+    platform: 'lightsail',
+    instanceId: instanceName,
+    nodeName: instanceName.toLowerCase(),
+    accountId: instance.arn?.split(':')[4] ?? '',
+    region: instance.location?.regionName ?? '',
+    imageId: instance.blueprintId ?? null,
+    launchTime: instance.createdAt?.toISOString() ?? null,
+    privateIpAddress: instance.privateIpAddress ?? null,
+    publicIpAddress: instance.publicIpAddress ?? null,
+    autoScalingGroupName: null,
+    tags: Object.fromEntries((instance.tags ?? []).map(({ key = '', value = '' }) => [key, value])),
+    metadataOptions: toMetadataOptions(instance.metadataOptions),
+  };
+}
+
+function toMetadataOptions(options: InstanceMetadataOptions | undefined): MetadataOptions {
+  return {
+    state: options?.state ?? null,
+    httpTokens: options?.httpTokens ?? null,
+    httpEndpoint: options?.httpEndpoint ?? null,
+    httpPutResponseHopLimit: options?.httpPutResponseHopLimit ?? null,
+  };
+}
+
+/**
+ * Asks for the options that the profile names and for no other, and always for httpTokens: left out, Lightsail sets it
+ * back to `optional`. The answer is the operation's id.
+ * @throws MetadataOptionsUnsupported when Lightsail refuses them for this instance.
+ * Source: Lightsail UpdateInstanceMetadataOptions.
+ */
+export async function updateMetadataOptions(
+  instanceName: string,
+  wanted: Metadata,
+  signal: AbortSignal,
+  client = lightsail,
+): Promise<string | null> {
+  const { httpTokens, httpEndpoint, httpPutResponseHopLimit } = wanted;
+  try {
+    const { operation } = await calling(`change the metadata options of the Lightsail instance ${instanceName}`, () =>
+      client.send(
+        new UpdateInstanceMetadataOptionsCommand({
+          instanceName,
+          httpTokens,
+          ...(httpEndpoint && { httpEndpoint }),
+          ...(httpPutResponseHopLimit && { httpPutResponseHopLimit }),
+        }),
+        { abortSignal: signal },
+      ),
+    );
+    refuseFailed(instanceName, operation);
+    return operation?.id ?? null;
+  } catch (cause) {
+    if (!isNamed(cause, 'InvalidInputException', 'OperationFailureException')) throw cause;
+    throw unsupported(instanceName, cause.message, cause);
+  }
+}
+
+/**
+ * Looks how an operation went.
+ * @throws MetadataOptionsUnsupported when it failed. Source: Lightsail GetOperation.
+ */
+export async function checkOperation(
+  instanceName: string,
+  operationId: string,
+  signal: AbortSignal,
+  client = lightsail,
+): Promise<void> {
+  const { operation } = await calling(`get the operation that changes ${instanceName}`, () =>
+    client.send(new GetOperationCommand({ operationId }), { abortSignal: signal }),
+  );
+  refuseFailed(instanceName, operation);
+}
+
+function refuseFailed(instanceName: string, operation: Operation | undefined): void {
+  if (operation?.status === 'Failed')
+    throw unsupported(instanceName, operation.errorDetails ?? operation.errorCode ?? 'no reason');
+}
+
+function unsupported(instanceName: string, reason: string, cause?: unknown): MetadataOptionsUnsupported {
+  return new MetadataOptionsUnsupported(`Lightsail refuses the metadata options of ${instanceName}: ${reason}`, {
+    cause,
+  });
+}

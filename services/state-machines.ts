@@ -1,0 +1,41 @@
+import { DescribeExecutionCommand, SFNClient, StartExecutionCommand } from '@aws-sdk/client-sfn';
+import { calling, clientOptions, isNamed } from './aws.ts';
+
+const stepFunctions = new SFNClient(clientOptions);
+
+/**
+ * Starts an execution under a name that stands for its occasion, so that the same occasion starts nothing twice.
+ * Source: Step Functions StartExecution, which answers a second start with ExecutionAlreadyExists.
+ */
+export async function startExecution(
+  stateMachineArn: string,
+  name: string,
+  input: unknown,
+  signal: AbortSignal,
+  client = stepFunctions,
+): Promise<'started' | 'already-started'> {
+  try {
+    await calling(`start the execution ${name}`, () =>
+      client.send(new StartExecutionCommand({ stateMachineArn, name, input: JSON.stringify(input) }), {
+        abortSignal: signal,
+      }),
+    );
+    return 'started';
+  } catch (error) {
+    if (isNamed(error, 'ExecutionAlreadyExists')) return 'already-started';
+    throw error;
+  }
+}
+
+/** Whether the execution still runs; one that Step Functions has forgotten does not. Source: DescribeExecution. */
+export async function isRunning(executionArn: string, signal: AbortSignal, client = stepFunctions): Promise<boolean> {
+  try {
+    const { status } = await calling(`describe the execution ${executionArn}`, () =>
+      client.send(new DescribeExecutionCommand({ executionArn }), { abortSignal: signal }),
+    );
+    return status === 'RUNNING' || status === 'PENDING_REDRIVE';
+  } catch (error) {
+    if (isNamed(error, 'ExecutionDoesNotExist')) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,183 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { executionName, parseEnrolmentRequest, type TriggeredRequest } from '../../../events/request.ts';
+import { InvalidRequest } from '../../../lib/errors.ts';
+import { sample, sampleNames } from './samples.ts';
+
+const TOKEN = '87654321-4321-4321-4321-210987654321';
+const EVENT_ID = '12345678-1234-1234-1234-123456789012';
+
+const refusals: Record<string, string> = {
+  'both-platforms':
+    'Both instanceId (EC2) and lightsailInstanceName (Lightsail) are given: keep the one that you mean.',
+  'lightsail-with-group': 'autoScalingGroupName is for EC2 only: leave it out beside lightsailInstanceName.',
+  'lightsail-with-hook': 'lifecycleAction is for EC2 only: leave it out beside lightsailInstanceName.',
+  list: 'The input must be an object, not [{"instanceId":"i-0123456789abcdef0"}].',
+  'malformed-instance-id':
+    'instanceId must be an EC2 instance id such as "i-0123456789abcdef0", not "i-0123456789ABCDEF0".',
+  'malformed-lightsail-name':
+    'lightsailInstanceName must be a Lightsail instance name such as "web-1" (at most 255 letters, digits, dots, dashes and underscores), not "-web 1".',
+  'misspelt-field': 'Unknown field "instanceID". Did you mean "instanceId"?',
+  'misspelt-nested-field':
+    'lifecycleAction.lifecycleHookName is missing. Unknown field "lifecycleAction.hookName". Did you mean "lifecycleAction.lifecycleHookName"?',
+  'not-an-object': 'The input must be an object, not "i-0123456789abcdef0".',
+  nothing: 'No instance is named: add instanceId (EC2) or lightsailInstanceName (Lightsail).',
+  'several-faults':
+    'instanceId must be an EC2 instance id such as "i-0123456789abcdef0", not "web-1". trigger.detailType is empty. trigger.eventTime must be a time such as "2015-05-13T18:43:48Z", not "yesterday". Unknown field "autoscalingGroup". Did you mean "autoScalingGroupName"?',
+  'short-token': 'lifecycleAction.lifecycleActionToken must be exactly 36 characters long, not "87654321".',
+  'two-groups': 'autoScalingGroupName contradicts lifecycleAction.autoScalingGroupName: leave the first out.',
+  'unknown-field':
+    'Unknown field "colour". The fields are instanceId, lightsailInstanceName, lifecycleAction, autoScalingGroupName, trigger.',
+  'wrong-type': 'instanceId must be a string, not 123456789.',
+};
+
+describe('an input that a person types', () => {
+  it.each(sampleNames().filter((name) => name.startsWith('typed-')))('%s is taken as it stands', (name) => {
+    expect(parseEnrolmentRequest(sample(name))).toEqual(sample(name));
+  });
+
+  it.each(sampleNames('refused/').filter((name) => name.includes('typed-')))('%s is refused in a sentence', (name) => {
+    const sentence = refusals[name.replace('refused/typed-', '')] ?? `an expectation for ${name} in this test`;
+    expect(() => parseEnrolmentRequest(sample(name))).toThrow(new InvalidRequest(sentence));
+  });
+
+  it('has a sample for every refusal in this test', () => {
+    const names = sampleNames('refused/').filter((name) => name.includes('typed-'));
+    expect(names.map((name) => name.replace('refused/typed-', '')).toSorted()).toEqual(
+      Object.keys(refusals).toSorted(),
+    );
+  });
+
+  it.each([
+    ['InstanceId', 'instanceId'],
+    ['EC2InstanceId', 'instanceId'],
+    ['instance_id', 'instanceId'],
+    ['instnaceId', 'instanceId'],
+    ['lightsailName', 'lightsailInstanceName'],
+    ['lightSailInstancename', 'lightsailInstanceName'],
+    ['AutoScalingGroupName', 'autoScalingGroupName'],
+  ])('with the field %s is told about %s', (typed, meant) => {
+    const sentence = `Unknown field "${typed}". Did you mean "${meant}"?`;
+    expect(() => parseEnrolmentRequest({ [typed]: 'x' })).toThrow(new InvalidRequest(sentence));
+  });
+
+  it('names all unknown fields, and once the fields that there are', () => {
+    const sentence =
+      'Unknown field "a". Unknown field "b". The fields are instanceId, lightsailInstanceName, lifecycleAction, autoScalingGroupName, trigger.';
+    expect(() => parseEnrolmentRequest({ a: 1, b: 2 })).toThrow(new InvalidRequest(sentence));
+  });
+
+  it('keeps the message short when a whole document is pasted', () => {
+    const pasted = { instanceId: `i-${'0123456789'.repeat(1000)}` };
+    expect(() => parseEnrolmentRequest(pasted)).toThrow(/not "i-0123456789.*…\.$/);
+    expect(refusalOf(pasted)?.length).toBeLessThan(200);
+  });
+
+  it.each(['a', 'web-1', 'Web.Front_2', '1', 'a'.repeat(255)])('may name a Lightsail instance %s', (name) => {
+    expect(parseEnrolmentRequest({ lightsailInstanceName: name })).toEqual({ lightsailInstanceName: name });
+  });
+
+  it.each(['', '-a', 'a-', '.a', 'a b', 'ä', 'a'.repeat(256), 'a\n'])('may not name one %j', (name) => {
+    expect(refusalOf({ lightsailInstanceName: name })).toContain('lightsailInstanceName');
+  });
+
+  it('is taken or refused with a sentence, never a crash, whatever is typed', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.jsonValue(), aNearMiss()), (input) => {
+        expect(refusalOf(input)).toMatch(/^$|\.$|\?$/);
+      }),
+    );
+  });
+});
+
+describe('the name of an execution', () => {
+  const hooked = {
+    instanceId: 'i-1234567890abcdef0',
+    lifecycleAction: actionWith(TOKEN),
+    trigger: triggerWith(EVENT_ID),
+  };
+  const lightsail = { lightsailInstanceName: 'web-1', trigger: triggerWith(EVENT_ID) };
+
+  it('is made from the instance and the token of its hook', () => {
+    expect(executionName(hooked)).toBe(`i-1234567890abcdef0-${TOKEN}`);
+  });
+
+  it('is made from the instance and the event where no hook waits', () => {
+    const launched = { instanceId: 'i-1234567890abcdef0', autoScalingGroupName: 'web', trigger: triggerWith(EVENT_ID) };
+    expect(executionName(launched)).toBe(`i-1234567890abcdef0-${EVENT_ID}`);
+    expect(executionName(lightsail)).toBe(`lightsail-web-1-${EVENT_ID}`);
+  });
+
+  it('stays the same when a launch is announced again by another event', () => {
+    expect(executionName({ ...hooked, trigger: triggerWith(TOKEN) })).toBe(executionName(hooked));
+  });
+
+  it('begins with the instance and ends with a hash where a character or the length forbids more', () => {
+    expect(executionName({ ...lightsail, lightsailInstanceName: 'web.1' })).toMatch(/^lightsail-web-1-[0-9a-f]{64}$/);
+    expect(executionName({ ...lightsail, lightsailInstanceName: 'w'.repeat(34) })).toMatch(
+      /^lightsail-wwwww-[0-9a-f]{64}$/,
+    );
+  });
+
+  it('is one that Step Functions takes, and the same again for the same request', () => {
+    fc.assert(
+      fc.property(aTriggeredRequest(), (request) => {
+        expect(executionName(request)).toMatch(/^[A-Za-z0-9_-]{1,80}$/);
+        expect(executionName(structuredClone(request))).toBe(executionName(request));
+      }),
+    );
+  });
+
+  it('is different for different instances and occasions', () => {
+    const different = fc.uniqueArray(aTriggeredRequest(), { selector: identityOf, minLength: 30, maxLength: 50 });
+    fc.assert(
+      fc.property(different, (requests) => {
+        expect(new Set(requests.map(executionName)).size).toBe(requests.length);
+      }),
+    );
+  });
+});
+
+function refusalOf(input: unknown): string {
+  try {
+    parseEnrolmentRequest(input);
+    return '';
+  } catch (error) {
+    if (error instanceof InvalidRequest) return error.message;
+    throw error;
+  }
+}
+
+/** The right fields with anything in them. */
+function aNearMiss() {
+  const anything = fc.jsonValue();
+  const fields = { autoScalingGroupName: anything, lifecycleHookName: anything, lifecycleActionToken: anything };
+  const lifecycleAction = fc.record(fields, { requiredKeys: [] });
+  return fc.record({ instanceId: anything, lightsailInstanceName: anything, lifecycleAction }, { requiredKeys: [] });
+}
+
+function triggerWith(eventId: string) {
+  return { detailType: 'EC2 Instance-launch Lifecycle Action', eventId, eventTime: '2015-05-13T18:43:48Z' };
+}
+
+function actionWith(lifecycleActionToken: string) {
+  return { autoScalingGroupName: 'web', lifecycleHookName: 'muster-launch', lifecycleActionToken };
+}
+
+/** Few values, chosen so that a name which only glues its parts together gives two requests one name. */
+function aTriggeredRequest(): fc.Arbitrary<TriggeredRequest> {
+  const eventId = fc.constantFrom('1', '-1', '1-1', EVENT_ID, `1-${EVENT_ID}`, 'a b');
+  const name = fc.constantFrom('web', 'web-1', 'web-1-1', 'web.1', 'i-1234567890abcdef0', 'w'.repeat(255));
+  const token = fc.constantFrom(TOKEN, `${TOKEN.slice(1)}Z`, `${TOKEN.slice(1)} `);
+  const id = fc.constantFrom('i-12345678', 'i-1234567890abcdef0');
+  return fc.oneof(
+    fc.record({ lightsailInstanceName: name, trigger: eventId.map(triggerWith) }),
+    fc.record({ instanceId: id, trigger: eventId.map(triggerWith) }),
+    fc.record({ instanceId: id, lifecycleAction: token.map(actionWith), trigger: eventId.map(triggerWith) }),
+  );
+}
+
+function identityOf({ instanceId, lightsailInstanceName, lifecycleAction, trigger }: TriggeredRequest): string {
+  const occasion = lifecycleAction?.lifecycleActionToken ?? trigger.eventId;
+  return JSON.stringify([instanceId, lightsailInstanceName, occasion]);
+}

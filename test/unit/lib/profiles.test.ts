@@ -1,0 +1,174 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { InvalidRequest } from '../../../lib/errors.ts';
+import { matchProfile, type Profile, profileVersion, readProfiles } from '../../../lib/profiles.ts';
+import type { Instance } from '../../../lib/state.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'muster-profiles-'));
+let files = 0;
+function file(text: string): string {
+  const path = join(folder, `profiles-${files++}.yml`);
+  writeFileSync(path, text);
+  return path;
+}
+
+/** The sentence with which a file is refused. */
+function refusal(text: string): string {
+  try {
+    readProfiles(file(text));
+  } catch (error) {
+    expect(error).toBeInstanceOf(InvalidRequest);
+    return (error as Error).message;
+  }
+  throw new Error('The file was accepted.');
+}
+
+const profile = (extra: string) =>
+  `profiles:\n  - name: web\n    match: { autoScalingGroup: "web-*" }\n    metadata: { httpTokens: required }\n${extra}`;
+
+describe('reading a profiles file', () => {
+  it('reads the file that the repository ships', () => {
+    expect(readProfiles('profiles.yml').map(({ name }) => name)).toEqual(['web', 'database', 'batch', 'lightsail']);
+  });
+
+  it('fills in what a profile leaves out', () => {
+    const [read] = readProfiles(file(profile('')));
+    expect(read).toMatchObject({ onFailure: 'hold', enrolWithinMinutes: 60, metadata: { onFailure: 'continue' } });
+  });
+
+  it.each([
+    ['a field that does not exist', profile('    onFail: hold\n'), /:2 profiles\[0\]: Unrecognized key: "onFail"/],
+    ['a value that is none of its choices', profile('    onFailure: retry\n'), /:5 profiles\[0\]\.onFailure: .*"hold"/],
+    [
+      'a group and a Lightsail name at once',
+      profile('').replace('"web-*"', '"web-*", lightsail: "w"'),
+      /never in an Auto Scaling group/,
+    ],
+    [
+      'a match of nothing',
+      profile('').replace('{ autoScalingGroup: "web-*" }', '{}'),
+      /:3 profiles\[0\]\.match: Say at least one/,
+    ],
+    [
+      'a profile that asks for nothing',
+      'profiles:\n  - name: web\n    match: { lightsail: "*" }\n',
+      /asks for nothing/,
+    ],
+    [
+      'a name that is used twice',
+      `${profile('')}${profile('').replace('profiles:\n', '')}`,
+      /:5 profiles\[1\]\.name: "web" is used twice/,
+    ],
+    [
+      'a hop limit of none',
+      profile('').replace('required', 'required, httpPutResponseHopLimit: 0'),
+      /httpPutResponseHopLimit/,
+    ],
+    [
+      'metadata options without httpTokens',
+      profile('').replace('httpTokens: required', 'httpPutResponseHopLimit: 2'),
+      /metadata\.httpTokens/,
+    ],
+    [
+      'an organization of a Puppet server',
+      profile('    associate: { engine: opsworks-cm, serverName: P, serverEngine: Puppet, chefOrganization: d }\n'),
+      /Puppet server has no Chef organization/,
+    ],
+    [
+      'a hook for Lightsail',
+      profile('    lifecycleHook: h\n').replace('autoScalingGroup', 'lightsail'),
+      /no lifecycle hooks/,
+    ],
+    [
+      'a server for Lightsail',
+      profile('    associate: { engine: opsworks-cm, serverName: S }\n').replace('autoScalingGroup', 'lightsail'),
+      /hardened, not registered/,
+    ],
+    ['text that is not YAML', 'profiles: [', /not YAML/],
+    ['a list of no profiles', 'profiles: []', /profiles/],
+  ])('refuses %s, and names file, line and field', (_what, text, sentence) => {
+    const message = refusal(text);
+    expect(message).toMatch(sentence);
+    expect(message).toContain(folder);
+  });
+});
+
+const instance: Instance = {
+  platform: 'ec2',
+  instanceId: 'i-0123456789abcdef0',
+  nodeName: 'i-0123456789abcdef0',
+  accountId: '123456789012',
+  region: 'eu-west-1',
+  imageId: null,
+  launchTime: null,
+  privateIpAddress: null,
+  publicIpAddress: null,
+  autoScalingGroupName: 'web-blue',
+  tags: { role: 'web' },
+  metadataOptions: { state: 'applied', httpTokens: 'optional', httpEndpoint: 'enabled', httpPutResponseHopLimit: 1 },
+};
+const named = (name: string, match: Profile['match']): Profile => ({
+  name,
+  match,
+  enrolWithinMinutes: 60,
+  onFailure: 'hold',
+  metadata: { httpTokens: 'required', onFailure: 'continue' },
+});
+const matched = (profiles: Profile[], one: Instance = instance) => matchProfile(profiles, one)?.name;
+
+describe('matching', () => {
+  it('takes the first profile that matches', () => {
+    const profiles = [
+      named('a', { autoScalingGroup: 'db-*' }),
+      named('b', { autoScalingGroup: 'web-*' }),
+      named('c', { tags: { role: 'web' } }),
+    ];
+    expect(matched(profiles)).toBe('b');
+  });
+
+  it('takes a name as it is: only * stands for something else', () => {
+    expect(matched([named('a', { autoScalingGroup: 'web.blue' })])).toBeUndefined();
+    expect(matched([named('a', { autoScalingGroup: 'web' })])).toBeUndefined();
+    expect(matched([named('a', { autoScalingGroup: '*-blue' })])).toBe('a');
+  });
+
+  it('wants every tag that the profile names', () => {
+    expect(matched([named('a', { tags: { role: 'web', stage: 'prod' } })])).toBeUndefined();
+    expect(matched([named('a', { tags: { role: 'web' } })])).toBe('a');
+  });
+
+  it('keeps the platforms apart', () => {
+    expect(matched([named('a', { lightsail: '*' })])).toBeUndefined();
+    const lightsail: Instance = {
+      ...instance,
+      platform: 'lightsail',
+      instanceId: 'blog-1',
+      autoScalingGroupName: null,
+    };
+    expect(matched([named('g', { autoScalingGroup: '*' }), named('l', { lightsail: 'blog-*' })], lightsail)).toBe('l');
+  });
+
+  it('matches any name against itself, and against itself with a part starred', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1 }), fc.nat(), (name, at) => {
+        const one = { ...instance, autoScalingGroupName: name };
+        const cut = at % name.length;
+        fc.pre(!name.includes('*'));
+        expect(matched([named('a', { autoScalingGroup: name })], one)).toBe('a');
+        expect(matched([named('a', { autoScalingGroup: `${name.slice(0, cut)}*` })], one)).toBe('a');
+        expect(matched([named('a', { autoScalingGroup: `${name}x` })], one)).toBeUndefined();
+      }),
+    );
+  });
+});
+
+describe("a profile's version", () => {
+  it('changes with its content and with nothing else', () => {
+    const before = named('a', { tags: { role: 'web' } });
+    expect(profileVersion(structuredClone(before))).toBe(profileVersion(before));
+    expect(profileVersion({ ...before, enrolWithinMinutes: 61 })).not.toBe(profileVersion(before));
+  });
+});

@@ -1,0 +1,140 @@
+import { AutoScalingClient, DescribeLifecycleHooksCommand } from '@aws-sdk/client-auto-scaling';
+import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
+import { DescribeInstancesCommand, EC2Client } from '@aws-sdk/client-ec2';
+import { AssociateNodeCommand, DescribeServersCommand, OpsWorksCMClient } from '@aws-sdk/client-opsworkscm';
+import { describe, expect, it } from 'vitest';
+import { WorldClock } from '../../../../local/clock.ts';
+import { Hold } from '../../../../local/hold.ts';
+import { INVOCATION_HEADER } from '../../../../local/server/apis.ts';
+import { Faults, InvalidFaults } from '../../../../local/server/faults.ts';
+import { openPort, post } from './open-port.ts';
+
+describe('A list of faults', () => {
+  it.each([
+    [{}, 'The faults are a JSON list'],
+    [[{ service: 'sqs', error: 'X' }], 'Fault 1, field "service"'],
+    [[{ service: 'ec2', operation: 'StopInstances', error: 'X' }], 'ec2 has no operation StopInstances here, only Des'],
+    [[{ service: 'ec2', error: 'X', tims: 3 }], 'Fault 1: Unrecognized key: "tims"'],
+    [[{ service: 'ec2', error: 'X', times: 0 }], 'Fault 1, field "times"'],
+    [[{ service: 'ec2', error: 'X' }, { service: 'ec2' }], 'Fault 2, field "error": Say what goes wrong'],
+    [[{ service: 'ec2', delaySeconds: 1, after: true }], 'An answer is lost only with error, statusCode or drop'],
+    [[{ service: 'ec2', drop: true, error: 'X' }], 'A dropped call has no error or statusCode'],
+  ])('is refused with a sentence that names fault and field: %j', (body, sentence) => {
+    const faults = new Faults();
+    expect(() => faults.set(body)).toThrow(InvalidFaults);
+    expect(() => faults.set(body)).toThrow(sentence);
+  });
+
+  it('stays in force when the next one is refused, and shows what is left of it', () => {
+    const faults = new Faults();
+    faults.set([{ service: 'ec2', error: 'X', times: 2 }]);
+    faults.take('ec2', 'DescribeInstances', {});
+    expect(() => faults.set([{}])).toThrow(InvalidFaults);
+    expect(faults.list()).toEqual([{ service: 'ec2', error: 'X', times: 1 }]);
+    faults.take('ec2', 'DescribeInstances', {});
+    expect(faults.take('ec2', 'DescribeInstances', {})).toBeUndefined();
+    expect(faults.list()).toEqual([]);
+  });
+
+  it('meets only the calls that it describes', () => {
+    const faults = new Faults();
+    faults.set([{ service: 'ssm', operation: 'SendCommand', error: 'X', match: { InstanceIds: 'i-1', Comment: 'c' } }]);
+    expect(faults.take('ssm', 'SendCommand', { InstanceIds: ['i-2'], Comment: 'c' })).toBeUndefined();
+    expect(faults.take('ssm', 'SendCommand', { InstanceIds: ['i-1'] })).toBeUndefined();
+    expect(faults.take('ssm', 'GetCommandInvocation', { InstanceIds: ['i-1'], Comment: 'c' })).toBeUndefined();
+    expect(faults.take('ssm', 'SendCommand', { InstanceIds: ['i-2', 'i-1'], Comment: 'c' })).toMatchObject({
+      error: 'X',
+    });
+  });
+});
+
+describe('A fault', () => {
+  /** A configuration server that counts its associations, and a client that does not try again. */
+  async function open(options: Parameters<typeof openPort>[1] = {}) {
+    const associated: unknown[] = [];
+    const AssociateNode = (input: unknown) => {
+      associated.push(input);
+      return { NodeAssociationStatusToken: 'token' };
+    };
+    const opened = await openPort(
+      [
+        { name: 'opsworks-cm', operations: { AssociateNode, DescribeServers: () => ({ Servers: [] }) } },
+        { name: 'ec2', operations: { DescribeInstances: () => ({ Reservations: [] }) } },
+        { name: 'autoscaling', operations: { DescribeLifecycleHooks: () => ({ LifecycleHooks: [] }) } },
+      ],
+      options,
+    );
+    const client = { ...opened.client, maxAttempts: 1 };
+    const input = { ServerName: 'chef', NodeName: 'i-1', EngineAttributes: [] };
+    const associate = () => new OpsWorksCMClient(client).send(new AssociateNodeCommand(input));
+    return { ...opened, client, associated, associate };
+  }
+
+  it('refuses as often as it says, and the operation is not done', async () => {
+    const { faults, associate, associated, client } = await open();
+    faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', error: 'InvalidStateException', times: 2 }]);
+    await new OpsWorksCMClient(client).send(new DescribeServersCommand({}));
+    await expect(associate()).rejects.toMatchObject({ name: 'InvalidStateException' });
+    await expect(associate()).rejects.toMatchObject({ name: 'InvalidStateException' });
+    expect(associated).toEqual([]);
+    await expect(associate()).resolves.toMatchObject({ NodeAssociationStatusToken: 'token' });
+  });
+
+  it('throttles in the words of each service', async () => {
+    const { faults, associate, client } = await open();
+    const services = ['opsworks-cm', 'ec2', 'autoscaling', 'dynamodb'];
+    faults.set(services.map((service) => ({ service, error: 'ThrottlingException' })));
+    const named = (name: string, httpStatusCode: number) => ({ name, $metadata: { httpStatusCode } });
+    await expect(associate()).rejects.toMatchObject(named('ThrottlingException', 400));
+    const instances = new EC2Client(client).send(new DescribeInstancesCommand({}));
+    await expect(instances).rejects.toMatchObject(named('RequestLimitExceeded', 503));
+    const hooks = new AutoScalingClient(client).send(
+      new DescribeLifecycleHooksCommand({ AutoScalingGroupName: 'web' }),
+    );
+    await expect(hooks).rejects.toMatchObject(named('Throttling', 400));
+    const tables = new DynamoDBClient(client).send(new ListTablesCommand({}));
+    await expect(tables).rejects.toMatchObject(named('ThrottlingException', 400));
+  });
+
+  it('answers the HTTP status and the sentence that it was given', async () => {
+    const { faults, associate } = await open();
+    faults.set([{ service: 'opsworks-cm', statusCode: 502, message: 'Bad gateway.' }]);
+    const refusal = { name: 'InternalFailure', message: 'Bad gateway.', $metadata: { httpStatusCode: 502 } };
+    await expect(associate()).rejects.toMatchObject(refusal);
+  });
+
+  it('loses the answer of an operation that was done', async () => {
+    const { faults, associate, associated } = await open();
+    faults.set([{ service: 'opsworks-cm', statusCode: 500, after: true, times: 1 }]);
+    await expect(associate()).rejects.toMatchObject({ name: 'InternalFailure' });
+    expect(associated).toHaveLength(1);
+  });
+
+  it('drops the connection, and the call is reported all the same', async () => {
+    const { faults, associate, associated, heard } = await open();
+    faults.set([{ service: 'opsworks-cm', drop: true, times: 1 }]);
+    await expect(associate()).rejects.toMatchObject({ code: 'ECONNRESET' });
+    expect(associated).toEqual([]);
+    expect(heard).toMatchObject([{ error: { code: 'ConnectionDropped' } }]);
+  });
+
+  it('delays in world time, although the caller holds the clock', async () => {
+    const clock = new WorldClock({ speed: Number.POSITIVE_INFINITY, start: new Date(0) });
+    const caller = new Hold(clock);
+    const holdOf = (id: string) => (id === 'invocation-1' ? caller : undefined);
+    const { faults, endpoint, heard } = await open({ clock, holdOf });
+    faults.set([{ service: 'opsworks-cm', delaySeconds: 90 }]);
+    const headers = { 'x-amz-target': 'OpsWorksCM_V2016_11_01.DescribeServers', [INVOCATION_HEADER]: 'invocation-1' };
+    const answer = await clock.run(post(endpoint, headers, '{}'));
+    expect(answer?.status).toBe(200);
+    expect(heard).toMatchObject([{ instant: 90_000, invocationId: 'invocation-1' }]);
+
+    // The caller has its hold back: no time passes before it lets go.
+    const minute = clock.advance(60_000);
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    expect(clock.now()).toBe(90_000);
+    caller.end();
+    await minute;
+    expect(clock.now()).toBe(150_000);
+  });
+});
