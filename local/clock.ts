@@ -51,6 +51,8 @@ export class WorldClock implements Clock {
   }
 
   at(instant: number, callback: () => void): () => void {
+    // One such timer would stop all the others, or take virtual time to its end.
+    if (!Number.isFinite(instant)) throw new RangeError(`A timer's instant is a finite number, not ${instant}.`);
     const timer = { instant, order: this.#order++, callback };
     this.#timers.splice(position(this.#timers, timer), 0, timer);
     this.#plan();
@@ -93,7 +95,8 @@ export class WorldClock implements Clock {
 
   /**
    * Lets virtual time pass until `until` settles (its value is the answer), or, without it, until nobody holds the
-   * clock and no timer is left. Throws when nothing is left that could ever settle `until`.
+   * clock and no timer is left. Throws when virtual time has nothing left that could ever settle `until`; at any other
+   * speed something outside of this process may.
    */
   async run<T>(until?: Promise<T>): Promise<T | undefined> {
     this.#running++;
@@ -108,6 +111,7 @@ export class WorldClock implements Clock {
         await idle;
         return undefined;
       }
+      if (this.speed !== Number.POSITIVE_INFINITY) return await until;
       const nothingLeft = idle.then(() => {
         throw new Error(
           'The virtual clock has no timer left and nothing is in flight, yet what was awaited has not happened.',
@@ -156,7 +160,10 @@ export class WorldClock implements Clock {
       return;
     }
     const next = this.#timers[0];
-    if (!next) return;
+    if (!next) {
+      if (this.#running > 0) this.#wake = setImmediate(() => this.#tick());
+      return;
+    }
     // Node's timers end at 2^31-1 ms; waking early only plans again.
     const wait = Math.min(Math.max(0, (next.instant - this.now()) / this.speed), 2 ** 31 - 1);
     this.#wake = setTimeout(() => this.#tick(), wait);
@@ -164,14 +171,15 @@ export class WorldClock implements Clock {
 
   #tick(): void {
     this.#wake = undefined;
-    if (this.#holds > 0 && this.speed !== 1) return;
-    if (this.speed === Number.POSITIVE_INFINITY) {
-      if (this.#running === 0) return;
-      const next = this.#timers[0];
-      if (!next) {
-        for (const resolve of this.#idle) resolve();
-        return;
-      }
+    if (this.#holds > 0 && (this.speed !== 1 || this.#timers.length === 0)) return;
+    const virtual = this.speed === Number.POSITIVE_INFINITY;
+    if (virtual && this.#running === 0) return;
+    const next = this.#timers[0];
+    if (!next) {
+      for (const resolve of this.#idle) resolve();
+      return;
+    }
+    if (virtual) {
       this.#instant = Math.max(this.#instant, next.instant);
       this.#timers.shift();
       next.callback();

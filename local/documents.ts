@@ -30,11 +30,10 @@ export const collectIdentity: CommandDocument = {
 
 /** Checks the certificate (PEM) against the node's key and the CA (PEM), installs both; prints `{"installed":true}`. */
 export const installCredentials: CommandDocument = {
-  parameters: ['NodeName', 'Engine', 'Certificate', 'CaCertificate'],
-  async run(node, { NodeName = '', Engine = '', Certificate = '', CaCertificate = '' }) {
+  parameters: ['NodeName', 'Certificate', 'CaCertificate'],
+  async run(node, { NodeName = '', Certificate = '', CaCertificate = '' }) {
     await node.install({
       nodeName: NodeName,
-      engine: Engine,
       certificate: Certificate,
       caCertificate: CaCertificate,
     });

@@ -21,7 +21,6 @@ const PP_REGION = '1.3.6.1.4.1.34380.1.1.18';
 /** What a node was sent back: PEM, both. */
 interface Credentials {
   readonly nodeName: string;
-  readonly engine: string;
   readonly certificate: string;
   readonly caCertificate: string;
 }

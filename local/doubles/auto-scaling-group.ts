@@ -1,7 +1,7 @@
 import type { AutoScalingGroup, AutoScalingInstanceDetails, LifecycleState, Tag } from '@aws-sdk/client-auto-scaling';
 import { ACCOUNT_ID, REGION } from '../account.ts';
 import { isoSeconds } from './aws-event.ts';
-import type { Ec2Instance } from './ec2-instance.ts';
+import { type Ec2Instance, SUBNETS } from './ec2-instance.ts';
 import type { MetadataOptions } from './ec2-metadata.ts';
 import type { LifecycleHook } from './lifecycle-actions.ts';
 import type { Numbered } from './serial-page.ts';
@@ -75,7 +75,7 @@ export function createGroup(settings: GroupSettings, serial: number, id: string,
     settings,
     arn: `arn:aws:autoscaling:${REGION}:${ACCOUNT_ID}:autoScalingGroup:${id}:autoScalingGroupName/${name}`,
     createdAt,
-    subnetIds: settings.VPCZoneIdentifier?.split(',').map((each) => each.trim()) ?? [],
+    subnetIds: settings.VPCZoneIdentifier?.split(',').map((each) => each.trim()) ?? Object.keys(SUBNETS),
     minSize: settings.MinSize ?? 0,
     maxSize: settings.MaxSize ?? 10_000,
     desiredCapacity: settings.DesiredCapacity ?? settings.MinSize ?? 0,
@@ -126,7 +126,7 @@ export function describeGroup(group: Group): AutoScalingGroup {
     MaxSize: group.maxSize,
     DesiredCapacity: group.desiredCapacity,
     DefaultCooldown: 300,
-    AvailabilityZones: [...new Set(members.map(({ instance }) => instance.availabilityZone))],
+    AvailabilityZones: group.subnetIds.flatMap((subnetId) => SUBNETS[subnetId] ?? []),
     HealthCheckType: 'EC2',
     HealthCheckGracePeriod: 0,
     CreatedTime: group.createdAt,

@@ -264,7 +264,7 @@ describe('a lifecycle action', () => {
     });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 12 }), fc.boolean(), async (steps, ReuseOnScaleIn) => {
-        const { clock, ec2, autoScaling, group, launchOne, complete, heartbeat, seconds } = playground();
+        const { clock, ec2, autoScaling, group, launchOne, complete, heartbeat, ask, seconds } = playground();
         const WarmPool = { MinSize: 0, PoolState: 'Stopped', ReuseOnScaleIn } as const;
         await group({ DesiredCapacity: 1, WarmPool }, LAUNCH_HOOK, TERMINATE_HOOK);
         for (const { afterSeconds, deed } of steps) {
@@ -275,8 +275,8 @@ describe('a lifecycle action', () => {
           else if (deed === 'launch') launchOne();
           else if (deed === 'scale in') autoScaling.setDesiredCapacity('web', 0);
           else if (deed === 'ec2' && ec2.instance(InstanceId)) ec2.terminate(InstanceId);
-          else if (deed === 'terminate' && autoScaling.members.get(InstanceId))
-            autoScaling.terminate(InstanceId, false);
+          else if (deed === 'terminate')
+            await ask('TerminateInstanceInAutoScalingGroup', { InstanceId }).catch(refused);
           else await complete(deed, { InstanceId }).catch(refused);
         }
         autoScaling.setDesiredCapacity('web', 0);
@@ -366,6 +366,16 @@ describe('the end of an instance', () => {
     await world.seconds(60);
     expect(world.kinds()).toEqual(['-launch Lifecycle Action', 'Terminate Successful']);
   });
+});
+
+it('lets an instance that is wanted no more before its launch hook leave without ever waiting in it', async () => {
+  await world.group({}, LAUNCH_HOOK, TERMINATE_HOOK);
+  const instanceId = world.launchOne();
+  await world.seconds(1);
+  world.autoScaling.setDesiredCapacity('web', 0);
+  await world.seconds(60);
+  expect(world.stateOf(instanceId)).toBe('Terminating:Wait');
+  expect(world.kinds()).toEqual(['-terminate Lifecycle Action']);
 });
 
 describe('a warm pool', () => {
@@ -470,7 +480,11 @@ describe('the API', () => {
     const second = await world.ask<AutoScalingGroupsType>('DescribeAutoScalingGroups', { MaxRecords: 2, NextToken });
     const groups = [...(first.AutoScalingGroups ?? []), ...(second.AutoScalingGroups ?? [])];
     expect(groups.map(({ AutoScalingGroupName }) => AutoScalingGroupName)).toEqual(['a', 'b', 'c']);
-    expect(groups[0]).toMatchObject({ DesiredCapacity: 1, Instances: [{ LifecycleState: 'Pending' }] });
+    expect(groups[0]).toMatchObject({
+      DesiredCapacity: 1,
+      AvailabilityZones: ['eu-west-1a', 'eu-west-1b', 'eu-west-1c'],
+      Instances: [{ LifecycleState: 'Pending' }],
+    });
     expect(second.NextToken).toBeUndefined();
     const page = await world.ask<AutoScalingInstancesType>('DescribeAutoScalingInstances', { MaxRecords: 2 });
     expect(page.AutoScalingInstances).toHaveLength(2);

@@ -141,7 +141,6 @@ describe('associating a node with a Puppet server', () => {
     expect(Date.parse(certificate.validTo)).toBeGreaterThan(clock.now());
     await node.install({
       nodeName: 'web-1',
-      engine: 'opsworks-cm',
       certificate: certificate.toString(),
       caCertificate: authority.toString(),
     });

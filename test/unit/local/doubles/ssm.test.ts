@@ -138,7 +138,7 @@ describe('GetCommandInvocation', () => {
     const id = await commandId({
       InstanceIds: [node.instanceId],
       DocumentName: 'InstallCredentials',
-      Parameters: { NodeName: ['web-1'], Engine: ['puppet'], Certificate: ['no PEM'], CaCertificate: ['no PEM'] },
+      Parameters: { NodeName: ['web-1'], Certificate: ['no PEM'], CaCertificate: ['no PEM'] },
     });
     await clock.advance(10_000);
     const failed = await invocation(id, node.instanceId);

@@ -1,0 +1,51 @@
+# Runs on the node, as root: the Systems Manager document Muster-CollectIdentity. NODE_NAME is its parameter.
+#
+# Makes the node's key if there is none, and prints one line of JSON: {"csr","identityDocument","identitySignature"}.
+# The key is Puppet's where its agent is installed, otherwise Chef's. It never leaves the node.
+set -eu
+umask 077
+
+PUPPET_DIR=${PUPPET_DIR:-/etc/puppetlabs/puppet}
+CHEF_DIR=${CHEF_DIR:-/etc/chef}
+IMDS=${IMDS:-http://169.254.169.254}
+
+fail() {
+  echo "$1" >&2
+  exit 1
+}
+
+# Two commands may run at once: each makes a key, one of them gets the name, and both go on with that one.
+make_key() {
+  mkdir -p "${KEY%/*}" || fail "Cannot make the folder ${KEY%/*} for the key of $NODE_NAME."
+  NEW=$(mktemp "$KEY.XXXXXX") || fail "Cannot write to ${KEY%/*}, where the key of $NODE_NAME belongs."
+  openssl genrsa -out "$NEW" 2048 2>/dev/null || fail "openssl on $NODE_NAME cannot make a key."
+  ln "$NEW" "$KEY" 2>/dev/null || true
+  rm -f "$NEW"
+}
+
+metadata() {
+  curl -sSf --noproxy '*' --max-time 5 -H "X-aws-ec2-metadata-token: $TOKEN" "$IMDS/latest/$1" ||
+    fail "The metadata service of $NODE_NAME does not answer for $1."
+}
+
+# The text on standard input as a JSON string.
+json() {
+  awk '{ gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); gsub(/\t/, "\\t"); gsub(/\r/, "\\r"); text = text separator $0; separator = "\\n" }
+    END { printf "\"%s\"", text }'
+}
+
+for TOOL in openssl curl awk; do
+  command -v "$TOOL" >/dev/null || fail "$NODE_NAME has no $TOOL, which its enrolment needs: install it in the image."
+done
+
+if [ -d "$PUPPET_DIR" ]; then KEY=$PUPPET_DIR/ssl/private_keys/$NODE_NAME.pem; else KEY=$CHEF_DIR/client.pem; fi
+[ -s "$KEY" ] || make_key
+
+CSR=$(openssl req -new -sha256 -key "$KEY" -subj "/CN=$NODE_NAME") || fail "openssl cannot read the key $KEY of $NODE_NAME."
+TOKEN=$(curl -sSf --noproxy '*' --max-time 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$IMDS/latest/api/token") ||
+  fail "The metadata service of $NODE_NAME gives no IMDSv2 token."
+DOCUMENT=$(metadata dynamic/instance-identity/document)
+SIGNATURE=$(metadata dynamic/instance-identity/signature)
+
+printf '{"csr":%s,"identityDocument":%s,"identitySignature":%s}\n' \
+  "$(echo "$CSR" | json)" "$(echo "$DOCUMENT" | json)" "$(echo "$SIGNATURE" | json)"
