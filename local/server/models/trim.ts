@@ -43,6 +43,14 @@ const operations: Record<string, { folder: string; names: string }> = {
   events: { folder: 'events', names: 'PutEvents ListRules DescribeRule TestEventPattern' },
 };
 
+/**
+ * Where the service is known to take more than its model says. Lightsail's own console makes names of one character,
+ * and its refusals say that dots are allowed.
+ */
+const amendments: Record<string, Record<string, Json>> = {
+  lightsail: { ResourceName: { pattern: '\\w([\\w.\\-]*\\w)?' } },
+};
+
 const metadataKeys = ['apiVersion', 'jsonVersion', 'protocol', 'serviceFullName', 'targetPrefix', 'xmlNamespace'];
 const shapeKeys = ['type', 'members', 'member', 'key', 'value', 'exception', 'error'];
 const constraintKeys = ['required', 'min', 'max', 'pattern', 'enum'];
@@ -123,5 +131,8 @@ function trim(model: FullModel, names: readonly string[]): Json {
 const folders = process.argv.slice(2);
 for (const [service, { folder, names }] of Object.entries(operations)) {
   const file = join(import.meta.dirname, `${service}.json`);
-  writeFileSync(file, `${JSON.stringify(trim(read(folders, folder), names.split(' ')))}\n`);
+  const model = read(folders, folder);
+  for (const [shape, amendment] of Object.entries(amendments[service] ?? {}))
+    Object.assign(model.shapes[shape] ?? {}, amendment);
+  writeFileSync(file, `${JSON.stringify(trim(model, names.split(' ')))}\n`);
 }
