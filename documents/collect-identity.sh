@@ -28,10 +28,10 @@ metadata() {
     fail "The metadata service of $NODE_NAME does not answer for $1."
 }
 
-# The text on standard input as a JSON string.
+# The text as a JSON string. (printf, because echo reads backslashes in some shells.)
 json() {
-  awk '{ gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); gsub(/\t/, "\\t"); gsub(/\r/, "\\r"); text = text separator $0; separator = "\\n" }
-    END { printf "\"%s\"", text }'
+  printf '%s\n' "$1" | tr -d '\r' | sed 's/\\/\\\\/g; s/"/\\"/g' |
+    awk '{ gsub(/\t/, "\\t"); text = text separator $0; separator = "\\n" } END { printf "\"%s\"", text }'
 }
 
 for TOOL in openssl curl awk; do
@@ -48,4 +48,4 @@ DOCUMENT=$(metadata dynamic/instance-identity/document)
 SIGNATURE=$(metadata dynamic/instance-identity/signature)
 
 printf '{"csr":%s,"identityDocument":%s,"identitySignature":%s}\n' \
-  "$(echo "$CSR" | json)" "$(echo "$DOCUMENT" | json)" "$(echo "$SIGNATURE" | json)"
+  "$(json "$CSR")" "$(json "$DOCUMENT")" "$(json "$SIGNATURE")"

@@ -1,9 +1,12 @@
 import * as z from 'zod';
 import { parse } from './parse.ts';
-import { Instant, type TriggeredRequest } from './request.ts';
+import { Instant, type TriggeredRequest, type TriggeredRetirement } from './request.ts';
 
 /** What an event asks for. `reason` is a sentence for the log. */
-export type Interpretation = { kind: 'enrolment'; requests: TriggeredRequest[] } | { kind: 'ignored'; reason: string };
+export type Interpretation =
+  | { kind: 'enrolment'; requests: TriggeredRequest[] }
+  | { kind: 'retirement'; requests: TriggeredRetirement[] }
+  | { kind: 'ignored'; reason: string };
 
 /** Reads the events of one kind. It throws InvalidRequest when an event of that kind cannot be read. */
 export type Parser = (event: EventBridgeEvent) => Interpretation;
@@ -36,4 +39,9 @@ export function triggerOf(event: { 'detail-type': string; id: string; time: stri
 
 export function ignored(reason: string): Interpretation {
   return { kind: 'ignored', reason };
+}
+
+/** Auto Scaling announces as a termination, too, that an instance goes back to wait for its next launch. */
+export function returnsToWarmPool(instanceId: string): Interpretation {
+  return ignored(`${instanceId} is not terminated: it returns to its warm pool.`);
 }

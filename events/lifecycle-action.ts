@@ -25,6 +25,9 @@ import { AutoScalingName, InstanceId, LifecycleActionToken } from './request.ts'
  *         "Destination": "AutoScalingGroup"             AutoScalingGroup | WarmPool, may be missing
  *       }
  *     }
+ *
+ * A termination differs in its detail-type ("EC2 Instance-terminate Lifecycle Action"), in its transition
+ * ("autoscaling:EC2_INSTANCE_TERMINATING") and in where the instance goes (from "AutoScalingGroup" to "EC2").
  */
 const LifecycleActionDetail = z.looseObject({
   LifecycleActionToken: LifecycleActionToken,
@@ -39,6 +42,10 @@ const LaunchLifecycleAction = eventOf(
   LifecycleActionDetail.extend({ LifecycleTransition: z.literal('autoscaling:EC2_INSTANCE_LAUNCHING') }),
 );
 
+const TerminateLifecycleAction = eventOf(
+  LifecycleActionDetail.extend({ LifecycleTransition: z.literal('autoscaling:EC2_INSTANCE_TERMINATING') }),
+);
+
 /** A launch into a warm pool and a later launch out of it are two launches of one instance, each with its own token. */
 export const launchLifecycleAction: Parser = (event): Interpretation => {
   const launch = parseEvent(LaunchLifecycleAction, event);
@@ -48,6 +55,17 @@ export const launchLifecycleAction: Parser = (event): Interpretation => {
     trigger: triggerOf(launch),
   };
   return { kind: 'enrolment', requests: [request] };
+};
+
+/** Also of an instance that returns to its warm pool: nothing is retired then, but its hook waits all the same. */
+export const terminateLifecycleAction: Parser = (event): Interpretation => {
+  const termination = parseEvent(TerminateLifecycleAction, event);
+  const request = {
+    instanceId: termination.detail.EC2InstanceId,
+    lifecycleAction: lifecycleActionOf(termination.detail),
+    trigger: triggerOf(termination),
+  };
+  return { kind: 'retirement', requests: [request] };
 };
 
 function lifecycleActionOf(detail: z.infer<typeof LifecycleActionDetail>) {

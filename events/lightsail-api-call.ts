@@ -16,9 +16,10 @@ import { LightsailInstanceName } from './request.ts';
  *       "resources": [],
  *       "detail": {
  *         "eventSource": "lightsail.amazonaws.com",
- *         "eventName": "CreateInstances",               or CreateInstancesFromSnapshot, GetInstances …
+ *         "eventName": "CreateInstances",               CreateInstancesFromSnapshot, DeleteInstance, GetInstances …
  *         "errorCode": "AccessDenied",                  only when the call was refused; requestParameters is null then
  *         "requestParameters": { "instanceNames": ["web-1", "web-2"], "blueprintId": "amazon_linux_2023", … },
+ *                                                       DeleteInstance takes one: { "instanceName": "web-1" }
  *         "responseElements": { "operations": [ … ] },
  *         …
  *       }
@@ -30,17 +31,32 @@ const Creation = eventOf(
   z.looseObject({ requestParameters: z.looseObject({ instanceNames: z.array(LightsailInstanceName).min(1) }) }),
 );
 
-/** One enrolment for each instance that the call created. */
+const Deletion = eventOf(z.looseObject({ requestParameters: z.looseObject({ instanceName: LightsailInstanceName }) }));
+
 export const lightsailApiCall: Parser = (event): Interpretation => {
-  const { detail } = parseEvent(ApiCall, event);
-  if (detail.eventName !== 'CreateInstances' && detail.eventName !== 'CreateInstancesFromSnapshot') {
-    return ignored(`Lightsail's ${detail.eventName} creates no instance.`);
-  }
-  if (detail.errorCode) {
-    return ignored(`Lightsail's ${detail.eventName} was refused (${detail.errorCode}): it created no instance.`);
-  }
-  const creation = parseEvent(Creation, event);
-  const trigger = triggerOf(creation);
-  const names = creation.detail.requestParameters.instanceNames;
+  const { eventName, errorCode } = parseEvent(ApiCall, event).detail;
+  const parser = CALLS.get(eventName);
+  if (!parser) return ignored(`Lightsail's ${eventName} neither creates nor deletes an instance.`);
+  if (errorCode) return ignored(`Lightsail's ${eventName} was refused (${errorCode}): it changed nothing.`);
+  return parser(event);
+};
+
+/** One enrolment for each instance that the call created. */
+const creation: Parser = (event): Interpretation => {
+  const call = parseEvent(Creation, event);
+  const trigger = triggerOf(call);
+  const names = call.detail.requestParameters.instanceNames;
   return { kind: 'enrolment', requests: names.map((name) => ({ lightsailInstanceName: name, trigger })) };
 };
+
+const deletion: Parser = (event): Interpretation => {
+  const call = parseEvent(Deletion, event);
+  const { instanceName } = call.detail.requestParameters;
+  return { kind: 'retirement', requests: [{ lightsailInstanceName: instanceName, trigger: triggerOf(call) }] };
+};
+
+const CALLS = new Map([
+  ['CreateInstances', creation],
+  ['CreateInstancesFromSnapshot', creation],
+  ['DeleteInstance', deletion],
+]);

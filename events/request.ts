@@ -39,38 +39,58 @@ const Trigger = z.strictObject({
   eventTime: Instant,
 });
 
-const Fields = z.strictObject({
+/** What every request says: which instance, and who asks. */
+const RequestFields = z.strictObject({
   instanceId: InstanceId.optional(),
   lightsailInstanceName: LightsailInstanceName.optional(),
-  /** The launch that waits for this enrolment. EC2 only. */
+  /** The launch or the termination that waits for the answer. EC2 only. */
   lifecycleAction: LifecycleAction.optional(),
-  /** The group of an instance whose launch waited for nobody. EC2 only. */
-  autoScalingGroupName: AutoScalingName.optional(),
   /** The event that asked for it; absent when a person did. */
   trigger: Trigger.optional(),
+});
+type RequestFields = z.infer<typeof RequestFields>;
+
+/** A request that an event made. */
+type Triggered<Request> = Request & { trigger: z.infer<typeof Trigger> };
+
+const EnrolmentFields = RequestFields.extend({
+  /** The group of an instance whose launch waited for nobody. EC2 only. */
+  autoScalingGroupName: AutoScalingName.optional(),
 });
 
 /**
  * What an enrolment is started with, by an event or by a person. For a person
  * `{"instanceId":"i-0123456789abcdef0"}` or `{"lightsailInstanceName":"web-1"}` is enough.
  */
-export const EnrolmentRequest = Fields.check(({ value, issues }) => {
+export const EnrolmentRequest = EnrolmentFields.check(namesOneInstance);
+export type EnrolmentRequest = z.infer<typeof EnrolmentRequest>;
+export type TriggeredRequest = Triggered<EnrolmentRequest>;
+
+/**
+ * What a retirement is started with, by an event or by a person. A person who retires an instance that still runs says
+ * so: `{"instanceId":"i-0123456789abcdef0","confirm":true}`.
+ */
+export const RetirementRequest = RequestFields.extend({
+  /** The instance may be running: it is meant all the same. */
+  confirm: z.literal(true).optional(),
+}).check(namesOneInstance);
+export type RetirementRequest = z.infer<typeof RetirementRequest>;
+export type TriggeredRetirement = Triggered<RetirementRequest>;
+
+/** A check of zod's. */
+function namesOneInstance({ value, issues }: z.core.ParsePayload<z.infer<typeof EnrolmentFields>>): void {
   // A misspelt field is already reported, and its correction may be what names the instance.
   const messages = [...(issues.length === 0 ? omissions(value) : []), ...contradictions(value)];
   issues.push(...messages.map((message) => ({ code: 'custom' as const, message, input: value })));
-});
-export type EnrolmentRequest = z.infer<typeof EnrolmentRequest>;
+}
 
-/** A request that an event made. */
-export type TriggeredRequest = EnrolmentRequest & { trigger: z.infer<typeof Trigger> };
-
-function omissions({ instanceId, lightsailInstanceName }: z.infer<typeof Fields>): string[] {
+function omissions({ instanceId, lightsailInstanceName }: RequestFields): string[] {
   return instanceId || lightsailInstanceName
     ? []
     : ['No instance is named: add instanceId (EC2) or lightsailInstanceName (Lightsail).'];
 }
 
-function* contradictions(request: z.infer<typeof Fields>): Generator<string> {
+function* contradictions(request: z.infer<typeof EnrolmentFields>): Generator<string> {
   const { instanceId, lightsailInstanceName, lifecycleAction, autoScalingGroupName } = request;
   if (instanceId && lightsailInstanceName) {
     yield 'Both instanceId (EC2) and lightsailInstanceName (Lightsail) are given: keep the one that you mean.';
@@ -89,11 +109,16 @@ export function parseEnrolmentRequest(input: unknown): EnrolmentRequest {
   return parse(EnrolmentRequest, input, { subject: 'The input' });
 }
 
+/** @throws InvalidRequest with one sentence a fault, each naming the field and the fix. */
+export function parseRetirementRequest(input: unknown): RetirementRequest {
+  return parse(RetirementRequest, input, { subject: 'The input' });
+}
+
 /**
  * The name of the execution that answers an event: 1-80 characters of `A-Za-z0-9-_`, the same whenever the same
- * launch is announced again. Instance and token (or event id) stand in it as they are where Step Functions allows it.
+ * launch or termination is announced again. Instance and token (or event id) stand in it as they are where Step Functions allows it.
  */
-export function executionName(request: TriggeredRequest): string {
+export function executionName(request: Triggered<RequestFields>): string {
   const instance = request.instanceId ?? `lightsail-${request.lightsailInstanceName}`;
   const occasion = request.lifecycleAction?.lifecycleActionToken ?? request.trigger.eventId;
   const name = `${instance}-${occasion}`;

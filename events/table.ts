@@ -1,8 +1,8 @@
 import { EventBridgeEvent, type Interpretation, ignored, type Parser } from './event.ts';
-import { launchSuccessful } from './launch-successful.ts';
-import { launchLifecycleAction } from './lifecycle-action.ts';
+import { launchLifecycleAction, terminateLifecycleAction } from './lifecycle-action.ts';
 import { lightsailApiCall } from './lightsail-api-call.ts';
 import { parse } from './parse.ts';
+import { launchSuccessful, terminateSuccessful } from './scaling-successful.ts';
 import { isTestNotification } from './test-notification.ts';
 
 interface Row {
@@ -15,6 +15,12 @@ interface Row {
 export const table: readonly Row[] = [
   { source: 'aws.autoscaling', detailType: 'EC2 Instance-launch Lifecycle Action', parser: launchLifecycleAction },
   { source: 'aws.autoscaling', detailType: 'EC2 Instance Launch Successful', parser: launchSuccessful },
+  {
+    source: 'aws.autoscaling',
+    detailType: 'EC2 Instance-terminate Lifecycle Action',
+    parser: terminateLifecycleAction,
+  },
+  { source: 'aws.autoscaling', detailType: 'EC2 Instance Terminate Successful', parser: terminateSuccessful },
   { source: 'aws.lightsail', detailType: 'AWS API Call via CloudTrail', parser: lightsailApiCall },
 ];
 

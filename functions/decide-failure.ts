@@ -1,13 +1,16 @@
 import * as z from 'zod';
+import { aboutEnrolment } from '../events/outcomes.ts';
 import { EnrolmentRequest } from '../events/request.ts';
-import { ClaimedElsewhere } from '../lib/errors.ts';
-import { Association, Enrolment, Failure, Registration, sentenceOf } from '../lib/state.ts';
+import { ClaimedElsewhere, NEVER } from '../lib/errors.ts';
+import { Association, Enrolment, Failure, Instance, Registration, sentenceOf } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
-import { record } from '../services/ledger.ts';
+import { countAbandon, findItem, record } from '../services/ledger.ts';
+import { notify } from '../services/notifications.ts';
 
 /** Whatever the enrolment had come to when it failed. */
 const SoFar = z.object({
+  instance: Instance.optional(),
   enrolment: Enrolment.optional(),
   registration: Registration.optional(),
   association: Association.optional(),
@@ -15,48 +18,160 @@ const SoFar = z.object({
 });
 type SoFar = z.infer<typeof SoFar>;
 
-/**
- * Decides what a failed enrolment means for its launch, and says in one sentence why it failed. The launch is held: its
- * hook stays pending, so that somebody can repair what is wrong and enrol the instance again before the hook expires.
- */
-export const handler = task({ request: z.unknown(), soFar: SoFar }, async ({ request, soFar, task }, call) => {
-  const cause = [whatFailed(request, soFar), whatIsLeft(soFar), whatToDo(request, soFar)].filter(Boolean).join(' ');
-  emit('EnrolmentsFailed');
-  await remember(soFar, cause, task.enteredTime, call);
-  return { action: 'hold', error: soFar.failure.Error, cause };
-});
-
-function whatFailed(request: unknown, { failure, enrolment }: SoFar): string {
-  const profile = enrolment?.profile ? ` (profile ${enrolment.profile})` : '';
-  return `${nameOf(request)} was not enrolled${profile}: ${sentenceOf(failure)}`;
+/** What becomes of the launch, and whether what was done for the instance is taken back. */
+export interface Decision {
+  action: 'hold' | 'abandon' | 'continue' | 'none';
+  undo: boolean;
+  /** Why the profile's own wish is not followed; null where it is. */
+  instead: string | null;
 }
 
-function whatIsLeft({ registration, association }: SoFar): string {
+/**
+ * Decides what a failed enrolment means for its launch, and says in one sentence why it failed.
+ */
+export const handler = task({ request: z.unknown(), soFar: SoFar }, async ({ request, soFar, task }, call) => {
+  const isFinished = await isEnrolled(soFar, call);
+  const decision = await decide(soFar, isFinished, (limit) => mayAbandon(soFar, limit, task.enteredTime, call));
+  const error = soFar.failure.Error;
+  const cause = [whatFailed(request, soFar, isFinished), whatIsLeft(soFar, decision), whatNow(request, soFar, decision)]
+    .filter(Boolean)
+    .join(' ');
+  await remember(soFar, isFinished, cause, task.enteredTime, call);
+  await notify(outcome(request, soFar, decision, { error, cause, execution: task.execution }), call.signal);
+  emit('EnrolmentsFailed');
+  if (decision.instead) emit('PolicyRelaxed');
+  return { ...decision, error, cause };
+});
+
+/**
+ * The failure policy, whole:
+ *
+ *   the instance is gone ──────────────────────────► none      undone: nobody else will
+ *   no launch waits ───────────────────────────────► none      left as it is, for a person
+ *   it is enrolled, only its launch is not finished ► hold      a good node is never abandoned
+ *   onFailure: hold ───────────────────────────────► hold
+ *   onFailure: continue ───────────────────────────► continue  into service as it is, because the profile says so
+ *   onFailure: abandon ─┬─ not a verdict we know ──► hold      it may be an outage of something, or our own fault
+ *                       ├─ abandonLimit is reached ► hold      a server that is down must not make a group kill its
+ *                       │                                      instances in a loop
+ *                       └─ else ───────────────────► abandon   undone; Auto Scaling launches another
+ *
+ * What is not ready yet never comes here before its deadline: it waits in KeepWaiting, and comes as DeadlinePassed.
+ */
+export async function decide(
+  { enrolment, failure }: Pick<SoFar, 'enrolment' | 'failure'>,
+  isFinished: boolean,
+  mayAbandon: (limit: number) => Promise<boolean>,
+): Promise<Decision> {
+  const as = (action: Decision['action'], instead: string | null = null) => ({
+    action,
+    undo: action === 'abandon',
+    instead,
+  });
+  if (failure.Error === 'InstanceGone') return { ...as('none'), undo: enrolment?.status === 'enrolling' };
+  if (!enrolment?.hook) return as('none');
+  if (isFinished) return as('hold');
+  if (enrolment.onFailure !== 'abandon') return as(enrolment.onFailure);
+  if (!NEVER.some((name) => name === failure.Error))
+    return as('hold', 'It is held and not abandoned, because this is no verdict on the instance.');
+  if (!(await mayAbandon(enrolment.abandonLimit)))
+    return as(
+      'hold',
+      `It is held and not abandoned, because ${enrolment.abandonLimit} launches of its group were abandoned within an hour.`,
+    );
+  return as('abandon');
+}
+
+/** Whether FinishLaunch had recorded the node as enrolled when it failed. */
+async function isEnrolled({ enrolment }: SoFar, call: Call): Promise<boolean> {
+  if (!enrolment || enrolment.status === 'ignored') return false;
+  const item = await findItem(enrolment.ledgerKey, call.signal);
+  return item?.status === 'enrolled' && item.generation === enrolment.generation;
+}
+
+function mayAbandon({ enrolment }: SoFar, limit: number, at: string, call: Call): Promise<boolean> {
+  const { autoScalingGroupName } = enrolment?.hook ?? { autoScalingGroupName: '' };
+  return countAbandon({ autoScalingGroupName, instance: enrolment?.ledgerKey ?? '', at, limit }, call.signal);
+}
+
+function whatFailed(request: unknown, { failure, enrolment }: SoFar, isFinished: boolean): string {
+  const profile = enrolment?.profile ? ` (profile ${enrolment.profile})` : '';
+  const fault = isFinished ? 'is enrolled, but its launch was not finished' : 'was not enrolled';
+  return `${nameOf(request)} ${fault}${profile}: ${sentenceOf(failure)}`;
+}
+
+function whatIsLeft({ registration, association }: SoFar, { undo }: Decision): string {
   const done = [
     registration && `registered with its stack as ${registration.opsworksInstanceId}`,
     association && 'presented to its configuration server',
   ].filter(Boolean);
-  return done.length ? `By then it was ${done.join(' and ')}.` : '';
+  if (done.length === 0) return '';
+  return `By then it was ${done.join(' and ')}; ${undo ? 'retire-node takes that back.' : 'that is left as it is.'}`;
 }
 
-function whatToDo(request: unknown, { enrolment }: SoFar): string {
-  const hook = enrolment?.hook;
-  if (!hook) return '';
-  return `Its launch still waits in the hook ${hook.lifecycleHookName}: mend this and start enrol-node with {"instanceId":"${nameOf(request)}"}.`;
+function whatNow(request: unknown, { enrolment }: SoFar, { action, instead }: Decision): string {
+  const hook = enrolment?.hook?.lifecycleHookName;
+  const byHand = `mend this and start enrol-node with {"instanceId":"${nameOf(request)}"}.`;
+  switch (action) {
+    case 'hold':
+      return `${instead ? `${instead} ` : ''}Its launch still waits in the hook ${hook}: ${byHand}`;
+    case 'abandon':
+      return 'Its launch is abandoned, and Auto Scaling replaces it.';
+    case 'continue':
+      return 'Its launch goes on all the same, as the profile says.';
+    case 'none':
+      return '';
+  }
 }
 
 function nameOf(request: unknown): string {
-  const { data } = EnrolmentRequest.safeParse(request);
-  return data?.instanceId ?? data?.lightsailInstanceName ?? 'The instance';
+  return identified(request)?.instance ?? 'The instance';
 }
 
+function identified(request: unknown) {
+  const { data } = EnrolmentRequest.safeParse(request);
+  if (data?.instanceId) return { instance: data.instanceId, platform: 'ec2' as const };
+  if (data?.lightsailInstanceName) return { instance: data.lightsailInstanceName, platform: 'lightsail' as const };
+  return undefined;
+}
+
+interface Told {
+  error: string;
+  cause: string;
+  execution: string;
+}
+
+function outcome(
+  request: unknown,
+  { instance, enrolment }: SoFar,
+  { action }: Decision,
+  { error, cause, execution }: Told,
+) {
+  const known = instance && enrolment ? aboutEnrolment(instance, enrolment, execution) : UNKNOWN;
+  const detail = { ...UNKNOWN, ...identified(request), ...known, execution, error, cause, action };
+  return { detailType: action === 'hold' ? 'Instance Enrolment Held' : 'Instance Enrolment Failed', detail };
+}
+
+/** What is told of an enrolment that failed before anything was known. */
+const UNKNOWN = {
+  instance: null,
+  platform: null,
+  profile: null,
+  profileVersion: null,
+  nodeName: null,
+  autoScalingGroupName: null,
+  engine: null,
+  server: null,
+};
+
 /** An execution that has lost its claim has nothing to record: what is in the ledger is its successor's. */
-async function remember({ enrolment }: SoFar, lastError: string, endedAt: string, call: Call): Promise<void> {
-  if (enrolment?.status !== 'enrolling') return;
+async function remember({ enrolment }: SoFar, isFinished: boolean, lastError: string, endedAt: string, call: Call) {
+  if (!enrolment || enrolment.status === 'ignored' || enrolment.enrolledBefore) return;
+  const status = isFinished ? ('enrolled' as const) : ('failed' as const);
   try {
     await record(
       { instance: enrolment.ledgerKey, generation: enrolment.generation },
-      { status: 'failed', lastError, endedAt },
+      { status, lastError, endedAt },
       call.signal,
     );
   } catch (error) {

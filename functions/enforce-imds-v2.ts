@@ -1,13 +1,14 @@
 import { InstanceGone, MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
 import { Metadata } from '../lib/profiles.ts';
-import { type Hardening, Instance } from '../lib/state.ts';
+import { Enrolment, type Hardening, Instance } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { complies, findInstance, updateMetadataOptions } from '../services/instances.ts';
+import { recordMetadataBefore } from '../services/ledger.ts';
 
 /** Has the instance refuse IMDSv1, as the profile says. An instance that already complies is sent nothing. */
 export const handler = task(
-  { instance: Instance, metadata: Metadata },
-  async ({ instance, metadata }, call): Promise<Hardening> => {
+  { instance: Instance, enrolment: Enrolment, metadata: Metadata },
+  async ({ instance, enrolment, metadata }, call): Promise<Hardening> => {
     const found = await findInstance(instance, call.signal);
     if (!found) throw new InstanceGone(`${instance.instanceId} is gone: there is nothing left to harden.`);
     const before = found.instance.metadataOptions;
@@ -19,6 +20,8 @@ export const handler = task(
         `The metadata options of ${instance.instanceId} are still being changed: wait for that first.`,
       );
     }
+    const owner = { instance: enrolment.ledgerKey, generation: enrolment.generation };
+    await recordMetadataBefore(owner, before, call.signal);
     return enforce(instance, metadata, before, call);
   },
 );

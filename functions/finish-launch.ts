@@ -1,22 +1,32 @@
+import { aboutEnrolment } from '../events/outcomes.ts';
 import { Enrolment, Instance } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { completeLifecycleAction } from '../services/auto-scaling.ts';
 import { record } from '../services/ledger.ts';
+import { notify } from '../services/notifications.ts';
 
-/** Lets the instance into service: completes the launch that waits for it, if one does, and records the outcome. */
+/**
+ * Lets the instance into service. The node is enrolled before its launch is completed, and is recorded so: whatever
+ * becomes of the launch then, nobody takes a good node for a failed one.
+ */
 export const handler = task(
   { instance: Instance, enrolment: Enrolment },
-  async ({ instance, enrolment, task: { enteredTime } }, call) => {
-    const { hook, status, ledgerKey, generation } = enrolment;
-    const lifecycleAction = hook
-      ? await completeLifecycleAction(hook, instance.instanceId, 'CONTINUE', call.signal)
+  async ({ instance, enrolment, task }, call) => {
+    const { hook, enrolledBefore, ledgerKey, generation } = enrolment;
+    const endedAt = task.enteredTime;
+    if (!enrolledBefore)
+      await record({ instance: ledgerKey, generation }, { status: 'enrolled', endedAt }, call.signal);
+    const lifecycleAction = hook && (await completeLifecycleAction(hook, instance.instanceId, 'CONTINUE', call.signal));
+    if (enrolledBefore) return { lifecycleAction };
+
+    const secondsToManaged = instance.launchTime
+      ? (Date.parse(endedAt) - Date.parse(instance.launchTime)) / 1000
       : null;
-    if (status === 'enrolled') return { lifecycleAction };
-    await record({ instance: ledgerKey, generation }, { status: 'enrolled', endedAt: enteredTime }, call.signal);
+    const detail = { ...aboutEnrolment(instance, enrolment, task.execution), secondsToManaged };
+    await notify({ detailType: 'Instance Enrolled', detail }, call.signal);
     emit('EnrolmentsSucceeded');
-    if (instance.launchTime)
-      emit('SecondsToManaged', (Date.parse(enteredTime) - Date.parse(instance.launchTime)) / 1000);
+    if (secondsToManaged !== null) emit('SecondsToManaged', secondsToManaged);
     return { lifecycleAction };
   },
 );

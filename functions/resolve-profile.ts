@@ -1,11 +1,11 @@
 import { type EnrolmentRequest, EnrolmentRequest as Request } from '../events/request.ts';
 import { profiles } from '../lib/config.ts';
-import { ClaimedElsewhere } from '../lib/errors.ts';
+import { ClaimedElsewhere, InstanceGone, InvalidRequest } from '../lib/errors.ts';
 import { matchProfile, type Profile, profileVersion } from '../lib/profiles.ts';
 import { type Enrolment, type Hook, Instance, ledgerKey, type TaskContext } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
-import { findHook, waitsInLaunchHook } from '../services/auto-scaling.ts';
+import { findHook, findMember, WAITS_IN_LAUNCH_HOOK } from '../services/auto-scaling.ts';
 import { claim, findItem, type LedgerItem } from '../services/ledger.ts';
 import { isRunning } from '../services/state-machines.ts';
 
@@ -20,11 +20,13 @@ export const handler = task({ request: Request, instance: Instance }, async (inp
   const deadline = await deadlineOf(request, profile, hook, task, call);
   const seen = await findItem(ledgerKey(instance), call.signal);
   const enrolment = { ...resolved(instance, profile), hook, deadline };
+  requireNotRetired(seen, request, instance);
   if (seen && isEnrolled(seen, instance, enrolment.profileVersion)) {
-    return { ...enrolment, status: 'enrolled', generation: seen.generation };
+    const enrolledBefore = seen.execution !== task.execution;
+    return { ...enrolment, status: 'enrolled', enrolledBefore, generation: seen.generation };
   }
   await requireFree(seen, task, call);
-  const generation = await claim(seen, claimFor(instance, enrolment, task), call.signal);
+  const { generation } = await claim(seen, claimFor(instance, enrolment, task), call.signal);
   if (seen?.execution !== task.execution) emit('EnrolmentsStarted');
   return { ...enrolment, generation };
 });
@@ -59,9 +61,12 @@ function ignored(instance: Instance, reason: string, task: TaskContext, call: Ca
 
 const NOTHING_WANTED = {
   reason: null,
+  enrolledBefore: false,
   generation: 0,
   profile: null,
   profileVersion: null,
+  onFailure: 'hold',
+  abandonLimit: 0,
   hook: null,
   register: null,
   associate: null,
@@ -81,6 +86,8 @@ function resolved(instance: Instance, profile: Profile) {
     ledgerKey: ledgerKey(instance),
     profile: profile.name,
     profileVersion: profileVersion(profile),
+    onFailure: profile.onFailure,
+    abandonLimit: profile.abandonLimit,
     register,
     associate,
     metadata,
@@ -107,11 +114,22 @@ async function waitingHook(
   }
   const { autoScalingGroupName, instanceId } = instance;
   if (!profile.lifecycleHook || !autoScalingGroupName) return null;
-  if (!(await waitsInLaunchHook(instanceId, call.signal))) return null;
+  const member = await findMember(instanceId, call.signal);
+  if (!WAITS_IN_LAUNCH_HOOK.includes(member?.lifecycleState ?? '')) return null;
   return { autoScalingGroupName, lifecycleHookName: profile.lifecycleHook, lifecycleActionToken: null };
 }
 
-/** The hook's own limit counts from the event; where none waits, or a person started this, the profile's counts from now. */
+/**
+ * A hook is kept alive by heartbeats, and these come only from KeepWaiting: between two of them lies at most the longest
+ * stretch of the state machine, which a test computes. A hook must outlive it; the deadline leaves one more of it, for
+ * the last stretch before KeepWaiting notices, and for the decision.
+ *
+ *   event ──── heartbeat ──── heartbeat ──── … ──── deadline ─── stretch ───┤ the hook's global time-out
+ *          ≤ SHORTEST_HEARTBEAT between two
+ */
+export const SHORTEST_HEARTBEAT_SECONDS = 3600;
+
+/** Until when to wait: by the hook's own limit, counted from its event; without one by the profile's, counted from now. */
 async function deadlineOf(
   { trigger }: EnrolmentRequest,
   profile: Profile,
@@ -119,10 +137,35 @@ async function deadlineOf(
   { startTime }: TaskContext,
   call: Call,
 ): Promise<string> {
-  const times = hook && trigger ? await findHook(hook, call.signal) : undefined;
-  const from = Date.parse(times && trigger ? trigger.eventTime : startTime);
-  const seconds = times?.globalTimeoutSeconds ?? profile.enrolWithinMinutes * 60;
-  return new Date(from + seconds * 1000).toISOString();
+  const times = hook && (await findHook(hook, call.signal));
+  if (hook && times && times.heartbeatTimeoutSeconds < SHORTEST_HEARTBEAT_SECONDS) {
+    throw new InvalidRequest(
+      `The hook ${hook.lifecycleHookName} of ${hook.autoScalingGroupName} has a HeartbeatTimeout of ` +
+        `${times.heartbeatTimeoutSeconds} seconds: set it to ${SHORTEST_HEARTBEAT_SECONDS} (its default) or more.`,
+    );
+  }
+  if (times && trigger) {
+    return after(trigger.eventTime, times.globalTimeoutSeconds - SHORTEST_HEARTBEAT_SECONDS);
+  }
+  return after(startTime, profile.enrolWithinMinutes * 60);
+}
+
+function after(instant: string, seconds: number): string {
+  return new Date(Date.parse(instant) + seconds * 1000).toISOString();
+}
+
+/**
+ * Events come late and in any order: one from before the retirement asks for an instance that is gone.
+ * @throws InstanceGone
+ */
+function requireNotRetired(
+  seen: LedgerItem | undefined,
+  { trigger }: EnrolmentRequest,
+  { instanceId }: Instance,
+): void {
+  if (seen?.status !== 'retired' && seen?.status !== 'retiring') return;
+  if (!trigger || Date.parse(trigger.eventTime) > Date.parse(seen.claimedAt)) return;
+  throw new InstanceGone(`${instanceId} was retired at ${seen.claimedAt}, after the event that asks for it.`);
 }
 
 /** Enrolled as this profile says now. A Lightsail name can be given again; its instance is then another one. */
@@ -133,19 +176,24 @@ function isEnrolled(seen: LedgerItem, { platform, launchTime }: Instance, versio
 
 /** @throws ClaimedElsewhere while the execution that owns the instance runs. One that no longer runs owns nothing. */
 async function requireFree(seen: LedgerItem | undefined, task: TaskContext, call: Call): Promise<void> {
-  if (seen?.status !== 'enrolling' || seen.execution === task.execution) return;
+  if (!seen || seen.execution === task.execution) return;
+  if (seen.status !== 'enrolling' && seen.status !== 'retiring') return;
   if (!(await isRunning(seen.execution, call.signal))) return;
-  throw new ClaimedElsewhere(`${seen.instance} is being enrolled by ${seen.execution}.`);
+  throw new ClaimedElsewhere(`${seen.instance} is ${seen.status}: ${seen.execution} has it.`);
 }
 
-function claimFor(instance: Instance, enrolment: { profile: string; profileVersion: string }, task: TaskContext) {
+function claimFor(instance: Instance, enrolment: Omit<ReturnType<typeof resolved>, 'hook'>, task: TaskContext) {
   return {
     instance: ledgerKey(instance),
+    status: 'enrolling' as const,
     execution: task.execution,
+    claimedAt: task.enteredTime,
     profile: enrolment.profile,
     profileVersion: enrolment.profileVersion,
     nodeName: instance.nodeName,
     launchTime: instance.launchTime,
-    claimedAt: task.enteredTime,
+    autoScalingGroupName: instance.autoScalingGroupName,
+    register: enrolment.register,
+    associate: enrolment.associate,
   };
 }

@@ -12,6 +12,7 @@ import { startExecution } from '../services/state-machines.ts';
 export const handler = answer(async (event, call) => {
   const interpretation = interpret(event);
   if (interpretation.kind === 'ignored') return ignore(interpretation.reason, call);
+  if (interpretation.kind === 'retirement') return ignore('It asks for a retirement, not for an enrolment.', call);
   const started = [];
   for (const request of interpretation.requests) {
     const reason = whyNotOurs(request);

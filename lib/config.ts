@@ -7,6 +7,7 @@ const Environment = z.object({
   AWS_REGION: z.string(),
   LEDGER_TABLE: z.string(),
   ENROL_NODE_STATE_MACHINE_ARN: z.string(),
+  RETIRE_NODE_STATE_MACHINE_ARN: z.string(),
   /** Names of the Systems Manager documents. */
   COLLECT_IDENTITY_DOCUMENT: z.string(),
   INSTALL_CREDENTIALS_DOCUMENT: z.string(),

@@ -54,13 +54,19 @@ export const Profile = z
   .strictObject({
     name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens'),
     match: Match,
+    /** The launch hook in which an instance waits for its enrolment; left out, nothing waits for it. */
     lifecycleHook: z.string().min(1).max(255).optional(),
+    /** The termination hook in which an instance waits for its retirement to begin. */
+    terminationHook: z.string().min(1).max(255).optional(),
     register: Register.optional(),
     associate: Associate.optional(),
     metadata: Metadata.optional(),
     /** How long an enrolment that no hook waits for may take. A hook sets its own limit. */
     enrolWithinMinutes: z.int().min(5).max(2880).default(60),
-    onFailure: z.enum(['hold']).default('hold'),
+    /** What a failed enrolment means for the launch that waits for it: functions/decide-failure.ts. */
+    onFailure: z.enum(['hold', 'abandon', 'continue']).default('hold'),
+    /** How many launches of one group may be abandoned within an hour; above it they are held. */
+    abandonLimit: z.int().min(1).max(100).default(3),
   })
   .refine((profile) => profile.register || profile.associate || profile.metadata, {
     message: 'It asks for nothing: say at least one of register, associate and metadata.',
@@ -68,9 +74,8 @@ export const Profile = z
   .refine((profile) => !(profile.match.lightsail && (profile.register || profile.associate)), {
     message: 'Lightsail instances are hardened, not registered or associated: keep only metadata.',
   })
-  .refine((profile) => !(profile.match.lightsail && profile.lifecycleHook), {
-    path: ['lifecycleHook'],
-    message: 'Lightsail instances have no lifecycle hooks: remove it.',
+  .refine((profile) => !(profile.match.lightsail && (profile.lifecycleHook || profile.terminationHook)), {
+    message: 'Lightsail instances have no lifecycle hooks: remove lifecycleHook and terminationHook.',
   });
 export type Profile = z.infer<typeof Profile>;
 

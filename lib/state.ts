@@ -75,11 +75,15 @@ export const Enrolment = z.object({
   status: z.enum(['ignored', 'enrolled', 'enrolling']),
   /** Why it is ignored. */
   reason: z.string().nullable(),
+  /** `enrolled` by an execution before this one. */
+  enrolledBefore: z.boolean(),
   /** The key of the instance's item in the ledger. */
   ledgerKey: z.string(),
   generation: z.int(),
   profile: z.string().nullable(),
   profileVersion: z.string().nullable(),
+  onFailure: z.enum(['hold', 'abandon', 'continue']),
+  abandonLimit: z.int(),
   hook: Hook.nullable(),
   /** No retry goes on past this instant. */
   deadline: z.iso.datetime(),
@@ -137,6 +141,35 @@ export const Association = z.object({
   caCertificate: z.string().nullable(),
 });
 export type Association = z.infer<typeof Association>;
+
+/** `$.retirement`: what is to be undone of an instance, and by whom it is claimed. */
+export const Retirement = z.object({
+  /** `nothing`: it was never enrolled, or somebody else retires it. */
+  status: z.enum(['nothing', 'retiring']),
+  reason: z.string().nullable(),
+  platform: z.enum(['ec2', 'lightsail']),
+  instanceId: z.string(),
+  ledgerKey: z.string(),
+  generation: z.int(),
+  /** Whether an enrolment was stopped, whose last task may still write. */
+  wasRunning: z.boolean(),
+  nodeName: z.string().nullable(),
+  profile: z.string().nullable(),
+  profileVersion: z.string().nullable(),
+  autoScalingGroupName: z.string().nullable(),
+  register: Register.nullable(),
+  associate: Associate.nullable(),
+  /** What the Choice states ask. */
+  wants: z.object({ disassociation: z.boolean(), deregistration: z.boolean() }),
+});
+export type Retirement = z.infer<typeof Retirement>;
+
+/** `$.disassociation`: the configuration server's answer. */
+export const Disassociation = z.object({
+  /** What ConfirmDisassociation asks about; null where the answer is final at once. */
+  statusToken: z.string().nullable(),
+});
+export type Disassociation = z.infer<typeof Disassociation>;
 
 /** A failure as Catch leaves it: `Cause` is Lambda's JSON for an error that a handler threw. */
 export const Failure = z.object({ Error: z.string(), Cause: z.string().default('') });

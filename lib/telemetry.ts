@@ -21,6 +21,10 @@ export const METRICS = {
   EnrolmentsSucceeded: MetricUnit.Count,
   EnrolmentsFailed: MetricUnit.Count,
   EnrolmentsIgnored: MetricUnit.Count,
+  /** A profile's onFailure was not followed: the relaunch guard, or an error that is no verdict, turned it into hold. */
+  PolicyRelaxed: MetricUnit.Count,
+  RetirementsSucceeded: MetricUnit.Count,
+  RetirementsFailed: MetricUnit.Count,
   /** With the dimension `state`: attempts after a state's first. */
   Retries: MetricUnit.Count,
   /** From the launch to the end of the enrolment. */

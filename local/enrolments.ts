@@ -1,3 +1,4 @@
+import * as z from 'zod';
 import type { ExecutionView } from './states/engine.ts';
 import type { World } from './world.ts';
 
@@ -25,26 +26,60 @@ export interface Enrolment {
 
 /** Tells of an execution, with what the services hold of its instance now. */
 export function describeEnrolment(world: World, execution: ExecutionView): Enrolment {
-  const request = JSON.parse(execution.inputText) as { instanceId?: string; lightsailInstanceName?: string };
-  const instance = request.instanceId ?? request.lightsailInstanceName ?? '';
-  const platform = request.lightsailInstanceName ? 'lightsail' : 'ec2';
+  const named = namedIn(execution);
   const data = execution.outcome.output as Data | undefined;
   const known = data?.enrolment ?? lastKnown(execution);
-  const registration = world.opsWorks.snapshot().instances.find((one) => one.ec2InstanceId === instance);
   return {
-    instance,
-    platform,
+    ...named,
     profile: known?.profile ?? null,
     outcome: outcomeOf(execution),
     attempts: attemptsOf(execution),
-    association: associationOf(world, instance),
-    opsworksInstanceId: registration?.instanceId ?? null,
-    metadata: (platform === 'ec2' ? world.ec2 : world.lightsail).instance(instance)?.metadataOptions ?? null,
-    lifecycle: world.autoScaling.members.get(instance)?.lifecycleState ?? null,
+    ...heldOf(world, named),
     seconds: Math.round(((execution.stoppedAt ?? world.clock.now()) - execution.startedAt) / 1000),
     cause: execution.outcome.cause ?? known?.reason ?? null,
   };
 }
+
+/** Tells of an instance for which no execution was started. */
+export function describeIgnored(world: World, named: Named, cause: string | null): Enrolment {
+  const nothing = { profile: null, outcome: 'ignored', attempts: {} } as const;
+  return {
+    ...{ instance: named.instance, platform: named.platform },
+    ...nothing,
+    ...heldOf(world, named),
+    seconds: 0,
+    cause,
+  };
+}
+
+type Named = Pick<Enrolment, 'instance' | 'platform'>;
+
+/** A person may have typed anything that is JSON. */
+const Request = z
+  .object({
+    instanceId: z.string().optional().catch(undefined),
+    lightsailInstanceName: z.string().optional().catch(undefined),
+  })
+  .catch({});
+
+/** The instance that an execution is about, as its input names it; empty when the input names none. */
+export function namedIn({ inputText }: Pick<ExecutionView, 'inputText'>): Named {
+  const { instanceId, lightsailInstanceName } = Request.parse(JSON.parse(inputText));
+  if (lightsailInstanceName && !instanceId) return { instance: lightsailInstanceName, platform: 'lightsail' };
+  return { instance: instanceId ?? '', platform: 'ec2' };
+}
+
+/** What the services hold of an instance now. */
+function heldOf(world: World, { instance, platform }: Named) {
+  const registration = world.opsWorks.snapshot().instances.find((one) => one.ec2InstanceId === instance);
+  return {
+    association: associationOf(world, instance),
+    opsworksInstanceId: registration?.instanceId ?? null,
+    metadata: (platform === 'ec2' ? world.ec2 : world.lightsail).instance(instance)?.metadataOptions ?? null,
+    lifecycle: world.autoScaling.members.get(instance)?.lifecycleState ?? null,
+  };
+}
+
 interface Data {
   readonly enrolment?: { readonly profile: string | null; readonly reason: string | null };
 }
@@ -55,7 +90,7 @@ function lastKnown({ events }: ExecutionView): Data['enrolment'] {
   return (entered?.details?.input as Data | undefined)?.enrolment;
 }
 
-function outcomeOf({ status, stateName }: ExecutionView): Enrolment['outcome'] {
+export function outcomeOf({ status, stateName }: ExecutionView): Enrolment['outcome'] {
   if (status === 'RUNNING') return 'running';
   if (status !== 'SUCCEEDED') return 'failed';
   return stateName === 'Ignored' ? 'ignored' : 'enrolled';

@@ -20,6 +20,7 @@ export interface Estate {
 }
 
 const launching = 'autoscaling:EC2_INSTANCE_LAUNCHING';
+const terminating = 'autoscaling:EC2_INSTANCE_TERMINATING';
 
 /** The estate that the shipped profiles.yml is written for. */
 export const ESTATE: Estate = {
@@ -32,7 +33,9 @@ export const ESTATE: Estate = {
   ],
   hooks: [
     { AutoScalingGroupName: 'web', LifecycleHookName: 'muster-launch', LifecycleTransition: launching },
+    { AutoScalingGroupName: 'web', LifecycleHookName: 'muster-terminate', LifecycleTransition: terminating },
     { AutoScalingGroupName: 'database', LifecycleHookName: 'muster-launch', LifecycleTransition: launching },
+    { AutoScalingGroupName: 'database', LifecycleHookName: 'muster-terminate', LifecycleTransition: terminating },
     {
       AutoScalingGroupName: 'analytics',
       LifecycleHookName: 'analytics-warm-up',

@@ -28,6 +28,9 @@ export interface Invocation {
 /** Stands around every run of a handler: a test may kill it before (`next` not called) or after. */
 export type Interceptor = (invocation: Invocation, next: () => Promise<unknown>) => Promise<unknown>;
 
+/** Hears of every line that a handler writes to its standard output or error. */
+export type LogListener = (line: string, invocation: Invocation) => void;
+
 /** An asynchronous event that a function failed to take three times. */
 export interface DeadLetter {
   readonly functionName: string;
@@ -36,6 +39,9 @@ export interface DeadLetter {
   /** World time, in milliseconds since the epoch. */
   readonly instant: number;
 }
+
+/** What became of an event: a function's answer, or the last of three failures. */
+export type Delivery = { readonly answer: unknown } | { readonly lost: TaskFailure };
 
 /** Lambda's own waits before it runs a failed asynchronous invocation again. */
 const RETRY_WAITS_MILLISECONDS = [60_000, 120_000];
@@ -52,13 +58,23 @@ export class LambdaHost {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #functions: Readonly<Record<string, LambdaFunction>>;
+  readonly #onLog: LogListener | undefined;
   readonly #holds = new Map<string, Hold>();
 
-  /** @param functions by their names */
-  constructor(options: { clock: Clock; random: Random; functions: Readonly<Record<string, LambdaFunction>> }) {
+  /**
+   * @param functions by their names
+   * @param onLog takes what handlers write; left out, it goes to the terminal
+   */
+  constructor(options: {
+    clock: Clock;
+    random: Random;
+    functions: Readonly<Record<string, LambdaFunction>>;
+    onLog?: LogListener;
+  }) {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#functions = options.functions;
+    this.#onLog = options.onLog;
   }
 
   /**
@@ -74,17 +90,19 @@ export class LambdaHost {
    * Invokes as EventBridge does: a failed function runs again after one minute and after two more, then the event is a
    * dead letter. Resolves when it has been taken or lost.
    */
-  async invokeAsync(nameOrArn: string, payload: unknown): Promise<void> {
+  async invokeAsync(nameOrArn: string, payload: unknown): Promise<Delivery> {
     const requestId = uuid(this.#random);
+    let failure = new TaskFailure('Lambda.Unknown');
     for (const wait of [...RETRY_WAITS_MILLISECONDS, undefined]) {
       try {
-        await this.#run(nameOrArn, payload, requestId);
-        return;
+        return { answer: await this.#run(nameOrArn, payload, requestId) };
       } catch (error) {
-        if (wait === undefined) this.#bury(nameOrArn, payload, TaskFailure.from(error));
-        else await this.#clock.sleep(wait);
+        failure = TaskFailure.from(error);
+        if (wait !== undefined) await this.#clock.sleep(wait);
       }
     }
+    this.#bury(nameOrArn, payload, failure);
+    return { lost: failure };
   }
 
   /** The hold of an invocation whose handler still runs, for whoever must let time pass under it. */
@@ -114,7 +132,9 @@ export class LambdaHost {
         const handler = await definition.handler();
         return handler(throughJson(invocation.payload), contextOf(invocation, definition.timeoutSeconds));
       };
-      return throughJson(await running.run(invocation, () => this.interceptor(invocation, next)));
+      return throughJson(
+        await running.run({ invocation, onLog: this.#onLog }, () => this.interceptor(invocation, next)),
+      );
     } catch (error) {
       throw TaskFailure.from(error);
     } finally {
@@ -136,12 +156,28 @@ export class LambdaHost {
 }
 
 /** The invocation in which code runs: what a handler calls over HTTP says so, because its caller holds the clock. */
-const running = new AsyncLocalStorage<Invocation>();
+const running = new AsyncLocalStorage<{ invocation: Invocation; onLog: LogListener | undefined }>();
 
 subscribe('http.client.request.created', (message) => {
-  const invocation = running.getStore();
-  if (invocation) (message as { request: ClientRequest }).request.setHeader(INVOCATION_HEADER, invocation.requestId);
+  const requestId = running.getStore()?.invocation.requestId;
+  if (requestId) (message as { request: ClientRequest }).request.setHeader(INVOCATION_HEADER, requestId);
 });
+
+for (const stream of [process.stdout, process.stderr]) divert(stream);
+
+/** What a handler writes is its function's log; everybody else's output passes. Once a process: streams are global. */
+function divert(stream: NodeJS.WriteStream): void {
+  const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
+  stream.write = (chunk: Uint8Array | string, ...rest: unknown[]): boolean => {
+    const { invocation, onLog } = running.getStore() ?? {};
+    if (!invocation || !onLog) return write(chunk, ...rest);
+    const text = typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString();
+    for (const line of text.split('\n').filter(Boolean)) onLog(line, invocation);
+    const written = rest.at(-1);
+    if (typeof written === 'function') queueMicrotask(() => written());
+    return true;
+  };
+}
 
 /** The ARN that a function of the local world has. */
 export function functionArn(name: string): string {

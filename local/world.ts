@@ -10,7 +10,7 @@ import { readDeployment } from './deployment.ts';
 import { collectIdentity, installCredentials } from './documents.ts';
 import { AutoScaling } from './doubles/auto-scaling.ts';
 import type { AwsEvent } from './doubles/aws-event.ts';
-import { Ec2 } from './doubles/ec2.ts';
+import { Ec2, type Ec2Options } from './doubles/ec2.ts';
 import type { Ec2Instance } from './doubles/ec2-instance.ts';
 import { EventBus } from './doubles/events.ts';
 import { Lightsail, type LightsailOptions } from './doubles/lightsail.ts';
@@ -22,8 +22,8 @@ import { ESTATE, type Estate } from './estate.ts';
 import { Fleet } from './fleet.ts';
 import { IdentitySigner } from './identity.ts';
 import { type KeySource, sharedKeys } from './keys.ts';
-import { LambdaHost } from './lambda.ts';
-import { SimulatedNode } from './node.ts';
+import { type Delivery, LambdaHost, type LogListener } from './lambda.ts';
+import { SimulatedNode, type SimulatedNodeOptions } from './node.ts';
 import type { Random } from './random.ts';
 import { type ApiCall, Apis } from './server/apis.ts';
 import { Faults } from './server/faults.ts';
@@ -43,11 +43,18 @@ export interface WorldOptions {
   /** OpsWorks CM's own rate when left out; false: none. */
   readonly rate?: Rate | false;
   readonly keySource?: KeySource;
+  /** What the machines of EC2 are like; a node's own defaults stand for what is left out. */
+  readonly nodes?: Pick<SimulatedNodeOptions, 'agentUpAfterSeconds' | 'hasOpsWorksAgent' | 'setupFails'>;
+  readonly ec2?: Pick<Ec2Options, 'visibleAfterSeconds'>;
   readonly lightsail?: Pick<LightsailOptions, 'blueprintsWithoutImdsV2'>;
   /** Hears of every event on the bus, with the rules that took it. */
   readonly onEvent?: (event: AwsEvent, ruleNames: readonly string[]) => void;
+  /** Hears, for each rule that took an event, what its function answered, or that the event is lost. */
+  readonly onDelivery?: (event: AwsEvent, delivery: Delivery) => void;
   readonly onCall?: (call: ApiCall) => void;
   readonly onHistory?: (execution: ExecutionView, event: RecordedEvent) => void;
+  /** Takes what handlers write; left out, it goes to the terminal. */
+  readonly onLog?: LogListener;
 }
 
 export type World = Awaited<ReturnType<typeof createWorld>>;
@@ -68,7 +75,10 @@ export async function createWorld(options: WorldOptions) {
     rules: deployment.rules.map(({ name, pattern, functionName }) => ({
       name,
       pattern,
-      target: (event) => lambda.invokeAsync(functionName, event),
+      target: async (event) => {
+        const delivery = await lambda.invokeAsync(functionName, event);
+        options.onDelivery?.(event, delivery);
+      },
     })),
     ...(options.onEvent && { onEvent: options.onEvent }),
   });
@@ -76,8 +86,11 @@ export async function createWorld(options: WorldOptions) {
   const ec2 = new Ec2({
     clock,
     random,
+    ...options.ec2,
     onLaunch: (instance) =>
-      fleet.add(new SimulatedNode({ machine: machineOf(instance), clock, random, signer, keySource })),
+      fleet.add(
+        new SimulatedNode({ machine: machineOf(instance), clock, random, signer, keySource, ...options.nodes }),
+      ),
     onTerminate: ({ instanceId }) => fleet.remove(instanceId),
   });
   const autoScaling = new AutoScaling({ clock, random, emit, ec2 });
@@ -90,7 +103,12 @@ export async function createWorld(options: WorldOptions) {
     ...(options.rate !== undefined && { rate: options.rate }),
   });
   const systemsManager = new SystemsManager({ clock, random, fleet, documents: DOCUMENTS });
-  const lambda = new LambdaHost({ clock, random, functions: handlers(deployment.functions) });
+  const lambda = new LambdaHost({
+    clock,
+    random,
+    functions: handlers(deployment.functions),
+    ...(options.onLog && { onLog: options.onLog }),
+  });
   const machines = new StateMachines({
     clock,
     random,
@@ -100,7 +118,7 @@ export async function createWorld(options: WorldOptions) {
     },
     ...(options.onHistory && { onEvent: options.onHistory }),
   });
-  const [enrolNodeArn = ''] = deployment.stateMachines.map((machine) => machines.create(machine));
+  const [enrolNodeArn = '', retireNodeArn = ''] = deployment.stateMachines.map((machine) => machines.create(machine));
   const faults = new Faults();
   const apis = new Apis({
     clock,
@@ -121,7 +139,7 @@ export async function createWorld(options: WorldOptions) {
   });
 
   const endpoint = `http://127.0.0.1:${port}`;
-  deploy(endpoint, enrolNodeArn, options.profiles ?? readProfiles('profiles.yml'));
+  deploy(endpoint, { enrolNodeArn, retireNodeArn }, options.profiles ?? readProfiles('profiles.yml'));
   const client = { endpoint, region: REGION, credentials: CREDENTIALS };
   const dynamoDb = new DynamoDBClient(client);
   const control = createControl({ random, autoScaling, ec2, lightsail, faults, world: snapshot });
@@ -155,7 +173,19 @@ export async function createWorld(options: WorldOptions) {
   }
 
   return {
-    ...{ clock, endpoint, enrolNodeArn, bus, ec2, autoScaling, lightsail, opsWorks, opsWorksCm, systemsManager },
+    ...{
+      clock,
+      endpoint,
+      enrolNodeArn,
+      retireNodeArn,
+      bus,
+      ec2,
+      autoScaling,
+      lightsail,
+      opsWorks,
+      opsWorksCm,
+      systemsManager,
+    },
     ...{ fleet, lambda, machines, apis, faults, control, ledger, snapshot },
     /** Tells of every execution that starts or ends. */
     watch: (watcher: (execution: ExecutionView) => void) => void watchers.push(watcher),
@@ -173,7 +203,11 @@ const CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local' };
 const DOCUMENTS = { 'Muster-CollectIdentity': collectIdentity, 'Muster-InstallCredentials': installCredentials };
 
 /** What the stack would put into the functions' environment. */
-function deploy(endpoint: string, enrolNodeArn: string, profiles: readonly Profile[]): void {
+function deploy(
+  endpoint: string,
+  { enrolNodeArn, retireNodeArn }: { enrolNodeArn: string; retireNodeArn: string },
+  profiles: readonly Profile[],
+): void {
   Object.assign(process.env, {
     AWS_ENDPOINT_URL: endpoint,
     AWS_REGION: REGION,
@@ -181,6 +215,7 @@ function deploy(endpoint: string, enrolNodeArn: string, profiles: readonly Profi
     AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
     LEDGER_TABLE,
     ENROL_NODE_STATE_MACHINE_ARN: enrolNodeArn,
+    RETIRE_NODE_STATE_MACHINE_ARN: retireNodeArn,
     COLLECT_IDENTITY_DOCUMENT: 'Muster-CollectIdentity',
     INSTALL_CREDENTIALS_DOCUMENT: 'Muster-InstallCredentials',
     MUSTER_PROFILES: JSON.stringify(profiles),

@@ -36,18 +36,30 @@ export async function findHook(hook: Hook, signal: AbortSignal, client = autoSca
   return { heartbeatTimeoutSeconds, globalTimeoutSeconds };
 }
 
-/** Whether the instance waits in a launch hook of its group. Source: Auto Scaling DescribeAutoScalingInstances. */
-export async function waitsInLaunchHook(
+/** An instance's place in its group, in the service's own words (`Pending:Wait`, `InService`, `Warmed:Stopped`, …). */
+export interface GroupMember {
+  autoScalingGroupName: string;
+  lifecycleState: string;
+}
+
+/** The instance in its group, or undefined when it is in none. Source: Auto Scaling DescribeAutoScalingInstances. */
+export async function findMember(
   instanceId: string,
   signal: AbortSignal,
   client = autoScaling,
-): Promise<boolean> {
+): Promise<GroupMember | undefined> {
   const { AutoScalingInstances } = await calling(`describe ${instanceId} in its Auto Scaling group`, () =>
     client.send(new DescribeAutoScalingInstancesCommand({ InstanceIds: [instanceId] }), { abortSignal: signal }),
   );
-  const state = AutoScalingInstances?.[0]?.LifecycleState;
-  return state === 'Pending:Wait' || state === 'Warmed:Pending:Wait';
+  const member = AutoScalingInstances?.[0];
+  return (
+    member && { autoScalingGroupName: member.AutoScalingGroupName ?? '', lifecycleState: member.LifecycleState ?? '' }
+  );
 }
+
+/** The lifecycle states in which an instance waits in a hook for somebody to complete its action. */
+export const WAITS_IN_LAUNCH_HOOK = ['Pending:Wait', 'Warmed:Pending:Wait'];
+export const WAITS_IN_TERMINATION_HOOK = ['Terminating:Wait', 'Warmed:Terminating:Wait'];
 
 /**
  * Completes the lifecycle action. An action that is already completed or has expired is none of our business any more:

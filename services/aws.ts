@@ -6,7 +6,7 @@ import { PermissionDenied, ServiceUnavailable, Throttled } from '../lib/errors.t
  */
 export const clientOptions = {
   maxAttempts: 3,
-  requestHandler: { connectionTimeout: 2_000, requestTimeout: 5_000 },
+  requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000 },
 } as const;
 
 const THROTTLED = new Set([

@@ -2,34 +2,50 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DynamoDBDocumentClient, GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod';
 import { environment } from '../lib/config.ts';
-import { ClaimedElsewhere, IdentityRejected } from '../lib/errors.ts';
+import { ClaimedElsewhere, IdentityRejected, RegistrationPending } from '../lib/errors.ts';
+import { Associate, Register } from '../lib/profiles.ts';
+import { MetadataOptions } from '../lib/state.ts';
 import { calling, clientOptions, isNamed } from './aws.ts';
 
 /**
  * The ledger: one item an instance. It holds who owns the instance and what is known of it.
  *
- *   claim ── generation n ──► writes of the owner carry n ──► outcome
- *     └── a later claim makes it n+1, and whoever still writes with n is refused (ClaimedElsewhere)
+ *   enrolling ──► enrolled ──► retiring ──► retired (expires)
+ *       └──────►  failed  ───────┘
+ *
+ * Whoever takes an instance makes its generation one more, and every write of an owner names the generation that it
+ * owns: a late writer, whose instance somebody else has taken meanwhile, is refused (ClaimedElsewhere).
  */
 const Item = z.object({
   /** `i-…` or `lightsail/NAME`. */
   instance: z.string(),
-  status: z.enum(['enrolling', 'enrolled', 'failed']),
+  status: z.enum(['enrolling', 'enrolled', 'failed', 'retiring', 'retired']),
   /** ARN of the execution that owns, or last owned, the instance. */
   execution: z.string(),
   generation: z.int(),
-  profile: z.string(),
-  profileVersion: z.string(),
-  nodeName: z.string(),
-  launchTime: z.string().nullable(),
-  /** SHA-256 of the key's SPKI. The first key wins. */
-  publicKeyFingerprint: z.string().optional(),
+  /** When the owner took it, and when it had finished. */
+  claimedAt: z.string(),
+  endedAt: z.string().optional(),
+  /** The enrolment that a retirement found running, and stops. */
+  interruptedExecution: z.string().optional(),
+  profile: z.string().optional(),
+  profileVersion: z.string().optional(),
+  nodeName: z.string().optional(),
+  launchTime: z.string().nullish(),
+  autoScalingGroupName: z.string().nullish(),
+  /** Where the profile has it: what a retirement undoes, whatever the profile has become since. */
+  register: Register.nullish(),
+  associate: Associate.nullish(),
   opsworksInstanceId: z.string().optional(),
   /** Until when an attempt may still be registering the instance. */
   registeringUntil: z.string().optional(),
-  claimedAt: z.string(),
-  endedAt: z.string().optional(),
+  /** SHA-256 of the key's SPKI. The first key wins. */
+  publicKeyFingerprint: z.string().optional(),
+  /** The instance's metadata options as they were before we first changed them. */
+  metadataBefore: MetadataOptions.optional(),
   lastError: z.string().optional(),
+  /** Seconds since the epoch: DynamoDB's TTL for retired items. */
+  expiresAt: z.int().optional(),
 });
 export type LedgerItem = z.infer<typeof Item>;
 
@@ -49,38 +65,26 @@ export async function findItem(
   signal: AbortSignal,
   client = documents,
 ): Promise<LedgerItem | undefined> {
-  const { Item: item } = await calling(`read the ledger's item of ${instance}`, () =>
-    client.send(new GetCommand({ TableName: environment().LEDGER_TABLE, Key: { instance }, ConsistentRead: true }), {
-      abortSignal: signal,
-    }),
-  );
+  const item = await get(instance, signal, client);
   return item && Item.parse(item);
 }
 
 /**
- * Takes the instance for an execution, over the item as it was just read. The answer is the claim's generation.
+ * Takes the instance, over its item as it was just read. The answer is the item as it is now: a former owner may have
+ * written to it since, and cannot any more.
  * @throws ClaimedElsewhere when somebody else was faster.
  */
 export async function claim(
   seen: LedgerItem | undefined,
-  next: Pick<
-    LedgerItem,
-    'instance' | 'execution' | 'profile' | 'profileVersion' | 'nodeName' | 'launchTime' | 'claimedAt'
-  >,
+  next: Pick<LedgerItem, 'instance' | 'status' | 'execution' | 'claimedAt'> & Partial<LedgerItem>,
   signal: AbortSignal,
   client = documents,
-): Promise<number> {
+): Promise<LedgerItem> {
   const generation = (seen?.generation ?? 0) + 1;
   const { instance, ...fields } = next;
-  await update(
-    instance,
-    { ...fields, status: 'enrolling', generation },
-    seen ? { equal: { generation: seen.generation } } : { absent: ['instance'] },
-    ['endedAt', 'lastError'],
-    signal,
-    client,
-  );
-  return generation;
+  const condition = seen ? { equal: { generation: seen.generation } } : { absent: ['instance'] };
+  const remove = ['endedAt', 'lastError', 'expiresAt'];
+  return Item.parse(await update(instance, { set: { ...fields, generation }, remove, condition }, signal, client));
 }
 
 /**
@@ -94,15 +98,14 @@ export async function bindKey(
   client = documents,
 ): Promise<void> {
   const bound = (await findItem(owner.instance, signal, client))?.publicKeyFingerprint;
-  if (bound === publicKeyFingerprint) return;
-  if (bound !== undefined) {
+  if (bound !== undefined && bound !== publicKeyFingerprint) {
     throw new IdentityRejected(
       `${owner.instance} shows another key than the one it was first enrolled with. If the node was given a new key on purpose, ` +
         `remove publicKeyFingerprint from its item in the ledger and start the enrolment again.`,
     );
   }
-  const condition = { equal: { generation: owner.generation }, absent: ['publicKeyFingerprint'] };
-  await update(owner.instance, { publicKeyFingerprint }, condition, [], signal, client);
+  // Written again where it is the same: that also holds the claim.
+  await record(owner, { publicKeyFingerprint }, signal, client);
 }
 
 /** Writes what the owner has learnt. @throws ClaimedElsewhere when the claim is lost. */
@@ -112,48 +115,122 @@ export async function record(
   signal: AbortSignal,
   client = documents,
 ): Promise<void> {
-  await update(owner.instance, fields, { equal: { generation: owner.generation } }, [], signal, client);
+  const condition = { equal: { generation: owner.generation } };
+  await update(owner.instance, { set: fields, remove: [], condition }, signal, client);
 }
 
-interface Condition {
-  equal?: Record<string, number | string>;
-  absent?: string[];
-}
-
-async function update(
-  instance: string,
-  set: Record<string, unknown>,
-  condition: Condition,
-  remove: string[],
+/** Remembers the metadata options from before our first change; a later one finds what we ourselves have set. */
+export async function recordMetadataBefore(
+  owner: Claim,
+  metadataBefore: MetadataOptions,
   signal: AbortSignal,
-  client: DynamoDBDocumentClient,
+  client = documents,
 ): Promise<void> {
-  const sets = Object.entries(set).filter(([, value]) => value !== undefined);
-  const equal = Object.entries(condition.equal ?? {});
-  const absent = condition.absent ?? [];
-  const names = new Set([...sets.map(([name]) => name), ...equal.map(([name]) => name), ...absent, ...remove]);
-  const input = {
-    TableName: environment().LEDGER_TABLE,
-    Key: { instance },
-    UpdateExpression:
-      `SET ${sets.map(([name]) => `#${name} = :${name}`).join(', ')}` +
-      (remove.length ? ` REMOVE ${remove.map((name) => `#${name}`).join(', ')}` : ''),
-    ConditionExpression: [
-      ...equal.map(([name]) => `#${name} = :was_${name}`),
-      ...absent.map((name) => `attribute_not_exists(#${name})`),
-    ].join(' AND '),
-    ExpressionAttributeNames: Object.fromEntries([...names].map((name) => [`#${name}`, name])),
-    ExpressionAttributeValues: Object.fromEntries([
-      ...sets.map(([name, value]) => [`:${name}`, value]),
-      ...equal.map(([name, value]) => [`:was_${name}`, value]),
-    ]),
-  };
+  const item = await findItem(owner.instance, signal, client);
+  if (!item?.metadataBefore) await record(owner, { metadataBefore }, signal, client);
+}
+
+/**
+ * Says that the instance is about to be registered, until an instant by which the attempt has ended for sure.
+ * @throws RegistrationPending while another attempt may still be registering it; ClaimedElsewhere when the claim is lost.
+ */
+export async function beginRegistering(
+  owner: Claim,
+  { now, until }: { now: string; until: string },
+  signal: AbortSignal,
+  client = documents,
+): Promise<void> {
+  const registeringUntil = (await findItem(owner.instance, signal, client))?.registeringUntil;
+  if (registeringUntil !== undefined && registeringUntil > now)
+    throw new RegistrationPending(`Another attempt may be registering ${owner.instance} until ${registeringUntil}.`);
+  const { generation } = owner;
+  const condition =
+    registeringUntil === undefined
+      ? { equal: { generation }, absent: ['registeringUntil'] }
+      : { equal: { generation, registeringUntil } };
+  await update(owner.instance, { set: { registeringUntil: until }, remove: [], condition }, signal, client);
+}
+
+/** A group's item: the instances that were abandoned, and when. */
+const Abandons = z.object({
+  abandons: z.array(z.object({ instance: z.string(), at: z.string() })),
+  generation: z.int(),
+});
+
+/**
+ * Counts an abandon of the group, unless `limit` others were counted within the hour: then it answers false and counts
+ * nothing. The same instance counts once.
+ * @throws ClaimedElsewhere when another abandon of the group was counted in the same moment: try again.
+ */
+export async function countAbandon(
+  {
+    autoScalingGroupName,
+    instance,
+    at,
+    limit,
+  }: { autoScalingGroupName: string; instance: string; at: string; limit: number },
+  signal: AbortSignal,
+  client = documents,
+): Promise<boolean> {
+  const key = `group/${autoScalingGroupName}`;
+  const item = await get(key, signal, client);
+  const seen = item && Abandons.parse(item);
+  const hourAgo = new Date(Date.parse(at) - 3_600_000).toISOString();
+  const recent = (seen?.abandons ?? []).filter((abandon) => abandon.at > hourAgo);
+  if (recent.some((abandon) => abandon.instance === instance)) return true;
+  if (recent.length >= limit) return false;
+  const set = { abandons: [...recent, { instance, at }], generation: (seen?.generation ?? 0) + 1 };
+  const condition = seen ? { equal: { generation: seen.generation } } : { absent: ['instance'] };
+  await update(key, { set, remove: [], condition }, signal, client);
+  return true;
+}
+
+async function get(instance: string, signal: AbortSignal, client: DynamoDBDocumentClient) {
+  const { Item: item } = await calling(`read the ledger's item of ${instance}`, () =>
+    client.send(new GetCommand({ TableName: environment().LEDGER_TABLE, Key: { instance }, ConsistentRead: true }), {
+      abortSignal: signal,
+    }),
+  );
+  return item;
+}
+
+interface Change {
+  set: Record<string, unknown>;
+  remove: string[];
+  condition: { equal?: Record<string, number | string>; absent?: string[] };
+}
+
+/** Changes an item, and answers with it as it is then. */
+async function update(instance: string, change: Change, signal: AbortSignal, client: DynamoDBDocumentClient) {
+  const what = { TableName: environment().LEDGER_TABLE, Key: { instance }, ...expressions(change) };
   try {
-    await calling(`write the ledger's item of ${instance}`, () =>
-      client.send(new UpdateCommand(input), { abortSignal: signal }),
+    const { Attributes } = await calling(`write the ledger's item of ${instance}`, () =>
+      client.send(new UpdateCommand({ ...what, ReturnValues: 'ALL_NEW' }), { abortSignal: signal }),
     );
+    return Attributes;
   } catch (cause) {
     if (!isNamed(cause, 'ConditionalCheckFailedException')) throw cause;
     throw new ClaimedElsewhere(`Another execution has taken ${instance} in the meantime.`, { cause });
   }
+}
+
+/** DynamoDB's expressions, with a placeholder for every name: `status` alone is a reserved word. */
+function expressions({ set, remove, condition: { equal = {}, absent = [] } }: Change) {
+  const sets = Object.entries(set).filter(([, value]) => value !== undefined);
+  const names = [...sets.map(([name]) => name), ...Object.keys(equal), ...absent, ...remove];
+  const removes = remove.filter((name) => set[name] === undefined).map((name) => `#${name}`);
+  return {
+    UpdateExpression:
+      `SET ${sets.map(([name]) => `#${name} = :${name}`).join(', ')}` +
+      (removes.length > 0 ? ` REMOVE ${removes.join(', ')}` : ''),
+    ConditionExpression: [
+      ...Object.keys(equal).map((name) => `#${name} = :was_${name}`),
+      ...absent.map((name) => `attribute_not_exists(#${name})`),
+    ].join(' AND '),
+    ExpressionAttributeNames: Object.fromEntries(names.map((name) => [`#${name}`, name])),
+    ExpressionAttributeValues: {
+      ...Object.fromEntries(sets.map(([name, value]) => [`:${name}`, value])),
+      ...Object.fromEntries(Object.entries(equal).map(([name, value]) => [`:was_${name}`, value])),
+    },
+  };
 }

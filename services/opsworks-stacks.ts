@@ -1,5 +1,6 @@
 import {
   AssignInstanceCommand,
+  DeregisterInstanceCommand,
   DescribeInstancesCommand,
   OpsWorksClient,
   type Instance as OpsWorksInstance,
@@ -12,23 +13,32 @@ import { calling, clientOptions, isNamed } from './aws.ts';
 const opsWorks = new OpsWorksClient(clientOptions);
 
 /**
- * The stack's own id of the instance, or undefined when the stack does not have it. RegisterInstance takes no client
- * token, so this look is what keeps a second run from a second registration.
+ * For what must not be called twice. Where an answer is lost, the SDK would call again without looking whether the first
+ * call has done its work; the state machine's next attempt looks.
+ */
+const opsWorksOnce = new OpsWorksClient({ ...clientOptions, maxAttempts: 1 });
+
+/**
+ * The stack's own ids of the instance: none, or one; more only where somebody else registered it too. RegisterInstance
+ * takes no client token, so this look is what keeps a second run from a second registration.
  * @throws RegistrationFailed when there is no such stack. Source: OpsWorks DescribeInstances.
  */
-export async function findRegistration(
+export async function findRegistrations(
   stackId: string,
   instanceId: string,
   signal: AbortSignal,
   client = opsWorks,
-): Promise<string | undefined> {
+): Promise<string[]> {
   const instances = await describe(
     { StackId: stackId },
     `look for ${instanceId} in the stack ${stackId}`,
     signal,
     client,
   );
-  return instances.find((one) => one.Ec2InstanceId === instanceId || one.Hostname === instanceId)?.InstanceId;
+  return instances
+    .filter((one) => one.Ec2InstanceId === instanceId || one.Hostname === instanceId)
+    .filter((one) => one.Status !== 'deregistering')
+    .flatMap((one) => one.InstanceId ?? []);
 }
 
 /**
@@ -40,7 +50,7 @@ export async function registerInstance(
   instance: Instance,
   identity: Identity,
   signal: AbortSignal,
-  client = opsWorks,
+  client = opsWorksOnce,
 ): Promise<string> {
   const { InstanceId } = await refusing(`register ${instance.instanceId} with the stack ${stackId}`, () =>
     client.send(
@@ -80,7 +90,7 @@ export async function assignInstance(
   opsworksInstanceId: string,
   layerIds: string[],
   signal: AbortSignal,
-  client = opsWorks,
+  client = opsWorksOnce,
 ): Promise<void> {
   const about = { InstanceIds: [opsworksInstanceId] };
   const [instance] = await describe(about, `describe the OpsWorks instance ${opsworksInstanceId}`, signal, client);
@@ -101,6 +111,24 @@ export async function assignInstance(
       abortSignal: signal,
     }),
   );
+}
+
+/** Takes the instance out of its stack; one that is out already is a success. Source: OpsWorks DeregisterInstance. */
+export async function deregisterInstance(
+  opsworksInstanceId: string,
+  signal: AbortSignal,
+  client = opsWorksOnce,
+): Promise<void> {
+  try {
+    await calling(`deregister the OpsWorks instance ${opsworksInstanceId}`, () =>
+      client.send(new DeregisterInstanceCommand({ InstanceId: opsworksInstanceId }), { abortSignal: signal }),
+    );
+  } catch (cause) {
+    if (isNamed(cause, 'ResourceNotFoundException')) return;
+    if (!isNamed(cause, 'ValidationException')) throw cause;
+    const sentence = `OpsWorks refuses to deregister ${opsworksInstanceId}: ${cause.message}`;
+    throw new RegistrationFailed(sentence, { cause });
+  }
 }
 
 async function describe(

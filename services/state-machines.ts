@@ -1,4 +1,4 @@
-import { DescribeExecutionCommand, SFNClient, StartExecutionCommand } from '@aws-sdk/client-sfn';
+import { DescribeExecutionCommand, SFNClient, StartExecutionCommand, StopExecutionCommand } from '@aws-sdk/client-sfn';
 import { calling, clientOptions, isNamed } from './aws.ts';
 
 const stepFunctions = new SFNClient(clientOptions);
@@ -37,5 +37,21 @@ export async function isRunning(executionArn: string, signal: AbortSignal, clien
   } catch (error) {
     if (isNamed(error, 'ExecutionDoesNotExist')) return false;
     throw error;
+  }
+}
+
+/** Stops an execution; one that has ended, or is forgotten, stays as it is. Source: Step Functions StopExecution. */
+export async function stopExecution(
+  executionArn: string,
+  reason: { error: string; cause: string },
+  signal: AbortSignal,
+  client = stepFunctions,
+): Promise<void> {
+  try {
+    await calling(`stop the execution ${executionArn}`, () =>
+      client.send(new StopExecutionCommand({ executionArn, ...reason }), { abortSignal: signal }),
+    );
+  } catch (error) {
+    if (!isNamed(error, 'ExecutionDoesNotExist')) throw error;
   }
 }

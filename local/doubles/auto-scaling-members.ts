@@ -11,7 +11,7 @@ import {
 import { type Activity, at, type Group, instanceTags, type Member, type Place } from './auto-scaling-group.ts';
 import { awsEvent } from './aws-event.ts';
 import type { Ec2Instance } from './ec2-instance.ts';
-import type { LifecycleAction, LifecycleActions, LifecycleTransition } from './lifecycle-actions.ts';
+import type { LifecycleAction, LifecycleActions, LifecycleHook, LifecycleTransition } from './lifecycle-actions.ts';
 import { Timers } from './timers.ts';
 
 const DEFAULTS = { launchSeconds: 3, proceedSeconds: 1, relaunchSeconds: 15, healthCheckSeconds: 30 };
@@ -23,6 +23,15 @@ interface Passage {
   readonly arrive: () => void;
   /** Left out: an abandoned member goes on all the same. */
   readonly onAbandon?: (action: LifecycleAction) => void;
+}
+
+/** A launch that an event from outside of this world told of. */
+export interface AnnouncedLaunch {
+  readonly instanceId: string;
+  readonly origin: Place;
+  readonly destination: Place;
+  /** The action in which the instance waits; undefined when its launch is over. */
+  readonly action: { readonly hook: LifecycleHook; readonly token: string | undefined } | undefined;
 }
 
 /**
@@ -70,27 +79,41 @@ export class Members {
 
   /** Launches one instance, into service or into the warm pool. */
   launch(group: Group, destination: Place, cause: string): Member {
+    const member = this.#create(group, this.#activity('EC2', destination, cause));
+    this.#enter(member);
+    return member;
+  }
+
+  /** Takes up a launch where its announcement left it. What was announced is not announced again. */
+  takeUp(group: Group, { instanceId, origin, destination, action }: AnnouncedLaunch): Member {
+    const member = this.#create(group, this.#activity(origin, destination, 'It was announced.'), instanceId);
+    if (action) this.#holdIn(member, this.#launchPassage(member), [action]);
+    else member.lifecycleState = destination === 'WarmPool' ? 'Warmed:Running' : 'InService';
+    return member;
+  }
+
+  #create(group: Group, activity: Activity, instanceId?: string): Member {
     const { settings, subnetIds } = group;
     const serial = ++this.#launches;
     const instance = this.#options.ec2.launch({
+      instanceId,
       imageId: settings.ImageId,
       instanceType: settings.InstanceType,
       subnetId: subnetIds[serial % subnetIds.length],
       tags: instanceTags(group),
       metadataOptions: settings.MetadataOptions,
     });
-    const warming = destination === 'WarmPool';
+    const warming = activity.destination === 'WarmPool';
     const member: Member = {
       serial,
       group,
       instance,
       lifecycleState: warming ? 'Warmed:Pending' : 'Pending',
       healthStatus: 'Healthy',
-      activity: this.#activity('EC2', destination, cause),
+      activity,
     };
     this.#members.set(instance.instanceId, member);
     (warming ? group.warm : group.active).add(member);
-    this.#enter(member);
     return member;
   }
 
@@ -110,29 +133,43 @@ export class Members {
 
   /** The launch, into service or into the warm pool, past the launch hooks. */
   #enter(member: Member): void {
-    const warming = member.activity.destination === 'WarmPool';
-    this.#later(member, this.#options.launchSeconds, () =>
-      this.#pass(member, {
-        state: warming ? 'Warmed:Pending' : 'Pending',
-        transition: 'autoscaling:EC2_INSTANCE_LAUNCHING',
-        arrive: () => this.#settle(member),
-        onAbandon: (action) => {
-          this.#emitActivity(member, 'Launch Unsuccessful', abandonedMessage(action));
-          this.retire(
-            member,
-            'EC2',
-            `${this.#at()} an instance was taken out of service in response to an abandoned lifecycle action.`,
-          );
-        },
-      }),
-    );
+    this.#later(member, this.#options.launchSeconds, () => this.#pass(member, this.#launchPassage(member)));
+  }
+
+  #launchPassage(member: Member): Passage {
+    return {
+      state: member.activity.destination === 'WarmPool' ? 'Warmed:Pending' : 'Pending',
+      transition: 'autoscaling:EC2_INSTANCE_LAUNCHING',
+      arrive: () => this.#settle(member),
+      onAbandon: (action) => {
+        this.#emitActivity(member, 'Launch Unsuccessful', abandonedMessage(action));
+        this.retire(
+          member,
+          'EC2',
+          `${this.#at()} an instance was taken out of service in response to an abandoned lifecycle action.`,
+        );
+      },
+    };
   }
 
   /** Holds the member in the hooks of its transition, all at once; it passes when all have let it go. */
   #pass(member: Member, passage: Passage): void {
-    const { state } = passage;
     const hooks = [...member.group.hooks.values()].filter((hook) => hook.LifecycleTransition === passage.transition);
-    let waiting = hooks.length;
+    const started = this.#holdIn(
+      member,
+      passage,
+      hooks.map((hook) => ({ hook, token: undefined })),
+    );
+    for (const { hook, action } of started) this.#emit(lifecycleActionEvent(member, hook, action));
+  }
+
+  #holdIn(
+    member: Member,
+    passage: Passage,
+    holds: readonly { readonly hook: LifecycleHook; readonly token: string | undefined }[],
+  ) {
+    const { state } = passage;
+    let waiting = holds.length;
     const proceed = () => {
       member.lifecycleState = `${state}:Proceed`;
       this.#later(member, this.#options.proceedSeconds, passage.arrive);
@@ -147,14 +184,13 @@ export class Members {
     };
     if (waiting === 0) {
       proceed();
-      return;
+      return [];
     }
     member.lifecycleState = `${state}:Wait`;
-    const started = hooks.map((hook) => ({
+    return holds.map(({ hook, token }) => ({
       hook,
-      action: this.#actions.start(hook, member.instance.instanceId, onResolved),
+      action: this.#actions.start(hook, member.instance.instanceId, onResolved, token),
     }));
-    for (const { hook, action } of started) this.#emit(lifecycleActionEvent(member, hook, action));
   }
 
   /** The end of a launch, as soon as the machine is in the state that its place asks for. */

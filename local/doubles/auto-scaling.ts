@@ -11,7 +11,7 @@ import {
   type Group,
   type GroupSettings,
 } from './auto-scaling-group.ts';
-import { Members } from './auto-scaling-members.ts';
+import { type AnnouncedLaunch, Members } from './auto-scaling-members.ts';
 import { autoScalingOperations } from './auto-scaling-operations.ts';
 import type { Emit } from './aws-event.ts';
 import type { Ec2 } from './ec2.ts';
@@ -72,6 +72,13 @@ export class AutoScaling {
    */
   launch(name: string, count: number): string[] {
     return this.setDesiredCapacity(name, this.group(name).desiredCapacity + count);
+  }
+
+  /** Takes up a launch that an event from outside told of: the group has one instance more. */
+  takeUp(name: string, launch: AnnouncedLaunch): void {
+    const group = this.group(name);
+    if (launch.destination !== 'WarmPool') group.desiredCapacity++;
+    this.members.takeUp(group, launch);
   }
 
   /** SetDesiredCapacity; answers the ids of the instances that come for it. Throws ValidationError. */

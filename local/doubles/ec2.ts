@@ -47,6 +47,8 @@ export interface Ec2Options extends Ec2Observer {
 
 /** What a launch asks for; what it leaves out takes EC2's default, or the world's. */
 export interface LaunchRequest {
+  /** For an instance that somebody named before it came into being here. */
+  readonly instanceId?: string | undefined;
   readonly imageId?: string | undefined;
   readonly instanceType?: string | undefined;
   readonly subnetId?: string | undefined;
@@ -158,7 +160,7 @@ export class Ec2 {
     const privateIpAddress = `10.${addressOf(serial + 3)}`;
     return {
       serial,
-      instanceId: `i-0${hex(this.#options.random, 16)}`,
+      instanceId: request.instanceId ?? `i-0${hex(this.#options.random, 16)}`,
       reservationId,
       imageId: request.imageId ?? 'ami-0123456789abcdef0',
       instanceType,

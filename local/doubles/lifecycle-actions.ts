@@ -79,9 +79,14 @@ export class LifecycleActions {
   }
 
   /** Makes an instance wait in a hook; `onResolved` is called once when a caller or the time-out resolves it. */
-  start(hook: LifecycleHook, instanceId: string, onResolved: (action: LifecycleAction) => void): LifecycleAction {
+  start(
+    hook: LifecycleHook,
+    instanceId: string,
+    onResolved: (action: LifecycleAction) => void,
+    token = uuid(this.#random),
+  ): LifecycleAction {
     const action: Writable<LifecycleAction> = {
-      token: uuid(this.#random),
+      token,
       instanceId,
       autoScalingGroupName: hook.AutoScalingGroupName,
       hook: hook.LifecycleHookName,

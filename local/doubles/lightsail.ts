@@ -133,6 +133,11 @@ export class Lightsail {
     return this.#instances.get(name);
   }
 
+  /** Takes up creations that an event from outside told of: no trail has them. Throws as CreateInstances does. */
+  takeUp(input: Create): void {
+    this.#create(input);
+  }
+
   /** What somebody without permission tried: nothing happens, but the trail has it, without the parameters. */
   deniedCall(eventName: string): void {
     this.#trail.record({

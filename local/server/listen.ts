@@ -12,7 +12,7 @@ export type Control = (
 ) => { status: number; body: unknown } | Promise<{ status: number; body: unknown }>;
 
 /** What one world puts behind the port. */
-export interface GatewayWorld {
+interface GatewayWorld {
   readonly clock: Clock;
   readonly apis: Apis;
   readonly control?: Control;

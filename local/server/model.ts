@@ -50,7 +50,7 @@ export interface Model {
   readonly shapes: Readonly<Record<string, Shape>>;
 }
 
-export interface OperationModel {
+interface OperationModel {
   readonly input?: string;
   readonly output?: string;
   readonly resultWrapper?: string;

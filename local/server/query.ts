@@ -16,9 +16,10 @@ export function awsQuery(model: Model): Protocol {
     throttling: dialect.throttling,
     read(operation, body) {
       const shapeName = model.operations[operation]?.input;
-      const input = decode(model, dialect, shapeName ?? '', tree(body));
+      const input = decode(model, dialect, shapeName ?? '', tree(body)) as Record<string, unknown>;
       const broken = shapeName ? violations(model, shapeName, input) : [];
       if (broken[0]) throw dialect.invalid(broken);
+      if (input.DryRun === true) throw dryRun();
       return input;
     },
     answer(operation, output, requestId) {
@@ -37,6 +38,11 @@ export function awsQuery(model: Model): Protocol {
     unknownOperation: (operation, why) =>
       new ServiceError('InvalidAction', `The action ${operation} is not valid for this web service. ${why}`),
   };
+}
+
+/** EC2's answer to DryRun, which every operation of it has: checked, and not done. */
+function dryRun(): ServiceError {
+  return new ServiceError('DryRunOperation', 'Request would have succeeded, but DryRun flag is set.', 412);
 }
 
 /** Form parameters by the steps of their names: a text, or what stands below. */

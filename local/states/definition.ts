@@ -3,7 +3,7 @@ import { type State, type StateMachineDefinition, stateMachine } from './schema.
 
 export type { StateMachineDefinition } from './schema.ts';
 
-/** A definition says something that is not spoken here, or that contradicts itself. The message names state and field. */
+/** A definition says what is not spoken here, or contradicts itself. The message names state and field. */
 export class UnsupportedDefinition extends Error {
   override readonly name = 'UnsupportedDefinition';
 }

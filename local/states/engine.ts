@@ -7,9 +7,9 @@ import { Execution, type StateMachine, type Surroundings } from './execution.ts'
 import type { RecordedEvent } from './history.ts';
 import type { TaskInvoker } from './task.ts';
 
-export type { ExecutionStatus, StateMachine } from './execution.ts';
+export type { StateMachine } from './execution.ts';
 export type { RecordedEvent } from './history.ts';
-export type { TaskInvocation, TaskInvoker } from './task.ts';
+export type { TaskInvocation } from './task.ts';
 export { TaskFailure } from './task-failure.ts';
 
 /** An execution as everybody else sees it. Times are milliseconds since the epoch. */

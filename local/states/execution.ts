@@ -145,14 +145,17 @@ export class Execution {
     return this.#work(this.#visit);
   }
 
-  /** Does work that may lead through any number of states; a Fault in it ends the execution. */
+  /** Does work that may lead through any number of states, in no time; a Fault in it ends the execution. */
   #run(work: () => Transition | undefined): void {
+    const release = this.#world.clock.hold();
     try {
       for (let next = work(); next; ) next = this.#enter(next);
     } catch (fault) {
       if (!(fault instanceof Fault)) throw fault;
       const where = `the state '${this.#visit?.name}' (entered at the event id #${this.#visit?.entryId})`;
       this.#fail({ error: fault.error, cause: `An error occurred while executing ${where}. ${fault.message}` });
+    } finally {
+      release();
     }
   }
 

@@ -3,7 +3,7 @@ import type { Json } from './json.ts';
 /** The most events that a Standard execution may have. */
 export const EVENT_LIMIT = 25_000;
 
-/** What an event tells. Data are references to what the execution itself holds; their text is made when it is asked for. */
+/** What an event tells. Data are references to what the execution itself holds; they become text when asked for. */
 export interface EventDetails {
   readonly name?: string;
   readonly input?: Json;
@@ -47,7 +47,7 @@ export function toHistoryEvent(event: RecordedEvent, withData = true): HistoryEv
   return details ? { ...shown, [detailsKey(type)]: showDetails(details, withData) } : shown;
 }
 
-/** One path and no parallel branches: an event follows from the one before it, save the first two and what comes from outside. */
+/** On one path an event follows from the one before it, save the first two and an end that comes from outside. */
 function previousEventId({ id, type }: RecordedEvent): number {
   return id <= 2 || type === 'ExecutionAborted' || type === 'ExecutionTimedOut' ? 0 : id - 1;
 }

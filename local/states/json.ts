@@ -5,7 +5,7 @@ export interface JsonObject {
 }
 
 /** The most that a state may take or give: 256 KiB of JSON in UTF-8. */
-export const DATA_LIMIT_BYTES = 262_144;
+const DATA_LIMIT_BYTES = 262_144;
 
 export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

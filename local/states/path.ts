@@ -37,9 +37,12 @@ export class MissingPath extends Error {
 
 type Step = string | number;
 
-const DEFINITE_STEP = /\.([^\s.[\]()'"*?@,:^~]+)|\['([^']+)'\]|\["([^"]+)"\]|\[(-?\d+)\]/y;
-const INDEFINITE =
-  /^\$(\.{1,2}[^\s.[\]()'"*?@,:^~]+|\.{1,2}\*|(\.\.)?\[('[^',]+'|"[^",]+"|\*|-?\d+(,\d+)*|-?\d*:-?\d*|\?\(([^()]+)\))\])+$/;
+const NAME = String.raw`[^\s.[\]()'"*?@,:^~]+`;
+const DEFINITE_STEP = new RegExp(String.raw`\.(${NAME})|\['([^']+)'\]|\["([^"]+)"\]|\[(-?\d+)\]`, 'y');
+
+const FILTER = /\?\(([^()]+)\)/g;
+const BRACKETED = [/'[^',]+'/, /"[^",]+"/, /\*/, /-?\d+(?:,\d+)*/, /-?\d*:-?\d*/, FILTER].map(({ source }) => source);
+const INDEFINITE = new RegExp(String.raw`^\$(\.{1,2}(${NAME}|\*)|(\.\.)?\[(${BRACKETED.join('|')})\])+$`);
 
 /**
  * @param text a path such as `$.a.b[0]`, `$$.Execution.Id`, `$.a[*].b`
@@ -112,7 +115,7 @@ function replace(data: Json, steps: readonly Step[], value: Json): Json {
 function compileSelection(path: string): (data: Json) => Json {
   if (!INDEFINITE.test(path)) throw new SyntaxError(`'${path}' is not a path that is understood here.`);
   const filters = new Map<string, Filter>();
-  for (const [, code = ''] of path.matchAll(/\?\(([^()]+)\)/g)) filters.set(inLibrary(code), compileFilter(code));
+  for (const [, code = ''] of path.matchAll(FILTER)) filters.set(inLibrary(code), compileFilter(code));
   const evaluate = (code: string, { _$_v }: { _$_v: Json }) => filters.get(code)?.(_$_v);
   return (json) => JSONPath({ path, json: json as object, wrap: true, eval: evaluate as never }) ?? [];
 }

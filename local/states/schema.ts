@@ -174,14 +174,11 @@ export const stateMachine = z.strictObject({
   States: z.record(stateName, state),
 });
 
-export type PassState = z.output<typeof pass>;
 export type TaskState = z.output<typeof task>;
 export type ChoiceState = z.output<typeof choice>;
 export type WaitState = z.output<typeof wait>;
-export type SucceedState = z.output<typeof succeed>;
 export type FailState = z.output<typeof fail>;
 export type State = z.output<typeof state>;
 export type Retrier = z.output<typeof retrier>;
-export type Catcher = z.output<typeof catcher>;
-/** A definition with the States Language's own field names, defaults filled in, and paths, templates and rules compiled. */
+/** A definition in the States Language's own field names: defaults filled in; paths, templates and rules compiled. */
 export type StateMachineDefinition = z.output<typeof stateMachine>;

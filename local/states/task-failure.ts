@@ -1,6 +1,6 @@
 /**
- * How a task fails: what a Retry and a Catch see. `error` is the name that ErrorEquals is held against, `cause` the text
- * beside it (JSON, when a Lambda function failed).
+ * How a task fails, as a Retry and a Catch see it: `error` is the name that ErrorEquals is held against, `cause` the
+ * text beside it (JSON, when a Lambda function failed).
  */
 export class TaskFailure extends Error {
   override readonly name = 'TaskFailure';

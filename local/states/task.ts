@@ -19,9 +19,9 @@ export interface TaskInvocation {
 }
 
 /**
- * Runs a task. It resolves with the output (of which the state takes a copy) and rejects with a `TaskFailure`; any other
- * error is taken for what a Lambda function threw. Whoever computes in real time holds the clock meanwhile: the engine
- * does not, because a task that waits for a slow answer must be able to let time pass.
+ * Runs a task. It resolves with the output (of which the state takes a copy) and rejects with a `TaskFailure`; any
+ * other error is taken for what a Lambda function threw. While it computes, it holds the clock itself: the engine holds
+ * it up to the call and not longer, because a task that waits for a slow answer must be able to let time pass.
  */
 export type TaskInvoker = (invocation: TaskInvocation) => Promise<unknown>;
 
@@ -57,14 +57,24 @@ export function callTask(call: Call, onAnswer: (answer: Json | TaskFailure) => v
   return stopListening;
 }
 
-async function settle({ invokeTask, invocation }: Call): Promise<Json | TaskFailure> {
+async function settle(call: Call): Promise<Json | TaskFailure> {
   try {
-    // In a turn of its own: a task that stops its own execution finds it in order.
-    const output = JSON.stringify(await Promise.resolve(invocation).then(invokeTask)) ?? 'null';
+    const output = JSON.stringify(await begin(call)) ?? 'null';
     if (!exceedsLimit(output)) return JSON.parse(output) as Json;
-    return new TaskFailure('States.DataLimitExceeded', dataLimitExceeded(invocation.resource));
+    return new TaskFailure('States.DataLimitExceeded', dataLimitExceeded(call.invocation.resource));
   } catch (thrown) {
     return TaskFailure.from(thrown);
+  }
+}
+
+/** Begins in a turn of its own: a task that stops its own execution finds it in order. */
+async function begin({ clock, invokeTask, invocation }: Call): Promise<unknown> {
+  const release = clock.hold();
+  await undefined;
+  try {
+    return invokeTask(invocation);
+  } finally {
+    release();
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Association, Identity } from '../../lib/state.ts';
+import type { Association, Disassociation, Identity } from '../../lib/state.ts';
 
 /** A node as it is presented to a configuration server: its name from the control plane, its key proved by itself. */
 export interface Node {
@@ -22,4 +22,14 @@ export interface ConfigServer {
    * @throws AssociationPending while it has not; AssociationFailed when it refused.
    */
   confirm(node: Node, association: Association, signal: AbortSignal): Promise<Association>;
+  /**
+   * Has the server forget the node. A node that it does not know is a success.
+   * @throws InvalidStateException while an OpsWorks CM server is not in a state to.
+   */
+  disassociate(nodeName: string, signal: AbortSignal): Promise<Disassociation>;
+  /**
+   * Asks whether the server has forgotten the node.
+   * @throws AssociationPending while it has not; AssociationFailed when it refused.
+   */
+  confirmDisassociation(nodeName: string, disassociation: Disassociation, signal: AbortSignal): Promise<void>;
 }

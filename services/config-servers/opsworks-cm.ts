@@ -3,6 +3,7 @@ import {
   AssociateNodeCommand,
   DescribeNodeAssociationStatusCommand,
   DescribeServersCommand,
+  DisassociateNodeCommand,
   type EngineAttribute,
   OpsWorksCMClient,
   type Server,
@@ -13,6 +14,7 @@ import {
   InvalidStateException,
   ServerNotFound,
   ServerNotReady,
+  Throttled,
 } from '../../lib/errors.ts';
 import type { Associate } from '../../lib/profiles.ts';
 import { calling, clientOptions, isNamed } from '../aws.ts';
@@ -87,24 +89,60 @@ export function opsWorksCmServer(server: OpsWorksCmServer, client = opsWorksCm):
     },
 
     async confirm(node, association, signal) {
-      const { NodeAssociationStatus: status, EngineAttributes } = await statusOf(node, association.statusToken, signal);
-      if (status === 'IN_PROGRESS')
-        throw new AssociationPending(`The server ${serverName} still works on the association of ${node.nodeName}.`);
-      if (status !== 'SUCCESS')
-        throw new AssociationFailed(
-          `The server ${serverName} could not associate ${node.nodeName}: look at its own log.`,
-        );
+      const { EngineAttributes } = await succeeded(
+        `the association of ${node.nodeName}`,
+        association.statusToken,
+        signal,
+      );
       if (server.serverEngine !== 'Puppet') return association;
       const certificate = attribute(EngineAttributes, 'PUPPET_NODE_CERT');
       requireKeyOf(node, certificate);
       const { EngineAttributes: ofServer } = await describeServer(signal);
       return { ...association, certificate, caCertificate: attribute(ofServer, 'PUPPET_API_CA_CERT') };
     },
+
+    async disassociate(nodeName, signal) {
+      try {
+        const { NodeAssociationStatusToken } = await calling(`disassociate ${nodeName} from ${serverName}`, () =>
+          client.send(
+            new DisassociateNodeCommand({
+              ServerName: serverName,
+              NodeName: nodeName,
+              ...(server.serverEngine === 'ChefAutomate' && { EngineAttributes: [organization(server)] }),
+            }),
+            { abortSignal: signal },
+          ),
+        );
+        return { statusToken: NodeAssociationStatusToken ?? null };
+      } catch (cause) {
+        if (isNamed(cause, 'InvalidStateException')) throw await refusedForState(nodeName, cause, signal);
+        // Either the server or the node is not there, and so neither is what was to be undone.
+        if (isNamed(cause, 'ResourceNotFoundException')) return { statusToken: null };
+        if (!isNamed(cause, 'ValidationException')) throw cause;
+        throw new AssociationFailed(`OpsWorks CM refuses to disassociate ${nodeName}: ${cause.message}`, { cause });
+      }
+    },
+
+    async confirmDisassociation(nodeName, { statusToken }, signal) {
+      if (statusToken !== null) await succeeded(`the disassociation of ${nodeName}`, statusToken, signal);
+    },
   };
 
-  async function statusOf(node: Node, statusToken: string | null, signal: AbortSignal) {
+  /**
+   * What DescribeNodeAssociationStatus answers for a request that has succeeded.
+   * @throws AssociationPending, AssociationFailed; ServerNotReady when the request must be made again
+   */
+  async function succeeded(what: string, statusToken: string | null, signal: AbortSignal) {
+    const answer = await statusOf(what, statusToken, signal);
+    if (answer.NodeAssociationStatus === 'SUCCESS') return answer;
+    if (answer.NodeAssociationStatus === 'IN_PROGRESS')
+      throw new AssociationPending(`The server ${serverName} still works on ${what}.`);
+    throw new AssociationFailed(`The server ${serverName} gave ${what} up: look at its own log.`);
+  }
+
+  async function statusOf(what: string, statusToken: string | null, signal: AbortSignal) {
     try {
-      return await calling(`ask for the association of ${node.nodeName}`, () =>
+      return await calling(`ask for ${what}`, () =>
         client.send(
           new DescribeNodeAssociationStatusCommand({
             ServerName: serverName,
@@ -114,11 +152,11 @@ export function opsWorksCmServer(server: OpsWorksCmServer, client = opsWorksCm):
         ),
       );
     } catch (cause) {
+      // Who may not ask now does not know: the request itself goes on, and is not to be made again.
+      if (cause instanceof Throttled) throw new AssociationPending(cause.message, { cause });
       if (!isNamed(cause, 'ResourceNotFoundException')) throw cause;
-      // The service forgets tokens. Associating again brings a new one, and the same node with the same key is no news to it.
-      throw new ServerNotReady(`The server ${serverName} no longer knows of the association of ${node.nodeName}.`, {
-        cause,
-      });
+      // The service forgets tokens. Asking again brings a new one, and what is already so is no news to it.
+      throw new ServerNotReady(`The server ${serverName} no longer knows of ${what}.`, { cause });
     }
   }
 
@@ -141,8 +179,9 @@ export function opsWorksCmServer(server: OpsWorksCmServer, client = opsWorksCm):
 
 function engineAttributes(server: OpsWorksCmServer, { identity }: Node): EngineAttribute[] {
   if (server.serverEngine === 'Puppet') return [{ Name: 'PUPPET_NODE_CSR', Value: identity.csr }];
-  return [
-    { Name: 'CHEF_ORGANIZATION', Value: server.chefOrganization ?? 'default' },
-    { Name: 'CHEF_NODE_PUBLIC_KEY', Value: identity.publicKey },
-  ];
+  return [organization(server), { Name: 'CHEF_NODE_PUBLIC_KEY', Value: identity.publicKey }];
+}
+
+function organization({ chefOrganization = 'default' }: OpsWorksCmServer): EngineAttribute {
+  return { Name: 'CHEF_ORGANIZATION', Value: chefOrganization };
 }

@@ -1,12 +1,18 @@
 import { afterAll, afterEach } from 'vitest';
 import { WorldClock } from '../../local/clock.ts';
+import type { AwsEvent } from '../../local/doubles/aws-event.ts';
+import { describeEnrolment } from '../../local/enrolments.ts';
+import { sharedKeys } from '../../local/keys.ts';
 import { seededRandom } from '../../local/random.ts';
+import type { ApiCall } from '../../local/server/apis.ts';
 import { createGateway } from '../../local/server/listen.ts';
+import { TaskFailure } from '../../local/states/task-failure.ts';
 import { createWorld, type World, type WorldOptions } from '../../local/world.ts';
 
 // One port a test file: the handlers' clients keep the address that they saw first, as a warm Lambda does.
 const gateway = createGateway();
 const port = await gateway.listen(0);
+const keySource = sharedKeys(4);
 let world: World | undefined;
 
 afterEach(() => {
@@ -17,15 +23,32 @@ afterAll(() => gateway.close());
 
 export const START = new Date('2031-05-06T07:08:09Z');
 
-/** A world on virtual time, the same for the same seed. */
-export async function playWorld(options: Partial<WorldOptions> & { seed?: number } = {}): Promise<World> {
-  const { seed = 1, ...rest } = options;
-  const clock = new WorldClock({ speed: Number.POSITIVE_INFINITY, start: START });
-  world = await createWorld({ clock, random: seededRandom(seed), gateway, port, ...rest });
-  return world;
+/** A world, and everything that was heard in it. */
+export interface Played extends World {
+  /** What handlers wrote, parsed: log lines and metrics. */
+  readonly logs: Record<string, unknown>[];
+  readonly calls: ApiCall[];
+  readonly events: AwsEvent[];
 }
 
-/** Lets time pass until `count` executions have ended, and answers with them, oldest first. */
+/** A world on virtual time, the same for the same seed. It ends with the test. */
+export async function playWorld(options: Partial<WorldOptions> & { seed?: number } = {}): Promise<Played> {
+  const { seed = 1, ...rest } = options;
+  const clock = new WorldClock({ speed: Number.POSITIVE_INFINITY, start: START });
+  const heard: Pick<Played, 'logs' | 'calls' | 'events'> = { logs: [], calls: [], events: [] };
+  world?.close();
+  world = await createWorld({
+    ...{ clock, random: seededRandom(seed), gateway, port, keySource },
+    onLog: (line) => heard.logs.push(JSON.parse(line)),
+    onCall: (call) => heard.calls.push(call),
+    onEvent: (event) => heard.events.push(event),
+    ...rest,
+  });
+  heard.calls.length = 0;
+  return { ...world, ...heard };
+}
+
+/** Lets time pass until `count` executions have ended, and tells of all that were started, oldest first. */
 export async function untilEnded(played: World, count: number) {
   const { promise, resolve } = Promise.withResolvers<void>();
   const look = () =>
@@ -33,5 +56,101 @@ export async function untilEnded(played: World, count: number) {
   played.watch(look);
   look();
   await played.clock.run(promise);
-  return played.machines.executions();
+  return enrolments(played);
+}
+
+/** Lets time pass until one execution has ended, and tells of it. */
+export async function untilOneEnded(played: World) {
+  const [first] = await untilEnded(played, 1);
+  if (!first) throw new Error('Nothing was started.');
+  return first;
+}
+
+export function enrolments(played: World) {
+  return played.machines.executions().map((execution) => describeEnrolment(played, execution));
+}
+
+/** Starts `enrol-node` as a person does in the console. */
+export function startByHand(played: World, input: unknown): void {
+  played.machines.start({ stateMachineArn: played.enrolNodeArn, input: JSON.stringify(input) });
+}
+
+/** What handlers asked the services to change, in order, as `service.Operation`; refused and dropped calls too. */
+export function changes(played: Played): string[] {
+  return callsOfHandlers(played)
+    .filter(({ service, operation }) => service !== 'dynamodb' && !/^(Describe|Get)/.test(operation))
+    .map(nameOf);
+}
+
+/** Every call that handlers made. */
+export function callsOfHandlers({ calls }: Played): ApiCall[] {
+  return calls.filter(({ invocationId }) => invocationId !== undefined);
+}
+
+/** `opsworks-cm.AssociateNode` */
+export function nameOf({ service, operation }: ApiCall): string {
+  return `${service}.${operation}`;
+}
+
+/** How a lifecycle action ended, and who ended it. */
+export function launchActions(played: World) {
+  return played.autoScaling.actions.all.map(({ instanceId, hook, result, resolvedBy, heartbeats }) => {
+    return { instanceId, hook, result, resolvedBy, heartbeats };
+  });
+}
+
+/** The registrations of every stack, once their agents have had their time. */
+export function registrations(played: World) {
+  return played.opsWorks.snapshot().instances;
+}
+
+/** Which node stands on which server. */
+export function associations(played: World) {
+  return Object.entries(played.opsWorksCm.snapshot().servers).flatMap(([serverName, { associations: nodes }]) =>
+    nodes.map(({ nodeName, times }) => ({ serverName, nodeName, times })),
+  );
+}
+
+/** What every service holds of the instances, without what may differ between two runs: ids, times, attempts. */
+export async function finalState(played: Played) {
+  await played.clock.advance(300_000);
+  const { groups, instances } = played.autoScaling.snapshot();
+  return {
+    groups: groups.map(({ AutoScalingGroupName, DesiredCapacity }) => [AutoScalingGroupName, DesiredCapacity]),
+    lifecycles: instances.map(({ InstanceId, LifecycleState }) => [InstanceId, LifecycleState]).sort(),
+    metadata: played.ec2.snapshot().instances.map(({ InstanceId, MetadataOptions }) => [InstanceId, MetadataOptions]),
+    lightsail: played.lightsail.snapshot().instances.map(({ name, metadataOptions }) => [name, metadataOptions]),
+    registrations: registrations(played)
+      .map(({ ec2InstanceId, status, layerIds }) => ({ ec2InstanceId, status, layerIds }))
+      .sort((a, b) => String(a.ec2InstanceId).localeCompare(String(b.ec2InstanceId))),
+    associations: associations(played)
+      .map(({ serverName, nodeName }) => `${serverName}/${nodeName}`)
+      .sort(),
+    installed: played.fleet.snapshot().map(({ instanceId, installed }) => [instanceId, installed]),
+    hooks: launchActions(played)
+      .map(({ heartbeats: _, ...action }) => action)
+      .sort((a, b) => a.instanceId.localeCompare(b.instanceId)),
+    ledger: (await played.ledger())
+      .map(({ instance, status, profile, opsworksInstanceId }) => {
+        return { instance, status, profile, isRegistered: opsworksInstanceId !== undefined };
+      })
+      .sort((a, b) => String(a.instance).localeCompare(String(b.instance))),
+    deadLetters: played.lambda.deadLetters.length,
+  };
+}
+
+/**
+ * Kills the function's next invocation when its handler has done everything, and before anybody hears of it. Whether
+ * that has happened stands in the answer.
+ */
+export function killOnce(played: World, functionName: string): { readonly happened: boolean } {
+  const kill = { happened: false };
+  const before = played.lambda.interceptor;
+  played.lambda.interceptor = async (invocation, next) => {
+    const answer = await before(invocation, next);
+    if (kill.happened || invocation.functionName !== functionName) return answer;
+    kill.happened = true;
+    throw new TaskFailure('Lambda.Unknown', 'The function was killed.');
+  };
+  return kill;
 }

@@ -1,13 +1,19 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { executionName, parseEnrolmentRequest, type TriggeredRequest } from '../../../events/request.ts';
+import {
+  executionName,
+  parseEnrolmentRequest,
+  parseRetirementRequest,
+  type TriggeredRequest,
+  type TriggeredRetirement,
+} from '../../../events/request.ts';
 import { InvalidRequest } from '../../../lib/errors.ts';
 import { sample, sampleNames } from './samples.ts';
 
 const TOKEN = '87654321-4321-4321-4321-210987654321';
 const EVENT_ID = '12345678-1234-1234-1234-123456789012';
 
-const refusals: Record<string, string> = {
+const enrolmentRefusals: Record<string, string> = {
   'both-platforms':
     'Both instanceId (EC2) and lightsailInstanceName (Lightsail) are given: keep the one that you mean.',
   'lightsail-with-group': 'autoScalingGroupName is for EC2 only: leave it out beside lightsailInstanceName.',
@@ -27,27 +33,77 @@ const refusals: Record<string, string> = {
   'short-token': 'lifecycleAction.lifecycleActionToken must be exactly 36 characters long, not "87654321".',
   'two-groups': 'autoScalingGroupName contradicts lifecycleAction.autoScalingGroupName: leave the first out.',
   'unknown-field':
-    'Unknown field "colour". The fields are instanceId, lightsailInstanceName, lifecycleAction, autoScalingGroupName, trigger.',
+    'Unknown field "colour". The fields are instanceId, lightsailInstanceName, lifecycleAction, trigger, autoScalingGroupName.',
   'wrong-type': 'instanceId must be a string, not 123456789.',
 };
 
-describe('an input that a person types', () => {
-  it.each(sampleNames().filter((name) => name.startsWith('typed-')))('%s is taken as it stands', (name) => {
-    expect(parseEnrolmentRequest(sample(name))).toEqual(sample(name));
+const retirementRefusals: Record<string, string> = {
+  'both-platforms':
+    'Both instanceId (EC2) and lightsailInstanceName (Lightsail) are given: keep the one that you mean.',
+  'confirm-false': 'confirm must be true, not false.',
+  'confirm-text': 'confirm must be true, not "true".',
+  'lightsail-with-hook': 'lifecycleAction is for EC2 only: leave it out beside lightsailInstanceName.',
+  'misspelt-confirm': 'Unknown field "confirmed". Did you mean "confirm"?',
+  nothing: 'No instance is named: add instanceId (EC2) or lightsailInstanceName (Lightsail).',
+  'with-group':
+    'Unknown field "autoScalingGroupName". The fields are instanceId, lightsailInstanceName, lifecycleAction, trigger, confirm.',
+};
+
+const isRetirement = (name: string) => name.includes('typed-retirement');
+const isEnrolment = (name: string) => name.includes('typed-') && !isRetirement(name);
+
+describe.each([
+  {
+    kind: 'enrolment',
+    parseRequest: parseEnrolmentRequest,
+    isOfKind: isEnrolment,
+    prefix: 'refused/typed-',
+    refusals: enrolmentRefusals,
+  },
+  {
+    kind: 'retirement',
+    parseRequest: parseRetirementRequest,
+    isOfKind: isRetirement,
+    prefix: 'refused/typed-retirement-',
+    refusals: retirementRefusals,
+  },
+])('the $kind that a person types', ({ parseRequest, isOfKind, prefix, refusals }) => {
+  it.each(sampleNames().filter(isOfKind))('%s is taken as it stands', (name) => {
+    expect(parseRequest(sample(name))).toEqual(sample(name));
   });
 
-  it.each(sampleNames('refused/').filter((name) => name.includes('typed-')))('%s is refused in a sentence', (name) => {
-    const sentence = refusals[name.replace('refused/typed-', '')] ?? `an expectation for ${name} in this test`;
-    expect(() => parseEnrolmentRequest(sample(name))).toThrow(new InvalidRequest(sentence));
+  it.each(sampleNames('refused/').filter(isOfKind))('%s is refused in a sentence', (name) => {
+    const sentence = refusals[name.replace(prefix, '')] ?? `an expectation for ${name} in this test`;
+    expect(() => parseRequest(sample(name))).toThrow(new InvalidRequest(sentence));
   });
 
   it('has a sample for every refusal in this test', () => {
-    const names = sampleNames('refused/').filter((name) => name.includes('typed-'));
-    expect(names.map((name) => name.replace('refused/typed-', '')).toSorted()).toEqual(
-      Object.keys(refusals).toSorted(),
-    );
+    const names = sampleNames('refused/').filter(isOfKind);
+    expect(names.map((name) => name.replace(prefix, '')).toSorted()).toEqual(Object.keys(refusals).toSorted());
   });
 
+  it('is taken or refused with a sentence, never a crash, whatever is typed', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.jsonValue(), aNearMiss()), (input) => {
+        expect(refusalOf(input, parseRequest)).toMatch(/^$|\.$|\?$/);
+      }),
+    );
+  });
+});
+
+describe('a retirement that a person types', () => {
+  it('is confirmed by the word true and by nothing else', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (confirm) => {
+        const refusal = refusalOf({ instanceId: 'i-0123456789abcdef0', confirm }, parseRetirementRequest);
+        if (confirm === true) expect(refusal).toBe('');
+        else expect(refusal).toMatch(/^confirm must be true, not /);
+      }),
+    );
+  });
+});
+
+describe('an input that a person types', () => {
   it.each([
     ['InstanceId', 'instanceId'],
     ['EC2InstanceId', 'instanceId'],
@@ -63,7 +119,7 @@ describe('an input that a person types', () => {
 
   it('names all unknown fields, and once the fields that there are', () => {
     const sentence =
-      'Unknown field "a". Unknown field "b". The fields are instanceId, lightsailInstanceName, lifecycleAction, autoScalingGroupName, trigger.';
+      'Unknown field "a". Unknown field "b". The fields are instanceId, lightsailInstanceName, lifecycleAction, trigger, autoScalingGroupName.';
     expect(() => parseEnrolmentRequest({ a: 1, b: 2 })).toThrow(new InvalidRequest(sentence));
   });
 
@@ -79,14 +135,6 @@ describe('an input that a person types', () => {
 
   it.each(['', '-a', 'a-', '.a', 'a b', 'ä', 'a'.repeat(256), 'a\n'])('may not name one %j', (name) => {
     expect(refusalOf({ lightsailInstanceName: name })).toContain('lightsailInstanceName');
-  });
-
-  it('is taken or refused with a sentence, never a crash, whatever is typed', () => {
-    fc.assert(
-      fc.property(fc.oneof(fc.jsonValue(), aNearMiss()), (input) => {
-        expect(refusalOf(input)).toMatch(/^$|\.$|\?$/);
-      }),
-    );
   });
 });
 
@@ -106,6 +154,13 @@ describe('the name of an execution', () => {
     const launched = { instanceId: 'i-1234567890abcdef0', autoScalingGroupName: 'web', trigger: triggerWith(EVENT_ID) };
     expect(executionName(launched)).toBe(`i-1234567890abcdef0-${EVENT_ID}`);
     expect(executionName(lightsail)).toBe(`lightsail-web-1-${EVENT_ID}`);
+  });
+
+  it('is made in the same way for a retirement', () => {
+    const lifecycleAction = { ...actionWith(TOKEN), lifecycleHookName: 'muster-terminate' };
+    expect(executionName({ ...hooked, lifecycleAction })).toBe(`i-1234567890abcdef0-${TOKEN}`);
+    const confirmed: TriggeredRetirement = { ...lightsail, confirm: true };
+    expect(executionName(confirmed)).toBe(`lightsail-web-1-${EVENT_ID}`);
   });
 
   it('stays the same when a launch is announced again by another event', () => {
@@ -138,9 +193,9 @@ describe('the name of an execution', () => {
   });
 });
 
-function refusalOf(input: unknown): string {
+function refusalOf(input: unknown, parseRequest: (input: unknown) => unknown = parseEnrolmentRequest): string {
   try {
-    parseEnrolmentRequest(input);
+    parseRequest(input);
     return '';
   } catch (error) {
     if (error instanceof InvalidRequest) return error.message;
@@ -153,7 +208,10 @@ function aNearMiss() {
   const anything = fc.jsonValue();
   const fields = { autoScalingGroupName: anything, lifecycleHookName: anything, lifecycleActionToken: anything };
   const lifecycleAction = fc.record(fields, { requiredKeys: [] });
-  return fc.record({ instanceId: anything, lightsailInstanceName: anything, lifecycleAction }, { requiredKeys: [] });
+  return fc.record(
+    { instanceId: anything, lightsailInstanceName: anything, lifecycleAction, confirm: anything },
+    { requiredKeys: [] },
+  );
 }
 
 function triggerWith(eventId: string) {

@@ -1,12 +1,13 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseEnrolmentRequest } from '../../../events/request.ts';
+import type { Interpretation } from '../../../events/event.ts';
+import { parseEnrolmentRequest, parseRetirementRequest } from '../../../events/request.ts';
 import { interpret, table } from '../../../events/table.ts';
 import { InvalidRequest } from '../../../lib/errors.ts';
 import { sample, sampleNames } from './samples.ts';
 
-/** What the sample asks for: the fields of each request, or why it is ignored. */
-const expectations: Record<string, object[] | string> = {
+/** The fields of each enrolment that the sample asks for. */
+const enrolments: Record<string, object[]> = {
   'ec2-launch-lifecycle-action': [
     {
       instanceId: 'i-1234567890abcdef0',
@@ -36,8 +37,6 @@ const expectations: Record<string, object[] | string> = {
   'ec2-launch-lifecycle-action-out-of-warm-pool': [
     { instanceId: 'i-00112233445566778', lifecycleAction: { origin: 'WarmPool', destination: 'AutoScalingGroup' } },
   ],
-  'ec2-launch-lifecycle-action-test-notification': 'It is a test notification of Auto Scaling.',
-  'ec2-launch-lifecycle-action-test-notification-bare': 'It is a test notification of Auto Scaling.',
   'ec2-launch-lifecycle-action-token-not-hexadecimal': [
     { lifecycleAction: { lifecycleActionToken: '71514b9d-6a40-4b26-8523-05e7eEXAMPLE' } },
   ],
@@ -58,7 +57,6 @@ const expectations: Record<string, object[] | string> = {
   ],
   'ec2-launch-successful-out-of-warm-pool': [{ instanceId: 'i-00112233445566778', autoScalingGroupName: 'web' }],
   'ec2-launch-successful-without-origin': [{ trigger: { eventTime: '2015-11-11T21:31:47.208Z' } }],
-  'ec2-launch-unsuccessful': 'Muster answers no "EC2 Instance Launch Unsuccessful" of aws.autoscaling.',
   'lightsail-create-instances': [
     {
       lightsailInstanceName: 'web-1',
@@ -70,11 +68,72 @@ const expectations: Record<string, object[] | string> = {
     },
     { lightsailInstanceName: 'web-2', trigger: { eventId: '12345678-1234-1234-1234-000000000021' } },
   ],
-  'lightsail-create-instances-denied':
-    "Lightsail's CreateInstances was refused (AccessDenied): it created no instance.",
   'lightsail-create-instances-from-snapshot': [{ lightsailInstanceName: 'restored-1' }],
   'lightsail-create-instances-one': [{ lightsailInstanceName: 'Shop-Front_1' }],
-  'lightsail-reboot-instance': "Lightsail's RebootInstance creates no instance.",
+};
+
+/** The fields of the retirement that the sample asks for. */
+const retirements: Record<string, object> = {
+  'ec2-terminate-lifecycle-action': {
+    instanceId: 'i-1234567890abcdef0',
+    lifecycleAction: {
+      autoScalingGroupName: 'web',
+      lifecycleHookName: 'muster-terminate',
+      lifecycleActionToken: '87654321-4321-4321-4321-000000000041',
+      origin: 'AutoScalingGroup',
+      destination: 'EC2',
+    },
+    trigger: {
+      detailType: 'EC2 Instance-terminate Lifecycle Action',
+      eventId: '12345678-1234-1234-1234-000000000041',
+      eventTime: '2015-05-13T18:43:48Z',
+    },
+  },
+  'ec2-terminate-lifecycle-action-other-teams-hook': {
+    lifecycleAction: { autoScalingGroupName: 'analytics', lifecycleHookName: 'analytics-drain' },
+  },
+  'ec2-terminate-lifecycle-action-into-warm-pool': {
+    instanceId: 'i-00112233445566778',
+    lifecycleAction: { origin: 'AutoScalingGroup', destination: 'WarmPool' },
+  },
+  'ec2-terminate-lifecycle-action-out-of-warm-pool': {
+    instanceId: 'i-00112233445566778',
+    lifecycleAction: { origin: 'WarmPool', destination: 'EC2' },
+  },
+  'ec2-terminate-lifecycle-action-without-origin': {
+    instanceId: 'i-12345678',
+    lifecycleAction: { origin: undefined, destination: undefined },
+  },
+  'ec2-terminate-successful': {
+    instanceId: 'i-1234567890abcdef0',
+    trigger: {
+      detailType: 'EC2 Instance Terminate Successful',
+      eventId: '12345678-1234-1234-1234-000000000051',
+      eventTime: '2015-11-11T21:31:47Z',
+    },
+  },
+  'ec2-terminate-successful-without-origin': { trigger: { eventTime: '2015-11-11T21:31:47.208Z' } },
+  'lightsail-delete-instance': {
+    lightsailInstanceName: 'web-1',
+    trigger: {
+      detailType: 'AWS API Call via CloudTrail',
+      eventId: '12345678-1234-1234-1234-000000000026',
+      eventTime: '2022-03-09T18:12:04Z',
+    },
+  },
+};
+
+/** Why the sample is ignored. */
+const reasons: Record<string, string> = {
+  'ec2-launch-lifecycle-action-test-notification': 'It is a test notification of Auto Scaling.',
+  'ec2-launch-lifecycle-action-test-notification-bare': 'It is a test notification of Auto Scaling.',
+  'ec2-launch-unsuccessful': 'Muster answers no "EC2 Instance Launch Unsuccessful" of aws.autoscaling.',
+  'ec2-terminate-lifecycle-action-test-notification': 'It is a test notification of Auto Scaling.',
+  'ec2-terminate-successful-into-warm-pool': 'i-00112233445566778 is not terminated: it returns to its warm pool.',
+  'ec2-terminate-unsuccessful': 'Muster answers no "EC2 Instance Terminate Unsuccessful" of aws.autoscaling.',
+  'lightsail-create-instances-denied': "Lightsail's CreateInstances was refused (AccessDenied): it changed nothing.",
+  'lightsail-delete-instance-denied': "Lightsail's DeleteInstance was refused (AccessDenied): it changed nothing.",
+  'lightsail-reboot-instance': "Lightsail's RebootInstance neither creates nor deletes an instance.",
 };
 
 /** What is wrong with the sample, after the words that name the event. */
@@ -85,24 +144,43 @@ const refusals: Record<string, string> = {
     'detail.LifecycleTransition must be "autoscaling:EC2_INSTANCE_LAUNCHING", not "autoscaling:EC2_INSTANCE_TERMINATING".',
   'refused/ec2-launch-lifecycle-action-without-instance': 'detail.EC2InstanceId is missing.',
   'refused/ec2-launch-successful-without-group': 'detail.AutoScalingGroupName is empty.',
+  'refused/ec2-terminate-lifecycle-action-launching':
+    'detail.LifecycleTransition must be "autoscaling:EC2_INSTANCE_TERMINATING", not "autoscaling:EC2_INSTANCE_LAUNCHING".',
+  'refused/ec2-terminate-lifecycle-action-without-instance': 'detail.EC2InstanceId is missing.',
+  'refused/ec2-terminate-lifecycle-action-without-token': 'detail.LifecycleActionToken is missing.',
+  'refused/ec2-terminate-successful-malformed-instance':
+    'detail.EC2InstanceId must be an EC2 instance id such as "i-0123456789abcdef0", not "web-1".',
   'refused/lightsail-create-instances-without-names': 'detail.requestParameters.instanceNames is empty.',
   'refused/lightsail-create-instances-without-parameters': 'detail.requestParameters must be an object, not null.',
+  'refused/lightsail-delete-instance-without-name': 'detail.requestParameters.instanceName is missing.',
+  'refused/lightsail-delete-instance-without-parameters': 'detail.requestParameters must be an object, not null.',
 };
 
 const isEvent = (name: string) => !name.includes('typed-');
-const enrolments = Object.keys(expectations).filter((name) => typeof expectations[name] !== 'string');
-const anEnrolment = fc.constantFrom(...enrolments).map(sample);
+const answered = [...Object.keys(enrolments), ...Object.keys(retirements)];
+const anAnsweredEvent = fc.constantFrom(...answered).map(sample);
 
 describe('a sample event', () => {
-  it.each(sampleNames().filter(isEvent))('%s asks for what is expected of it', (name) => {
-    const expected = expectations[name] ?? `an expectation for ${name} in this test`;
-    const interpretation = interpret(sample(name));
-    if (typeof expected === 'string') expect(interpretation).toEqual({ kind: 'ignored', reason: expected });
-    else expect(interpretation).toMatchObject({ kind: 'enrolment', requests: expected });
-  });
+  it.each(Object.entries(enrolments))(
+    '%s asks for its enrolments, as the state machine takes them',
+    (name, expected) => {
+      const interpretation = interpret(sample(name));
+      expect(interpretation).toMatchObject({ kind: 'enrolment', requests: expected });
+      for (const request of requestsOf(interpretation)) expect(parseEnrolmentRequest(request)).toEqual(request);
+    },
+  );
 
-  it.each(enrolments)('%s becomes requests that the state machine takes', (name) => {
-    for (const request of requestsOf(sample(name))) expect(parseEnrolmentRequest(request)).toEqual(request);
+  it.each(Object.entries(retirements))(
+    '%s asks for its retirement, as the state machine takes it',
+    (name, expected) => {
+      const interpretation = interpret(sample(name));
+      expect(interpretation).toMatchObject({ kind: 'retirement', requests: [expected] });
+      for (const request of requestsOf(interpretation)) expect(parseRetirementRequest(request)).toEqual(request);
+    },
+  );
+
+  it.each(Object.entries(reasons))('%s is ignored with a reason', (name, reason) => {
+    expect(interpret(sample(name))).toEqual({ kind: 'ignored', reason });
   });
 
   it.each(Object.entries(refusals))('%s is refused with its kind, its id and the field', (name, reason) => {
@@ -112,13 +190,13 @@ describe('a sample event', () => {
   });
 
   it('is in the folder for every expectation, and has one', () => {
-    expect(sampleNames().filter(isEvent).toSorted()).toEqual(Object.keys(expectations).toSorted());
+    expect(sampleNames().filter(isEvent).toSorted()).toEqual([...answered, ...Object.keys(reasons)].toSorted());
     const refused = sampleNames('refused/').filter(isEvent);
     expect(refused.toSorted()).toEqual([...Object.keys(refusals), 'refused/no-envelope'].toSorted());
   });
 
   it.each(table)('stands for $detailType', ({ source, detailType }) => {
-    const kinds = enrolments.map(sample).map((event) => [event.source, event['detail-type']]);
+    const kinds = answered.map(sample).map((event) => [event.source, event['detail-type']]);
     expect(kinds).toContainEqual([source, detailType]);
   });
 });
@@ -145,11 +223,11 @@ describe('an event of another kind', () => {
     expect(interpret({ ...kind, detail: null })).toMatchObject({ kind: 'ignored' });
   });
 
-  it('is a Lightsail call that creates nothing, allowed or not', () => {
+  it('is a Lightsail call that neither creates nor deletes, allowed or not', () => {
     const refused = { eventName: 'GetInstances', errorCode: 'AccessDenied', requestParameters: null };
     expect(interpret({ ...sample('lightsail-create-instances'), detail: refused })).toEqual({
       kind: 'ignored',
-      reason: "Lightsail's GetInstances creates no instance.",
+      reason: "Lightsail's GetInstances neither creates nor deletes an instance.",
     });
   });
 });
@@ -157,7 +235,7 @@ describe('an event of another kind', () => {
 describe('any event', () => {
   it('means the same whatever fields AWS adds to it', () => {
     fc.assert(
-      fc.property(anEnrolment, aDictionary(), aDictionary(), (event, extra, extraDetail) => {
+      fc.property(anAnsweredEvent, aDictionary(), aDictionary(), (event, extra, extraDetail) => {
         const grown = { ...extra, ...event, detail: { ...extraDetail, ...detailOf(event) } };
         expect(interpret(grown)).toEqual(interpret(event));
       }),
@@ -173,18 +251,29 @@ describe('any event', () => {
     );
   });
 
+  it('of a finished termination retires nothing that went to a warm pool, and everything else', () => {
+    const terminations = fc.constantFrom('ec2-terminate-successful').map(sample);
+    const destination = fc.option(fc.oneof(fc.constantFrom('EC2', 'WarmPool'), fc.string()), { nil: undefined });
+    fc.assert(
+      fc.property(terminations, destination, (event, Destination) => {
+        const { kind } = interpret({ ...event, detail: { ...detailOf(event), Destination } });
+        expect(kind).toBe(Destination === 'WarmPool' ? 'ignored' : 'retirement');
+      }),
+    );
+  });
+
   it('is answered or refused with a sentence, never a crash', () => {
     fc.assert(
       fc.property(fc.jsonValue(), anEnvelopeOf(fc.jsonValue()), (value, event) => {
-        for (const input of [value, event]) expect(outcome(input)).toMatch(/^(enrolment|ignored|InvalidRequest)$/);
+        for (const input of [value, event])
+          expect(outcome(input)).toMatch(/^(enrolment|retirement|ignored|InvalidRequest)$/);
       }),
     );
   });
 });
 
-function requestsOf(event: unknown) {
-  const interpretation = interpret(event);
-  return interpretation.kind === 'enrolment' ? interpretation.requests : [];
+function requestsOf(interpretation: Interpretation) {
+  return interpretation.kind === 'ignored' ? [] : interpretation.requests;
 }
 
 function outcome(input: unknown): string {
@@ -213,21 +302,24 @@ function anEnvelopeOf(detail: fc.Arbitrary<unknown>) {
   });
 }
 
-const EC2 = [['id'], ['time'], ['detail'], ['detail', 'EC2InstanceId'], ['detail', 'AutoScalingGroupName']];
+const ANY = [['id'], ['time'], ['detail']];
+const EC2 = [...ANY, ['detail', 'EC2InstanceId']];
+const GROUP = [...EC2, ['detail', 'AutoScalingGroupName']];
+const HOOK = [
+  ...GROUP,
+  ['detail', 'LifecycleActionToken'],
+  ['detail', 'LifecycleHookName'],
+  ['detail', 'LifecycleTransition'],
+];
+const LIGHTSAIL = [...ANY, ['detail', 'eventName'], ['detail', 'requestParameters']];
 const required: Record<string, string[][]> = {
-  'ec2-launch-lifecycle-action': [
-    ...EC2,
-    ['detail', 'LifecycleActionToken'],
-    ['detail', 'LifecycleHookName'],
-    ['detail', 'LifecycleTransition'],
-  ],
-  'ec2-launch-successful': EC2,
+  'ec2-launch-lifecycle-action': HOOK,
+  'ec2-launch-successful': GROUP,
+  'ec2-terminate-lifecycle-action': HOOK,
+  'ec2-terminate-successful': EC2,
+  'lightsail-delete-instance': [...LIGHTSAIL, ['detail', 'requestParameters', 'instanceName']],
   'lightsail-create-instances': [
-    ['id'],
-    ['time'],
-    ['detail'],
-    ['detail', 'eventName'],
-    ['detail', 'requestParameters'],
+    ...LIGHTSAIL,
     ['detail', 'requestParameters', 'instanceNames'],
     ['detail', 'requestParameters', 'instanceNames', '0'],
   ],

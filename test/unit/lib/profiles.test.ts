@@ -115,6 +115,7 @@ const named = (name: string, match: Profile['match']): Profile => ({
   match,
   enrolWithinMinutes: 60,
   onFailure: 'hold',
+  abandonLimit: 3,
   metadata: { httpTokens: 'required', onFailure: 'continue' },
 });
 const matched = (profiles: Profile[], one: Instance = instance) => matchProfile(profiles, one)?.name;

@@ -4,7 +4,12 @@ import {
   DescribeAutoScalingInstancesCommand,
   DescribeLifecycleHooksCommand,
 } from '@aws-sdk/client-auto-scaling';
-import { DescribeInstancesCommand, EC2Client, ModifyInstanceMetadataOptionsCommand } from '@aws-sdk/client-ec2';
+import {
+  DescribeInstancesCommand,
+  EC2Client,
+  ModifyInstanceMetadataOptionsCommand,
+  TerminateInstancesCommand,
+} from '@aws-sdk/client-ec2';
 import { GetInstanceCommand, LightsailClient, UpdateInstanceMetadataOptionsCommand } from '@aws-sdk/client-lightsail';
 import { DeregisterInstanceCommand, OpsWorksClient, RegisterInstanceCommand } from '@aws-sdk/client-opsworks';
 import { AssociateNodeCommand, DescribeServersCommand, OpsWorksCMClient } from '@aws-sdk/client-opsworkscm';
@@ -195,12 +200,20 @@ describe('EC2 Query', () => {
     expect(answer.Reservations?.[0]?.Instances?.[0]).toMatchObject(instance);
   });
 
-  it('keeps a list of more than nine items in order', async () => {
+  it('orders a list by the numbers of its items, not by their text or place', async () => {
     const { service, inputs } = answering('ec2', 'DescribeInstances', { Reservations: [] });
+    const { endpoint } = await openPort([service]);
+    const items = [10, 2, 1].map((number) => `InstanceId.${number}=i-${number}`).join('&');
+    await post(endpoint, {}, `Action=DescribeInstances&Version=2016-11-15&${items}`);
+    expect(inputs).toEqual([{ InstanceIds: ['i-1', 'i-2', 'i-10'] }]);
+  });
+
+  it('does nothing when only a dry run is asked for', async () => {
+    const { service, inputs } = answering('ec2', 'TerminateInstances', {});
     const { client } = await openPort([service]);
-    const InstanceIds = Array.from({ length: 12 }, (_, index) => `i-${index}`);
-    await new EC2Client(client).send(new DescribeInstancesCommand({ InstanceIds }));
-    expect(inputs).toEqual([{ InstanceIds }]);
+    const call = new EC2Client(client).send(new TerminateInstancesCommand({ InstanceIds: ['i-1'], DryRun: true }));
+    await expect(call).rejects.toMatchObject({ name: 'DryRunOperation', $metadata: { httpStatusCode: 412 } });
+    expect(inputs).toEqual([]);
   });
 
   it.each([

@@ -33,6 +33,8 @@ describe('A choice rule', () => {
     ['StringGreaterThan', 'A', 'a'],
     ['NumericLessThan', 2, 2],
     ['NumericEquals', '2', 2],
+    ['NumericLessThan', '1', 2],
+    ['StringGreaterThan', 5, '10'],
     ['NumericGreaterThan', null, 2],
     ['BooleanEquals', 1, true],
     ['StringEquals', true, 'true'],

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseDefinition } from '../../../../local/states/definition.ts';
+import { parseDefinition, UnsupportedDefinition } from '../../../../local/states/definition.ts';
 import { FUNCTION, only, task } from './play.ts';
 
 const whole = {
@@ -51,7 +51,7 @@ function refusal(definition: unknown): string {
   try {
     parseDefinition(definition);
   } catch (error) {
-    if (error instanceof Error && error.name === 'UnsupportedDefinition') return error.message;
+    if (error instanceof UnsupportedDefinition) return error.message;
     throw error;
   }
   return 'accepted';

@@ -123,6 +123,17 @@ describe('An execution', () => {
     expect(await once(1)).not.toEqual(await once(2));
   });
 
+  it('takes no time for what it does at once, however fast the clock', async () => {
+    const clock = new WorldClock({ speed: 3_600_000, start: START });
+    const machines = new StateMachines({ clock, random: () => 0, invokeTask: async () => null });
+    const names = Array.from({ length: 50 }, (_, index) => `S${index}`);
+    const passes = names.map((name, index) => [name, { Type: 'Pass', Next: names[index + 1] ?? 'End' }]);
+    const definition = { StartAt: 'S0', States: { ...Object.fromEntries(passes), End: { Type: 'Succeed' } } };
+    const execution = machines.start({ stateMachineArn: machines.create({ name: 'm', definition }) });
+    await clock.run();
+    expect(new Set(execution.events.slice(1).map(({ at }) => at)).size).toBe(1);
+  });
+
   it('ends before it would have more events than AWS keeps', async () => {
     const circle = { StartAt: 'A', States: { A: { Type: 'Pass', Next: 'B' }, B: { Type: 'Pass', Next: 'A' } } };
     const execution = await play(circle);
@@ -373,6 +384,7 @@ describe('A Wait state', () => {
     ['seconds from its input', { SecondsPath: '$.seconds' }, 20],
     ['an instant', { Timestamp: '2026-03-14T10:00:00.5+01:00' }, 0.5],
     ['an instant from its input', { TimestampPath: '$.instant' }, 3600],
+    ['an instant between two milliseconds, and not less', { Timestamp: '2026-03-14T09:00:00.000000001Z' }, 0.001],
     ['an instant that is past', { Timestamp: '2020-01-01T00:00:00Z' }, 0],
   ])('waits for %s', async (_what, fields, expected) => {
     const execution = await play(only({ Type: 'Wait', ...fields }), { seconds: 20, instant: '2026-03-14T10:00:00Z' });

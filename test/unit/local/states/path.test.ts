@@ -48,6 +48,7 @@ describe('An indefinite path', () => {
       { a: [{ n: { o: 'y' }, p: 3 }, { n: { o: 'x' }, p: 3 }, { p: '3' }] },
       [{ n: { o: 'y' }, p: 3 }],
     ],
+    ['$.a[?(@.n != 1)]', { a: [{ n: 1 }, { m: 1 }] }, [{ m: 1 }]],
     ['$.a[?(@.n)]', { a: [{ n: null }, { m: 1 }, 5] }, [{ n: null }]],
     ['$.a[?(@.n < 2 || @.n >= 4)].n', { a: [{ n: 1 }, { n: 2 }, { n: 4 }] }, [1, 4]],
   ])('%s selects a list', (path, data, values) => {

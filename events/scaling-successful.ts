@@ -1,9 +1,10 @@
 import * as z from 'zod';
-import { eventOf, type Interpretation, type Parser, parseEvent, triggerOf } from './event.ts';
+import { eventOf, type Interpretation, type Parser, parseEvent, returnsToWarmPool, triggerOf } from './event.ts';
 import { AutoScalingName, InstanceId } from './request.ts';
 
 /**
- * An instance has entered its group (or its warm pool). Sent for every launch, also for those that waited at a hook.
+ * An instance has entered its group (or its warm pool), or has left it. Sent for every launch and every termination, also
+ * for those that waited at a hook.
  *
  *     {
  *       "version": "0",
@@ -15,20 +16,25 @@ import { AutoScalingName, InstanceId } from './request.ts';
  *       "region": "eu-west-1",
  *       "resources": ["arn:aws:autoscaling:…/web", "arn:aws:ec2:…:instance/i-1234567890abcdef0"],
  *       "detail": {
- *         "StatusCode": "InProgress",                   says this although the launch is over
+ *         "StatusCode": "InProgress",                   says this although it is over
  *         "AutoScalingGroupName": "web",
  *         "ActivityId": "87654321-4321-4321-4321-210987654321",
  *         "Details": { "Availability Zone": "eu-west-1b", "Subnet ID": "subnet-12345678" },
  *         "EC2InstanceId": "i-1234567890abcdef0",
  *         "StartTime": "2015-11-11T21:31:11.999Z",
  *         "EndTime": "2015-11-11T21:31:47.208Z",
- *         "Origin": "EC2",
- *         "Destination": "AutoScalingGroup",
+ *         "Origin": "EC2",                              EC2 | AutoScalingGroup | WarmPool, may be missing
+ *         "Destination": "AutoScalingGroup",            the same
  *         …
  *       }
  *     }
+ *
+ * A termination differs in its detail-type ("EC2 Instance Terminate Successful") and in where the instance goes (from
+ * "AutoScalingGroup" to "EC2").
  */
 const LaunchSuccessful = eventOf(z.looseObject({ AutoScalingGroupName: AutoScalingName, EC2InstanceId: InstanceId }));
+
+const TerminateSuccessful = eventOf(z.looseObject({ EC2InstanceId: InstanceId, Destination: z.string().optional() }));
 
 export const launchSuccessful: Parser = (event): Interpretation => {
   const launch = parseEvent(LaunchSuccessful, event);
@@ -38,4 +44,12 @@ export const launchSuccessful: Parser = (event): Interpretation => {
     trigger: triggerOf(launch),
   };
   return { kind: 'enrolment', requests: [request] };
+};
+
+/** The only word of a termination that no hook of ours saw. */
+export const terminateSuccessful: Parser = (event): Interpretation => {
+  const termination = parseEvent(TerminateSuccessful, event);
+  const { EC2InstanceId: instanceId, Destination: destination } = termination.detail;
+  if (destination === 'WarmPool') return returnsToWarmPool(instanceId);
+  return { kind: 'retirement', requests: [{ instanceId, trigger: triggerOf(termination) }] };
 };

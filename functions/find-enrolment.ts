@@ -1,0 +1,88 @@
+import * as z from 'zod';
+import { parseRetirementRequest, type RetirementRequest } from '../events/request.ts';
+import { InvalidRequest } from '../lib/errors.ts';
+import { ledgerKey, type Retirement, type TaskContext } from '../lib/state.ts';
+import { type Call, task } from '../lib/task.ts';
+import { findInstance } from '../services/instances.ts';
+import { claim, findItem, type LedgerItem } from '../services/ledger.ts';
+import { isRunning, stopExecution } from '../services/state-machines.ts';
+
+type Subject = Pick<Retirement, 'platform' | 'instanceId' | 'ledgerKey'>;
+
+/**
+ * Finds what was done for the instance, claims it, and stops an enrolment of it that still runs. An instance that the
+ * ledger does not know is claimed too: an enrolment that is just about to begin finds it retired.
+ */
+export const handler = task({ request: z.unknown() }, async ({ request, task }, call): Promise<Retirement> => {
+  const asked = parseRetirementRequest(request);
+  const subject = subjectOf(asked);
+  await requireIntent(asked, subject, call);
+  const seen = await findItem(subject.ledgerKey, call.signal);
+  const reason = await whyNothing(seen, asked, task, call);
+  if (reason) return { ...undoing(subject, seen), status: 'nothing', reason, generation: seen?.generation ?? 0 };
+
+  const interruptedExecution = seen?.status === 'enrolling' ? seen.execution : seen?.interruptedExecution;
+  const owner = { instance: subject.ledgerKey, execution: task.execution, claimedAt: task.enteredTime };
+  const item = await claim(seen, { ...owner, status: 'retiring', interruptedExecution }, call.signal);
+  if (interruptedExecution) await stopExecution(interruptedExecution, stopReason(subject, task), call.signal);
+  return { ...undoing(subject, item), generation: item.generation, wasRunning: interruptedExecution !== undefined };
+});
+
+function subjectOf({ instanceId, lightsailInstanceName = '' }: RetirementRequest): Subject {
+  const subject = instanceId
+    ? { platform: 'ec2' as const, instanceId }
+    : { platform: 'lightsail' as const, instanceId: lightsailInstanceName };
+  return { ...subject, ledgerKey: ledgerKey(subject) };
+}
+
+/** @throws InvalidRequest when a person asks for an instance that still exists, and does not say so. */
+async function requireIntent({ trigger, confirm }: RetirementRequest, { platform, instanceId }: Subject, call: Call) {
+  if (trigger || confirm) return;
+  const found = await findInstance({ platform, instanceId }, call.signal);
+  if (!found || found.state === 'terminated' || found.state === 'shutting-down') return;
+  throw new InvalidRequest(
+    `${instanceId} is ${found.state}: retiring it would take it from its servers. Add "confirm": true if that is meant.`,
+  );
+}
+
+async function whyNothing(
+  seen: LedgerItem | undefined,
+  { trigger, lifecycleAction }: RetirementRequest,
+  task: TaskContext,
+  call: Call,
+): Promise<string | undefined> {
+  // The instance lives, and stays enrolled; only its hook is to be completed.
+  if (lifecycleAction?.destination === 'WarmPool') return 'It returns to its warm pool.';
+  if (!seen || seen.execution === task.execution) return undefined;
+  if (seen.status === 'retired') return `${seen.instance} was retired at ${seen.endedAt}.`;
+  if (seen.launchTime && trigger && Date.parse(trigger.eventTime) < Date.parse(seen.launchTime))
+    return `The event is about an earlier instance of the name: ${seen.instance} was launched at ${seen.launchTime}.`;
+  if (seen.status === 'retiring' && (await isRunning(seen.execution, call.signal)))
+    return `${seen.instance} is being retired by ${seen.execution}.`;
+  return undefined;
+}
+
+function stopReason({ instanceId }: Subject, task: TaskContext) {
+  return { error: 'InstanceGone', cause: `${instanceId} is being retired by ${task.execution}.` };
+}
+
+/** What there may be to undo. A key is bound before anything is told to a stack or a server, and never without. */
+function undoing(subject: Subject, seen: LedgerItem | undefined): Retirement {
+  const wasShown = seen?.publicKeyFingerprint !== undefined;
+  const register = (wasShown && seen.register) || null;
+  const associate = (wasShown && seen.associate) || null;
+  return {
+    ...subject,
+    status: 'retiring',
+    reason: null,
+    generation: 0,
+    wasRunning: false,
+    nodeName: seen?.nodeName ?? null,
+    profile: seen?.profile ?? null,
+    profileVersion: seen?.profileVersion ?? null,
+    autoScalingGroupName: seen?.autoScalingGroupName ?? null,
+    register,
+    associate,
+    wants: { disassociation: associate !== null, deregistration: register !== null },
+  };
+}

@@ -1,0 +1,23 @@
+import { aboutRetirement } from '../events/outcomes.ts';
+import { Retirement } from '../lib/state.ts';
+import { task } from '../lib/task.ts';
+import { emit } from '../lib/telemetry.ts';
+import { record } from '../services/ledger.ts';
+import { notify } from '../services/notifications.ts';
+
+/** Long enough for an auditor to ask, and for every late event to meet it. */
+const KEPT_DAYS = 90;
+
+/** Records that nothing of the node is left; DynamoDB deletes the record when it has expired. */
+export const handler = task(
+  { retirement: Retirement },
+  async ({ retirement, task: { enteredTime, execution } }, call) => {
+    const owner = { instance: retirement.ledgerKey, generation: retirement.generation };
+    const expiresAt = Math.floor(Date.parse(enteredTime) / 1000) + KEPT_DAYS * 24 * 3600;
+    await record(owner, { status: 'retired', endedAt: enteredTime, expiresAt }, call.signal);
+    if (retirement.profile === null) return { retired: true };
+    await notify({ detailType: 'Instance Retired', detail: aboutRetirement(retirement, execution) }, call.signal);
+    emit('RetirementsSucceeded');
+    return { retired: true };
+  },
+);

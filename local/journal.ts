@@ -1,0 +1,196 @@
+import { EventEmitter } from 'node:events';
+import type { TriggeredRequest } from '../events/request.ts';
+import { interpret } from '../events/table.ts';
+import { sentenceOf } from '../lib/state.ts';
+import type { AwsEvent } from './doubles/aws-event.ts';
+import { type Enrolment, namedIn, outcomeOf } from './enrolments.ts';
+import type { Delivery } from './lambda.ts';
+import type { ExecutionView, RecordedEvent } from './states/engine.ts';
+
+/** Something that a task answered instead of doing it, so often. */
+export interface Refusal {
+  readonly error: string;
+  /** What it said last. */
+  sentence: string;
+  times: number;
+}
+
+/** One stay in one task state. */
+export interface Step {
+  readonly state: string;
+  attempts: number;
+  readonly refusals: Refusal[];
+  isDone: boolean;
+}
+
+/** What became of one instance, as far as one execution tells it, or as far as it got without any. */
+export interface Story {
+  /** `i-…`, or the Lightsail instance's name. */
+  readonly instance: string;
+  readonly platform: 'ec2' | 'lightsail';
+  /** undefined when the event was ignored before anything was started. */
+  readonly execution: ExecutionView | undefined;
+  readonly steps: Step[];
+  outcome: Enrolment['outcome'];
+  /** Why it failed or was ignored. */
+  reason: string | null;
+  /** World time, in milliseconds since the epoch. */
+  readonly startedAt: number;
+  endedAt: number | undefined;
+}
+
+interface JournalEvents {
+  /** A task was entered, refused, or done. */
+  step: [story: Story, step: Step];
+  /** A story came to its end. It may be told on, by a redrive. */
+  end: [story: Story];
+  /** What is to be said of an event that led to no story, in a sentence. */
+  note: [sentence: string];
+}
+
+/** States that do nothing to an instance: an execution that has seen no other may still find it is not needed. */
+const LOOKING = ['DescribeInstance', 'ResolveProfile'];
+
+/**
+ * Listens to a world and keeps what became of each instance. Give `hear` to createWorld.
+ *
+ * An instance is often announced twice: a launch in a hook ends with Launch Successful, whose execution only finds
+ * that there is nothing to do. Such an execution is no story beside one that was told before.
+ */
+export class Journal extends EventEmitter<JournalEvents> {
+  /** What is to be said of events that led to no story. */
+  readonly notes: string[] = [];
+  readonly #now: () => number;
+  readonly #byExecution = new Map<string, Story>();
+  readonly #byInstance = new Map<string, Story[]>();
+  #undelivered = 0;
+  #running = 0;
+
+  /** @param now the world's time, in milliseconds since the epoch */
+  constructor(now: () => number) {
+    super();
+    this.#now = now;
+  }
+
+  /** The listeners that a world takes. */
+  get hear() {
+    return {
+      onEvent: (_event: AwsEvent, ruleNames: readonly string[]) => {
+        this.#undelivered += ruleNames.length;
+      },
+      onDelivery: (event: AwsEvent, delivery: Delivery) => this.#delivered(event, delivery),
+      onHistory: (execution: ExecutionView, event: RecordedEvent) => this.#heard(execution, event),
+    };
+  }
+
+  /** The one story that counts for each instance, in the order in which the instances came. */
+  get stories(): Story[] {
+    return [...this.#byInstance.values()].map((told) => told.findLast(isTold) ?? (told[0] as Story));
+  }
+
+  /** Whether every event is delivered and nothing runs. */
+  get isQuiet(): boolean {
+    return this.#undelivered === 0 && this.#running === 0;
+  }
+
+  #delivered(event: AwsEvent, delivery: Delivery): void {
+    this.#undelivered--;
+    const subject = `The event "${event['detail-type']}" ${event.id}`;
+    if ('lost' in delivery) {
+      const { error, cause = '' } = delivery.lost;
+      this.#note(`${subject} is lost. ${error}: ${sentenceOf({ Error: error, Cause: cause })}`);
+      return;
+    }
+    const interpretation = interpret(event);
+    if (interpretation.kind === 'ignored') {
+      this.#note(`${subject} is ignored. ${interpretation.reason}`);
+      return;
+    }
+    const answers = delivery.answer as readonly { outcome: string; reason?: string }[];
+    interpretation.requests.forEach((request, index) => {
+      const { outcome, reason = null } = answers[index] ?? {};
+      if (outcome === 'ignored') this.#end(this.#open(named(request)), 'ignored', reason);
+    });
+  }
+
+  #note(sentence: string): void {
+    this.notes.push(sentence);
+    this.emit('note', sentence);
+  }
+
+  #heard(execution: ExecutionView, event: RecordedEvent): void {
+    if (event.type === 'ExecutionStarted') {
+      this.#running++;
+      this.#byExecution.set(execution.arn, this.#open(namedIn(execution), execution));
+    }
+    const story = this.#byExecution.get(execution.arn);
+    if (!story) return;
+    if (event.type === 'ExecutionRedriven') {
+      this.#running++;
+      Object.assign(story, { outcome: 'running', reason: null, endedAt: undefined });
+    }
+    this.#tell(story, event);
+    if (/^Execution(Succeeded|Failed|Aborted|TimedOut)$/.test(event.type)) {
+      this.#running--;
+      this.#end(story, outcomeOf(execution), reasonOf(execution));
+    }
+  }
+
+  #tell(story: Story, { type, details }: RecordedEvent): void {
+    if (type === 'TaskStateEntered')
+      story.steps.push({ state: details?.name ?? '', attempts: 0, refusals: [], isDone: false });
+    const step = story.steps.at(-1);
+    if (!step || step.isDone) return;
+    if (type === 'LambdaFunctionScheduled') step.attempts++;
+    else if (/^LambdaFunction(Failed|TimedOut)$/.test(type)) refuse(step, details?.error ?? '', details?.cause ?? '');
+    else if (type === 'TaskStateExited') step.isDone = true;
+    else if (type !== 'TaskStateEntered') return;
+    this.emit('step', story, step);
+  }
+
+  #open(named: Pick<Enrolment, 'instance' | 'platform'>, execution?: ExecutionView): Story {
+    const story: Story = {
+      ...named,
+      execution,
+      steps: [],
+      outcome: 'running',
+      reason: null,
+      startedAt: this.#now(),
+      endedAt: undefined,
+    };
+    const key = `${story.platform} ${story.instance}`;
+    this.#byInstance.set(key, [...(this.#byInstance.get(key) ?? []), story]);
+    return story;
+  }
+
+  #end(story: Story, outcome: Enrolment['outcome'], reason: string | null): void {
+    Object.assign(story, { outcome, reason, endedAt: this.#now() });
+    const [first] = this.#byInstance.get(`${story.platform} ${story.instance}`) ?? [];
+    if (outcome !== 'ignored' || story === first) this.emit('end', story);
+  }
+}
+
+function named({ instanceId, lightsailInstanceName = '' }: TriggeredRequest): Pick<Enrolment, 'instance' | 'platform'> {
+  if (instanceId) return { instance: instanceId, platform: 'ec2' };
+  return { instance: lightsailInstanceName, platform: 'lightsail' };
+}
+
+/** Whether something was done, or tried, for the instance. */
+function isTold({ outcome, steps }: Story): boolean {
+  if (outcome === 'ignored') return false;
+  return outcome === 'failed' || steps.some(({ state }) => !LOOKING.includes(state));
+}
+
+function refuse(step: Step, error: string, cause: string): void {
+  const sentence = sentenceOf({ Error: error, Cause: cause });
+  const known = step.refusals.find((one) => one.error === error);
+  if (known) Object.assign(known, { sentence, times: known.times + 1 });
+  else step.refusals.push({ error, sentence, times: 1 });
+}
+
+function reasonOf({ outcome, status }: ExecutionView): string | null {
+  if (status === 'ABORTED') return outcome.cause ?? 'The execution was stopped.';
+  if (status !== 'SUCCEEDED') return outcome.cause ?? 'The execution ran out of time.';
+  const output = outcome.output as { enrolment?: { reason?: string | null } } | undefined;
+  return output?.enrolment?.reason ?? null;
+}

@@ -1,0 +1,131 @@
+/**
+ * `npm start`: plays the whole workflow on this machine, with no AWS. `npm start -- --help` says what else it does.
+ *
+ *   arguments -> world -> the scene, or events from files -> a view, a table -> exit code
+ */
+import { appendFileSync, writeFileSync } from 'node:fs';
+import { styleText } from 'node:util';
+import { InvalidRequest } from '../lib/errors.ts';
+import { type Arguments, readArguments } from './arguments.ts';
+import { WorldClock } from './clock.ts';
+import { type Announcement, readEventFiles } from './event-files.ts';
+import { Journal } from './journal.ts';
+import type { LogListener } from './lambda.ts';
+import { play, untilAtRest } from './play.ts';
+import { seededRandom } from './random.ts';
+import { SCENE } from './scene.ts';
+import { createGateway, type Gateway } from './server/listen.ts';
+import { Unusable } from './unusable.ts';
+import { holdingsTable } from './view/holdings.ts';
+import { jsonView } from './view/json.ts';
+import { lineView } from './view/lines.ts';
+import { liveView } from './view/live.ts';
+import { servingWords } from './view/serving.ts';
+import type { View } from './view/view.ts';
+import { durationOf, tally } from './view/wording.ts';
+import { createWorld, type World } from './world.ts';
+
+/** The same scene each time, down to the instances' ids. */
+const SEED = 1;
+const INTERRUPTED_EXIT_CODE = 130;
+
+try {
+  const asked = readArguments(process.argv.slice(2));
+  process.exitCode = asked ? await start(asked) : 0;
+} catch (error) {
+  if (!(error instanceof Unusable || error instanceof InvalidRequest)) throw error;
+  console.error(error.message);
+  process.exitCode = error instanceof Unusable ? error.exitCode : 2;
+}
+
+/** @returns the exit code */
+async function start(asked: Arguments): Promise<number> {
+  const announcements = readEventFiles(asked.eventFiles);
+  const onLog = logKeeper(asked.logFile);
+  const clock = new WorldClock({ speed: asked.speed, start: startOf(asked, announcements) });
+  const journal = new Journal(() => clock.now());
+  const gateway = createGateway();
+  const port = await listen(gateway, asked.port);
+  const world = await createWorld({ clock, random: seededRandom(SEED), gateway, port, onLog, ...journal.hear });
+  try {
+    return await watch(asked, world, journal, announcements);
+  } finally {
+    world.close();
+    await gateway.close();
+  }
+}
+
+async function watch(asked: Arguments, world: World, journal: Journal, announcements: readonly Announcement[]) {
+  const startedAt = { world: world.clock.now(), wall: performance.now() };
+  const interrupted = interruption();
+  introduce(asked, world, announcements);
+  const view = viewOf(asked, world, journal);
+  const isIdle = asked.serve && announcements.length === 0;
+  const toEnrol = isIdle ? [] : await play(world, announcements);
+  const isPlayed = await Promise.race([untilAtRest(world, journal, toEnrol).then(() => true), interrupted]);
+  if (asked.serve && isPlayed) await interrupted;
+  await view.end();
+  if (!asked.json) await conclude(world, journal, startedAt);
+  if (asked.serve) return 0;
+  return isPlayed ? exitCodeOf(world, journal, toEnrol) : INTERRUPTED_EXIT_CODE;
+}
+
+function introduce({ json, serve }: Arguments, world: World, announcements: readonly Announcement[]): void {
+  if (json && serve) console.error(servingWords(world));
+  if (json) return;
+  console.log();
+  if (serve) console.log(servingWords(world));
+  else if (announcements.length === 0) console.log(`${SCENE.join('\n')}\n`);
+}
+
+function viewOf({ json }: Arguments, world: World, journal: Journal): View {
+  if (json) return jsonView(world, journal);
+  return process.stdout.isTTY ? liveView(world, journal) : lineView(world, journal);
+}
+
+async function conclude(world: World, { stories }: Journal, startedAt: { world: number; wall: number }): Promise<void> {
+  const worldTime = durationOf(world.clock.now() - startedAt.world);
+  const ourTime = durationOf(performance.now() - startedAt.wall);
+  console.log(`\n${await holdingsTable(world)}\n`);
+  console.log(`${tally(stories)} ${styleText('dim', `in ${worldTime} of the world's time and ${ourTime} of ours`)}`);
+}
+
+/** 0 when all that was to be enrolled is, and nothing failed or got lost. */
+function exitCodeOf(world: World, { stories }: Journal, toEnrol: readonly string[]): number {
+  const isEnrolled = (name: string) =>
+    stories.some(({ instance, outcome }) => instance === name && outcome === 'enrolled');
+  const hasFailed = stories.some(({ outcome }) => outcome === 'failed') || world.lambda.deadLetters.length > 0;
+  return hasFailed || !toEnrol.every(isEnrolled) ? 1 : 0;
+}
+
+/** Events from a file are played at the time at which the last of them was sent, or their deadlines would be over. */
+function startOf({ serve }: Arguments, announcements: readonly Announcement[]): Date {
+  const times = announcements.flatMap((one) => (one.kind === 'event' ? [Date.parse(one.event.time)] : []));
+  return serve || times.length === 0 ? new Date() : new Date(Math.max(...times));
+}
+
+async function listen(gateway: Gateway, port: number): Promise<number> {
+  try {
+    return await gateway.listen(port);
+  } catch (cause) {
+    throw new Unusable((cause as Error).message, 1, { cause });
+  }
+}
+
+/** What functions log is kept in the file, or is for nobody: the views tell the same in fewer words. */
+function logKeeper(file: string | undefined): LogListener {
+  if (file === undefined) return () => {};
+  try {
+    writeFileSync(file, '');
+  } catch (cause) {
+    throw new Unusable(`The log file cannot be written: ${(cause as Error).message}.`, 2, { cause });
+  }
+  return (line) => appendFileSync(file, `${line}\n`);
+}
+
+/** Settles when somebody wants this process to end. A second time it ends at once. */
+function interruption(): Promise<false> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => resolve(false));
+  });
+}

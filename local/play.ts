@@ -1,0 +1,37 @@
+import { conjure } from './conjure.ts';
+import type { Announcement } from './event-files.ts';
+import type { Journal } from './journal.ts';
+import { playScene } from './scene.ts';
+import type { World } from './world.ts';
+
+/** How often the world is asked whether it has come to rest, in its own time. */
+const LOOK_MILLISECONDS = 1000;
+
+/**
+ * Plays the announcements, or the scene when there are none.
+ * @returns the instances that are to be enrolled in the end, as far as that is known beforehand
+ */
+export async function play(world: World, announcements: readonly Announcement[]): Promise<readonly string[]> {
+  if (announcements.length === 0) return await playScene(world);
+  for (const announcement of announcements) conjure(world, announcement);
+  for (const announcement of announcements) announce(world, announcement);
+  return [];
+}
+
+/** An event comes from EventBridge; a request is typed in the Step Functions console. */
+function announce({ bus, machines, enrolNodeArn }: World, announcement: Announcement): void {
+  if (announcement.kind === 'event') bus.deliver(announcement.event);
+  else machines.start({ stateMachineArn: enrolNodeArn, input: JSON.stringify(announcement.input) });
+}
+
+/** Waits until the instances are known, every event has its answer, nothing runs, and no launch is on its way. */
+export async function untilAtRest(world: World, journal: Journal, instances: readonly string[]): Promise<void> {
+  const isKnown = (instance: string) => journal.stories.some((story) => story.instance === instance);
+  const isAtRest = () => journal.isQuiet && instances.every(isKnown) && !world.autoScaling.members.all.some(isOnItsWay);
+  while (!isAtRest()) await world.clock.sleep(LOOK_MILLISECONDS);
+}
+
+/** Whether something of Auto Scaling's own is about to happen to the instance, so that nobody has to do anything. */
+export function isOnItsWay({ lifecycleState }: { readonly lifecycleState: string }): boolean {
+  return /(^|:)(Pending|Terminating)(:Proceed)?$/.test(lifecycleState);
+}

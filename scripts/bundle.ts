@@ -1,0 +1,90 @@
+import { execFile } from 'node:child_process';
+import { readFile, rm } from 'node:fs/promises';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { build, type Plugin } from 'esbuild';
+
+/** One function, in one file that needs nothing beside it. */
+export interface Bundle {
+  /** The file in functions/, without extension. */
+  readonly name: string;
+  /** `build/functions/NAME/index.mjs`, absolute. */
+  readonly file: string;
+  readonly bytes: number;
+  readonly gzipBytes: number;
+}
+
+/** Some packages are CommonJS and ask for `require`, which a module on Node does not have by itself. */
+const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
+
+/** `yaml` does not say of itself that it does nothing when it is imported, so it would stay in every bundle. */
+const withoutUnusedYaml: Plugin = {
+  name: 'without-unused-yaml',
+  setup(build) {
+    build.onResolve({ filter: /^yaml$/ }, async ({ path, pluginData, ...options }) => {
+      if (pluginData === withoutUnusedYaml) return undefined;
+      const resolved = await build.resolve(path, { ...options, pluginData: withoutUnusedYaml });
+      return { ...resolved, sideEffects: false };
+    });
+  },
+};
+
+/**
+ * Bundles functions/*.ts into build/functions/, which it empties first.
+ * @param root absolute path of the folder that functions/ stands in
+ * @param names files in functions/, without extension
+ * @param define what stands in the place of an expression, by its source text; values are source text too
+ */
+export async function bundle(
+  root: string,
+  names: readonly string[],
+  define: Record<string, string>,
+): Promise<Bundle[]> {
+  const outdir = `${root}/build/functions`;
+  await rm(outdir, { recursive: true, force: true });
+  await build({
+    absWorkingDir: root,
+    entryPoints: names.map((name) => ({ in: `functions/${name}.ts`, out: `${name}/index` })),
+    outdir,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    mainFields: ['module', 'main'],
+    banner: { js: REQUIRE },
+    define,
+    plugins: [withoutUnusedYaml],
+    logLevel: 'error',
+  });
+  return Promise.all(names.map((name) => measured(name, `${outdir}/${name}/index.mjs`)));
+}
+
+async function measured(name: string, file: string): Promise<Bundle> {
+  const content = await readFile(file);
+  return { name, file, bytes: content.byteLength, gzipBytes: gzipSync(content).byteLength };
+}
+
+const IMPORT_EACH = `
+  for (const file of process.argv.slice(1)) {
+    try {
+      const { handler } = await import(file);
+      if (typeof handler !== 'function') console.log(file + ' exports no function "handler".');
+    } catch (error) {
+      console.log(file + ' cannot be imported: ' + error);
+    }
+  }
+  process.exit(0);`;
+
+/**
+ * Imports each bundle once, in a process of its own that is told no more than Lambda tells it.
+ * @returns one sentence for each that cannot be imported or exports no handler
+ */
+export async function faultsOfBundles(bundles: readonly Bundle[]): Promise<string[]> {
+  const files = bundles.map(({ file }) => pathToFileURL(file).href);
+  const script = ['--input-type=module', '--eval', IMPORT_EACH, ...files];
+  const { stdout } = await promisify(execFile)(process.execPath, script, { env: { AWS_REGION: 'eu-west-1' } });
+  return stdout.split('\n').filter(Boolean);
+}

@@ -1,0 +1,76 @@
+import { createHash, createPublicKey } from 'node:crypto';
+import { OpsWorksCMClient } from '@aws-sdk/client-opsworkscm';
+import type { Associate } from '../../lib/profiles.ts';
+import { WorldClock } from '../../local/clock.ts';
+import { OpsWorksCm } from '../../local/doubles/opsworks-cm.ts';
+import { freshKeys, publicKeyPem, RSA_2048 } from '../../local/keys.ts';
+import { seededRandom } from '../../local/random.ts';
+import { Apis } from '../../local/server/apis.ts';
+import { Faults } from '../../local/server/faults.ts';
+import { createGateway } from '../../local/server/listen.ts';
+import * as x509 from '../../local/x509.ts';
+import { clientOptions } from '../../services/aws.ts';
+import type { Node } from '../../services/config-servers/contract.ts';
+import { opsWorksCmServer } from '../../services/config-servers/opsworks-cm.ts';
+import { describeConfigServer, type Stage } from './config-server.ts';
+
+type Engine = Associate['serverEngine'];
+
+for (const [serverEngine, name] of [
+  ['ChefAutomate', 'Chef under OpsWorks CM'],
+  ['Puppet', 'Puppet under OpsWorks CM'],
+] as const)
+  describeConfigServer(name, {
+    start: () => start(serverEngine),
+    notReady: ['InvalidStateException'],
+    issuesCertificates: serverEngine === 'Puppet',
+    takesTime: true,
+  });
+
+/** The double of OpsWorks CM behind a port of its own, spoken to by the SDK's client. */
+async function start(serverEngine: Engine): Promise<Stage> {
+  const clock = new WorldClock({ speed: Number.POSITIVE_INFINITY, start: new Date('2031-05-06T07:08:09Z') });
+  const random = seededRandom(1);
+  const faults = new Faults();
+  const servers = [{ serverName: 'MyServer', engine: serverEngine }];
+  const double = new OpsWorksCm({ clock, random, servers, rate: false });
+  const gateway = createGateway();
+  gateway.world = { clock, apis: new Apis({ clock, random, faults, services: [double.service] }) };
+  const client = new OpsWorksCMClient({
+    ...clientOptions,
+    endpoint: `http://127.0.0.1:${await gateway.listen(0)}`,
+    region: 'eu-west-1',
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+  });
+  const misbehave = async (fault: object) =>
+    faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', ...fault }]);
+  return {
+    server: opsWorksCmServer({ engine: 'opsworks-cm', serverName: 'MyServer', serverEngine }, client),
+    unknownServer: opsWorksCmServer({ engine: 'opsworks-cm', serverName: 'NoServer', serverEngine }, client),
+    makeNode,
+    managedNodes: async () => double.associations('MyServer').map(({ nodeName }) => nodeName),
+    settle: () => clock.advance(60_000),
+    makeBusy: async () => double.setStatus('MyServer', 'UNDER_MAINTENANCE'),
+    makeReady: async () => double.setStatus('MyServer', 'HEALTHY'),
+    makeHopeless: async () => double.setStatus('MyServer', 'FAILED'),
+    throttle: () => misbehave({ error: 'ThrottlingException', times: clientOptions.maxAttempts }),
+    loseAnswer: () => misbehave({ drop: true, after: true, times: 1 }),
+    close: async () => {
+      client.destroy();
+      clock.close();
+      await gateway.close();
+    },
+  };
+}
+
+/** What CollectIdentity hands on of a node: the parts of it that an engine reads are real. */
+async function makeNode(nodeName: string): Promise<Node> {
+  const keys = await freshKeys();
+  const name = [{ CN: [nodeName] }];
+  const csr = await x509.Pkcs10CertificateRequestGenerator.create({ name, keys, signingAlgorithm: RSA_2048 });
+  const publicKey = await publicKeyPem(keys.publicKey);
+  const spki = createPublicKey(publicKey).export({ type: 'spki', format: 'der' });
+  const publicKeyFingerprint = createHash('sha256').update(spki).digest('hex');
+  const identity = { csr: csr.toString('pem'), publicKey, publicKeyFingerprint, document: '{}', signature: '' };
+  return { nodeName, identity };
+}

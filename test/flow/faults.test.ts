@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import {
+  callsOfHandlers,
+  enrolments,
+  finalState,
+  nameOf,
+  type Played,
+  playWorld,
+  registrations,
+  untilEnded,
+  untilOneEnded,
+} from './world.ts';
+
+/** Every operation that an enrolment calls, under whatever profile. */
+const OPERATIONS = [
+  'autoscaling.CompleteLifecycleAction',
+  'autoscaling.DescribeLifecycleHooks',
+  'autoscaling.RecordLifecycleActionHeartbeat',
+  'dynamodb.GetItem',
+  'dynamodb.UpdateItem',
+  'ec2.DescribeInstances',
+  'ec2.ModifyInstanceMetadataOptions',
+  'lightsail.GetInstance',
+  'lightsail.GetOperation',
+  'lightsail.UpdateInstanceMetadataOptions',
+  'opsworks-cm.AssociateNode',
+  'opsworks-cm.DescribeNodeAssociationStatus',
+  'opsworks-cm.DescribeServers',
+  'opsworks.AssignInstance',
+  'opsworks.DescribeInstances',
+  'opsworks.RegisterInstance',
+  'ssm.GetCommandInvocation',
+  'ssm.SendCommand',
+  'states.StartExecution',
+];
+
+const SERVICES = [...new Set(OPERATIONS.map((name) => name.split('.')[0] ?? ''))];
+
+/**
+ * What goes wrong with an operation, one after the other: more throttling than the SDK rides out, outages, and at last
+ * a slow answer that is lost although the call has done its work.
+ */
+const TROUBLES = [
+  { error: 'ThrottlingException', times: 3 },
+  { statusCode: 500, times: 2 },
+  { drop: true, times: 1 },
+  { delaySeconds: 10, drop: true, after: true, times: 1 },
+];
+
+async function play(troubles: readonly object[] = []) {
+  const world = await playWorld();
+  for (const server of ['ChefServer', 'PuppetServer']) world.opsWorksCm.maintenance(server, 20 * 60);
+  world.faults.set(troubles);
+  world.autoScaling.launch('web', 1);
+  world.autoScaling.launch('database', 1);
+  void world.lightsail.createInstances(
+    { instanceNames: ['blog'], availabilityZone: 'eu-west-1a', blueprintId: 'debian_12', bundleId: 'nano_3_0' },
+    { requestId: 'by-the-test' },
+  );
+  await untilEnded(world, 5);
+  return { world, state: await finalState(world) };
+}
+
+const undisturbed = await play();
+
+describe('an enrolment', () => {
+  it('calls the operations that are troubled here, and no other', () => {
+    expect([...new Set(callsOfHandlers(undisturbed.world).map(nameOf))].sort()).toEqual(OPERATIONS);
+  });
+
+  it.each(SERVICES)(
+    'rides out that %s is throttled, fails, is cut off, is slow and loses its answers',
+    async (service) => {
+      const operations = OPERATIONS.filter((name) => name.startsWith(`${service}.`)).map((name) => name.split('.')[1]);
+      const troubles = operations.flatMap((operation) =>
+        TROUBLES.map((trouble) => ({ service, operation, ...trouble })),
+      );
+      const { world, state } = await play(troubles);
+      expect(world.faults.list(), 'every trouble came').toEqual([]);
+      expect(state).toEqual(undisturbed.state);
+      expect(enrolments(world).filter(({ outcome }) => outcome === 'enrolled')).toHaveLength(3);
+      expect(registrations(world)).toHaveLength(1);
+    },
+  );
+});
+
+describe('a refusal for want of permission', () => {
+  it.each([
+    ['ec2', 'DescribeInstances', 'UnauthorizedOperation'],
+    ['ec2', 'ModifyInstanceMetadataOptions', 'UnauthorizedOperation'],
+    ['ssm', 'SendCommand', 'AccessDeniedException'],
+    ['opsworks', 'RegisterInstance', 'AccessDeniedException'],
+    ['opsworks-cm', 'AssociateNode', 'AccessDeniedException'],
+    ['autoscaling', 'CompleteLifecycleAction', 'AccessDenied'],
+    ['dynamodb', 'GetItem', 'AccessDeniedException'],
+  ])('by %s of %s ends red at once and says what to do', async (service, operation, error) => {
+    const world = await playWorld();
+    world.faults.set([{ service, operation, error }]);
+    world.autoScaling.launch('web', 1);
+    const failed = await untilOneEnded(world);
+    expect(failed.outcome).toBe('failed');
+    expect(failed.cause).toContain(`${error}. Give the function's role this action in serverless.yml.`);
+    expect(errorOf(world)).toBe('PermissionDenied');
+  });
+});
+
+function errorOf(world: Played) {
+  return world.machines.executions()[0]?.outcome.error;
+}

@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import type { SimulatedNode } from '../../local/node.ts';
+import { associations, changes, type Played, playWorld, registrations, startByHand, untilEnded } from './world.ts';
+
+/** Has the node answer with another machine's key and CSR, as a machine does that was built anew under its id. */
+function giveKeyOf(node: SimulatedNode, other: SimulatedNode): void {
+  Object.assign(node, { csr: (name: string) => other.csr(name), publicKeyPem: () => other.publicKeyPem() });
+}
+
+function nodeOf(world: Played, instanceId: string): SimulatedNode {
+  const node = world.fleet.get(instanceId);
+  if (!node) throw new Error(`There is no machine ${instanceId}.`);
+  return node;
+}
+
+/** An enrolment that fails after the key was bound, so that it can be tried again. */
+async function playFailed() {
+  const world = await playWorld();
+  world.opsWorksCm.setStatus('PuppetServer', 'FAILED');
+  const [instance = '', other = ''] = world.autoScaling.launch('database', 2);
+  await untilEnded(world, 2);
+  world.opsWorksCm.setStatus('PuppetServer', 'HEALTHY');
+  return { world, instance, other };
+}
+
+describe('the first key', () => {
+  it('passes again', async () => {
+    const { world, instance } = await playFailed();
+    startByHand(world, { instanceId: instance });
+    expect((await untilEnded(world, 3))[2]).toMatchObject({ instance, outcome: 'enrolled' });
+  });
+
+  it('wins: another one is rejected before anything is registered or associated', async () => {
+    const { world, instance, other } = await playFailed();
+    giveKeyOf(nodeOf(world, instance), nodeOf(world, other));
+    const changesBefore = changes(world).length;
+    startByHand(world, { instanceId: instance });
+    const failed = (await untilEnded(world, 3))[2];
+    expect(failed).toMatchObject({ outcome: 'failed', cause: expect.stringContaining('shows another key than') });
+    expect(world.machines.executions()[2]?.outcome.error).toBe('IdentityRejected');
+    expect(changes(world).slice(changesBefore)).toEqual(['ssm.SendCommand']);
+    expect(associations(world)).toEqual([]);
+  });
+});
+
+describe('a node that shows', () => {
+  it.each([
+    [
+      'another instance’s identity document',
+      (node: SimulatedNode, other: SimulatedNode) => ({ identity: () => other.identity(), csr: node.csr.bind(node) }),
+      'the instanceId of its identity document',
+    ],
+    [
+      'a CSR for another name',
+      (node: SimulatedNode) => ({ csr: node.csr.bind(node, 'somebody-else') }),
+      'the subject of its CSR is not CN=',
+    ],
+    ['no CSR', () => ({ csr: async () => 'nothing' }), 'its CSR is not exactly one PEM block'],
+  ])('%s is rejected', async (_what, lie, rule) => {
+    const world = await playWorld();
+    const [instance = '', other = ''] = world.autoScaling.launch('web', 2);
+    Object.assign(nodeOf(world, instance), lie(nodeOf(world, instance), nodeOf(world, other)));
+    const failed = (await untilEnded(world, 2)).find((one) => one.instance === instance);
+    expect(failed).toMatchObject({ outcome: 'failed', cause: expect.stringContaining(rule) });
+    expect(registrations(world).filter(({ ec2InstanceId }) => ec2InstanceId === instance)).toEqual([]);
+  });
+});

@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest';
+import { readDeployment } from '../../local/deployment.ts';
+import { TaskFailure } from '../../local/states/task-failure.ts';
+import {
+  changes,
+  finalState,
+  killOnce,
+  launchActions,
+  type Played,
+  playWorld,
+  untilEnded,
+  untilOneEnded,
+} from './world.ts';
+
+const tasks = tasksOf('enrol-node');
+
+/** The functions of a state machine, by the names of their states. */
+function tasksOf(machineName: string): [state: string, functionName: string][] {
+  const machine = readDeployment().stateMachines.find(({ name }) => name.endsWith(machineName));
+  const { States } = (machine?.definition ?? { States: {} }) as {
+    States: Record<string, { Type: string; Resource?: string }>;
+  };
+  return Object.entries(States)
+    .filter(([, { Type }]) => Type === 'Task')
+    .map(([state, { Resource = '' }]) => [state, Resource.split(':').at(-1) ?? '']);
+}
+
+/** A launch under each engine and a Lightsail creation, with servers that are busy at first: every state has its turn. */
+async function playEverything(disturb: (world: Played) => void = () => {}) {
+  const world = await playWorld();
+  world.opsWorksCm.maintenance('ChefServer', 20 * 60);
+  world.opsWorksCm.maintenance('PuppetServer', 20 * 60);
+  disturb(world);
+  world.autoScaling.launch('web', 1);
+  world.autoScaling.launch('database', 1);
+  void world.lightsail.createInstances(
+    { instanceNames: ['blog'], availabilityZone: 'eu-west-1a', blueprintId: 'debian_12', bundleId: 'nano_3_0' },
+    { requestId: 'by-the-test' },
+  );
+  await untilEnded(world, 5);
+  return { world, state: await finalState(world) };
+}
+
+const undisturbed = await playEverything();
+
+describe('a task that is killed after its API call, and run again', () => {
+  it.each(tasks.filter(([state]) => state !== 'DecideFailure'))(
+    '%s: ends in the same final state',
+    async (state, name) => {
+      let kill = { happened: false };
+      const { world, state: final } = await playEverything((played) => {
+        kill = killOnce(played, name);
+      });
+      expect(kill.happened, `${state} was killed`).toBe(true);
+      expect(final).toEqual(undisturbed.state);
+      expect(changes(world).filter((change) => change === 'opsworks.RegisterInstance')).toHaveLength(1);
+    },
+  );
+
+  it('start-enrolment: starts nothing twice', async () => {
+    const { state } = await playEverything((played) => killOnce(played, 'muster-dev-start-enrolment'));
+    expect(state).toEqual(undisturbed.state);
+  });
+
+  it('DecideFailure: fails the same', async () => {
+    const world = await playWorld();
+    world.opsWorksCm.setStatus('ChefServer', 'FAILED');
+    const kill = killOnce(world, 'muster-dev-decide-failure');
+    world.autoScaling.launch('web', 1);
+    const failed = await untilOneEnded(world);
+    expect(kill.happened).toBe(true);
+    expect(failed.cause).toContain('The server ChefServer is FAILED');
+    expect(await world.ledger()).toMatchObject([{ status: 'failed', lastError: failed.cause }]);
+    expect(launchActions(world)).toMatchObject([{ result: undefined }]);
+  });
+});
+
+describe('RegisterInstance, which knows no client token', () => {
+  it.each([
+    ['its answer is dropped', { drop: true, after: true, times: 1 }],
+    ['it answers 500 after it has registered', { statusCode: 500, after: true, times: 1 }],
+    ['it is throttled', { error: 'ThrottlingException', times: 4 }],
+    ['it is dropped before it has registered', { drop: true, times: 2 }],
+  ])('registers once when %s', async (_what, fault) => {
+    const { state } = await playEverything(({ faults }) =>
+      faults.set([{ service: 'opsworks', operation: 'RegisterInstance', ...fault }]),
+    );
+    expect(state).toEqual(undisturbed.state);
+  });
+
+  it('registers once when its function is killed before it has called', async () => {
+    let killed = false;
+    const { state } = await playEverything(({ lambda }) => {
+      lambda.interceptor = async (invocation, next) => {
+        if (killed || !invocation.functionName.endsWith('register-instance')) return next();
+        killed = true;
+        throw new TaskFailure('Sandbox.Timedout', 'The function was killed.');
+      };
+    });
+    expect(killed).toBe(true);
+    expect(state).toEqual(undisturbed.state);
+  });
+});

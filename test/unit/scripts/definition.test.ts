@@ -1,0 +1,110 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the placeholders of a definition
+import { describe, expect, it } from 'vitest';
+import { NOT_YET } from '../../../lib/errors.ts';
+import { faultsOfDefinition } from '../../../scripts/definition.ts';
+
+const retrier = {
+  ErrorEquals: ['Throttled'],
+  IntervalSeconds: 3,
+  MaxAttempts: 6,
+  BackoffRate: 2,
+  MaxDelaySeconds: 60,
+  JitterStrategy: 'FULL',
+};
+
+const associate = {
+  Type: 'Task',
+  Comment: 'Has the server take the node',
+  Resource: '${AssociateNodeFunctionArn}',
+  TimeoutSeconds: 30,
+  Retry: [retrier],
+  Catch: [
+    { ErrorEquals: NOT_YET, Next: 'KeepWaiting' },
+    { ErrorEquals: ['States.ALL'], Next: 'Failed' },
+  ],
+  Next: 'Enrolled',
+};
+
+/** A faultless state machine around one task, but for `change` in the task. Every state is reached without it. */
+function definition(change: object = {}) {
+  const Choices = ['KeepWaiting', 'Enrolled', 'Failed'].map((Next) => ({ Variable: '$.to', StringEquals: Next, Next }));
+  return {
+    StartAt: 'IsAssociationWanted',
+    States: {
+      IsAssociationWanted: { Type: 'Choice', Comment: 'Only if asked for', Choices, Default: 'AssociateNode' },
+      AssociateNode: { ...associate, ...change },
+      KeepWaiting: { Type: 'Pass', Comment: 'Keeps the launch alive', Next: 'AssociateNode' },
+      Enrolled: { Type: 'Succeed', Comment: 'Done' },
+      Failed: { Type: 'Fail', Comment: 'Red' },
+    },
+  };
+}
+
+const faults = (change: object) => faultsOfDefinition(definition(change), ['associate-node']);
+
+describe('a definition', () => {
+  it('without faults has none, and is left as it was', () => {
+    const own = definition();
+    expect(faultsOfDefinition(own, ['associate-node'])).toEqual([]);
+    expect(own).toEqual(definition());
+  });
+
+  it('must be Amazon States Language', () => {
+    expect(faults({ Next: 'Nowhere' })).toEqual([expect.stringContaining('It is not Amazon States Language')]);
+  });
+
+  it.each([
+    ['a comment', { Comment: undefined }, 'has no Comment'],
+    ['a time-out', { TimeoutSeconds: undefined }, 'has no TimeoutSeconds'],
+    ['its own function', { Resource: '${FinishLaunchFunctionArn}' }, 'runs ${FinishLaunchFunctionArn}'],
+    ['a Catch', { Catch: [] }, 'has no Catch'],
+    ['attempts', { Retry: [{ ...retrier, MaxAttempts: undefined }] }, 'retries Throttled without MaxAttempts'],
+    ['a ceiling', { Retry: [{ ...retrier, MaxDelaySeconds: undefined }] }, 'without MaxDelaySeconds'],
+    ['jitter', { Retry: [{ ...retrier, JitterStrategy: 'NONE' }] }, 'without JitterStrategy FULL'],
+    ['a reason to hope', { Retry: [{ ...retrier, ErrorEquals: ['InstanceGone'] }] }, 'retries InstanceGone, which'],
+    ['errors that there are', { Retry: [{ ...retrier, ErrorEquals: ['Throtled'] }] }, 'names Throtled, which is no'],
+  ])('needs %s in every task', (_what, change, fault) => {
+    expect(faults(change)).toEqual([expect.stringMatching(/^State AssociateNode .*\.$/)]);
+    expect(faults(change).join()).toContain(fault);
+  });
+
+  it('says which function is missing', () => {
+    expect(faultsOfDefinition(definition(), [])).toEqual([
+      'State AssociateNode has no function: functions/associate-node.ts is missing.',
+    ]);
+  });
+
+  it('must wait for everything that is "not yet"', () => {
+    const Catch = [{ ErrorEquals: NOT_YET.slice(1), Next: 'KeepWaiting' }, associate.Catch[1]];
+    expect(faults({ Catch })).toEqual(['State AssociateNode does not wait for InstanceNotReady in KeepWaiting.']);
+  });
+
+  it('must catch all that is left', () => {
+    const fault = 'State AssociateNode does not end its Catch with States.ALL.';
+    expect(faults({ Catch: associate.Catch.slice(0, 1) })).toEqual([fault]);
+  });
+
+  it('lets a task that has only a red end before it fail by itself', () => {
+    expect(faults({ Catch: undefined, Next: 'Failed' })).toEqual([]);
+  });
+
+  it('may say that an error is not tried again', () => {
+    const Retry = [{ ErrorEquals: ['ServerNotReady'], MaxAttempts: 0 }, retrier];
+    expect(faults({ Retry })).toEqual([]);
+  });
+
+  it('may ask only for errors that there are', () => {
+    const States = {
+      ...definition().States,
+      KeepWaiting: {
+        Type: 'Choice',
+        Comment: 'Which?',
+        Choices: [{ Or: [{ Variable: '$.failure.Error', StringEquals: 'ServerNotRedy' }], Next: 'AssociateNode' }],
+        Default: 'Enrolled',
+      },
+    };
+    expect(faultsOfDefinition({ ...definition(), States }, ['associate-node'])).toEqual([
+      'State KeepWaiting names ServerNotRedy, which is no known error.',
+    ]);
+  });
+});

@@ -1,0 +1,161 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { parse } from 'yaml';
+import { interpret } from '../events/table.ts';
+import { environment } from '../lib/config.ts';
+import * as errors from '../lib/errors.ts';
+import { readDeployment } from '../local/deployment.ts';
+import { collectIdentity, installCredentials } from '../local/documents.ts';
+import { compilePattern } from '../local/event-pattern.ts';
+import { faultsOfDefinition } from '../scripts/definition.ts';
+import { sample, sampleNames } from './unit/events/samples.ts';
+
+const root = new URL('../', import.meta.url);
+const yaml = (file: string) => parse(readFileSync(new URL(file, root), 'utf8'), { merge: true });
+const names = (folder: string, extension: string) =>
+  readdirSync(new URL(folder, root)).map((file) => file.replace(extension, ''));
+
+const deployment = readDeployment();
+const functions = names('functions/', '.ts').sort();
+const definitions = names('statemachines/', '.asl.yml').map((name) => ({
+  name,
+  definition: yaml(`statemachines/${name}.asl.yml`),
+}));
+
+interface State {
+  Type: string;
+  TimeoutSeconds: number;
+  Retry?: { ErrorEquals: string[] }[];
+}
+const statesOf = (definition: { States: Record<string, State> }) => Object.entries(definition.States);
+const tasksOf = (definition: { States: Record<string, State> }) =>
+  statesOf(definition).filter(([, { Type }]) => Type === 'Task');
+
+/** `associate-node` for AssociateNode. */
+const fileOf = (state: string) => state.replace(/(?<!^)[A-Z]/g, '-$&').toLowerCase();
+/** AssociateNode for `associate-node`. */
+const stateOf = (file: string) => file.replace(/(^|-)(.)/g, (_, __, letter: string) => letter.toUpperCase());
+
+afterEach(() => vi.unstubAllEnvs());
+
+describe('the rules', () => {
+  const takers = (name: string) =>
+    deployment.rules.filter(({ pattern }) => compilePattern(pattern)(sample(name))).map((rule) => rule.functionName);
+  const events = sampleNames().filter((name) => !/^typed-|-bare$/.test(name));
+  const refused = sampleNames('refused/').filter((name) => !/typed-|no-envelope/.test(name));
+  const kindOf = (name: string) => interpret(sample(name)).kind;
+  // Both look like what they are not; the functions know them.
+  const isForTheFunction = (name: string) => /test-notification|terminate-successful-into-warm-pool/.test(name);
+
+  it.each(events.filter((name) => kindOf(name) !== 'ignored'))('bring %s to the function that answers it', (name) => {
+    expect(takers(name)).toEqual([`muster-dev-start-${kindOf(name)}`]);
+  });
+
+  it.each(refused)('bring %s to a function that refuses it, so that it is kept with its reason', (name) => {
+    expect(takers(name)).toHaveLength(1);
+  });
+
+  it.each(events.filter((name) => kindOf(name) === 'ignored' && !isForTheFunction(name)))('leave %s alone', (name) => {
+    expect(takers(name)).toEqual([]);
+  });
+});
+
+describe('the functions', () => {
+  it('are all deployed', () => {
+    expect(deployment.functions.map(({ file }) => file).sort()).toEqual(
+      functions.map((name) => `functions/${name}.ts`),
+    );
+  });
+
+  it.each(functions)('functions/%s.ts exports a handler', async (name) => {
+    const module = await import(new URL(`functions/${name}.ts`, root).href);
+    expect(module).toMatchObject({ handler: expect.any(Function) });
+  });
+
+  it('are tasks of a state machine, or take events', () => {
+    const tasks = definitions.flatMap(({ definition }) => tasksOf(definition).map(([state]) => fileOf(state)));
+    const takers = deployment.rules.map(({ functionName }) => functionName.replace('muster-dev-', ''));
+    expect([...new Set([...tasks, ...takers])].sort()).toEqual(functions);
+  });
+
+  it('end before the state machine gives them up', () => {
+    const slowest = Math.max(...deployment.functions.map(({ timeoutSeconds }) => timeoutSeconds));
+    const limits = definitions.flatMap(({ definition }) => tasksOf(definition).map(([, task]) => task.TimeoutSeconds));
+    expect(Math.min(...limits)).toBeGreaterThan(slowest);
+  });
+
+  it('have a role each, and no role is left over', () => {
+    const roles = Object.values<{ role: string }>(yaml('serverless.yml').functions).map(({ role }) => role);
+    expect(roles.toSorted()).toEqual(functions.map((name) => `${stateOf(name)}Role`).sort());
+    expect(Object.keys(yaml('resources/roles.yml').Resources).sort()).toEqual(roles.toSorted());
+  });
+});
+
+describe('the environment', () => {
+  const variables = [...deployment.environment, 'AWS_REGION'];
+  const setAllBut = (missing?: string) => {
+    for (const name of variables) vi.stubEnv(name, name === missing ? undefined : 'x');
+  };
+
+  it('is what the functions read', () => {
+    setAllBut();
+    expect(Object.keys(environment()).sort()).toEqual(variables.toSorted());
+  });
+
+  it.each(variables)('is not complete without %s', (name) => {
+    setAllBut(name);
+    expect(environment).toThrow(`lacks ${name}.`);
+  });
+});
+
+describe.each(definitions)('the state machine $name', ({ name, definition }) => {
+  const { Properties } = yaml('resources/state-machines.yml').Resources[`${stateOf(name)}StateMachine`];
+
+  it('keeps the habits', () => {
+    expect(faultsOfDefinition(definition, functions)).toEqual([]);
+  });
+
+  it('is deployed under the name that the functions are told', () => {
+    const told =
+      yaml('serverless.yml').provider.environment[`${name.replaceAll('-', '_').toUpperCase()}_STATE_MACHINE_ARN`];
+    expect(told['Fn::Sub'].split(':stateMachine:')[1]).toBe(Properties.StateMachineName);
+    expect(deployment.stateMachines.map((machine) => machine.name)).toContain(`muster-dev-${name}`);
+  });
+
+  it('is given the functions that it names, and may run no other', () => {
+    const tasks = tasksOf(definition).map(([state]) => state);
+    const role = yaml('resources/state-machines.yml').Resources[`${stateOf(name)}Role`];
+    const substitutions = Object.entries(Properties.DefinitionSubstitutions);
+    expect(substitutions.toSorted()).toEqual(
+      tasks.map((task) => [`${task}FunctionArn`, { 'Fn::GetAtt': [`${task}LambdaFunction`, 'Arn'] }]).sort(),
+    );
+    const [statement] = role.Properties.Policies[0].PolicyDocument.Statement;
+    expect(statement.Resource).toEqual(substitutions.map(([, arn]) => arn));
+  });
+});
+
+describe('the errors', () => {
+  const { NOT_YET, NEVER, ...classes } = errors;
+
+  it('are each of one family, and thrown under their own names', () => {
+    const thrown = Object.values(classes).map((ErrorClass) => new ErrorClass('').name);
+    expect(thrown).toEqual(Object.keys(classes));
+    expect([...NOT_YET, ...NEVER].sort()).toEqual(thrown.toSorted());
+  });
+
+  it('that are "not yet" are tried again', () => {
+    const states = definitions.flatMap(({ definition }) => statesOf(definition));
+    const retried = states.flatMap(([, { Retry = [] }]) => Retry.flatMap(({ ErrorEquals }) => ErrorEquals));
+    expect(NOT_YET.filter((name) => !retried.includes(name))).toEqual([]);
+  });
+});
+
+describe('the documents', () => {
+  it.each([
+    ['CollectIdentityDocument', collectIdentity],
+    ['InstallCredentialsDocument', installCredentials],
+  ])('%s takes what the simulated one takes', (name, { parameters }) => {
+    const { Content } = yaml('resources/documents.yml').Resources[name].Properties;
+    expect(Object.keys(Content.parameters)).toEqual(parameters);
+  });
+});
