@@ -56,11 +56,6 @@ export const OUTCOMES = {
 
 export type OutcomeType = keyof typeof OUTCOMES;
 
-/** An outcome as it is sent: its detail-type, and the detail that goes with it. */
-export type Outcome = {
-  [Type in OutcomeType]: { detailType: Type; detail: z.infer<(typeof OUTCOMES)[Type]> };
-}[OutcomeType];
-
 /** What every outcome of an enrolment says. */
 export function aboutEnrolment(instance: Instance, enrolment: Enrolment, execution: string): z.infer<typeof Detail> {
   return {

@@ -9,7 +9,7 @@ import { recordHeartbeat } from '../services/auto-scaling.ts';
 const UNRESOLVED_MINUTES = 60;
 
 /** Between two looks at something that takes hours. The state machine adds it to what lies between two heartbeats. */
-const LONGEST_PAUSE_SECONDS = 600;
+export const LONGEST_PAUSE_SECONDS = 600;
 
 const SoFar = z.object({ enrolment: Enrolment.optional(), failure: Failure });
 

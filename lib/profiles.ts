@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
 import * as z from 'zod';
+import { toDotPath } from 'zod/v4/core';
 import { InvalidRequest } from './errors.ts';
 import type { Instance } from './state.ts';
 
@@ -103,7 +104,7 @@ export function readProfiles(file: string): Profile[] {
   if (parsed.success) return parsed.data.profiles;
   const faults = parsed.error.issues.map((issue) => {
     const line = lineOf(issue.path);
-    return `${file}:${line} ${z.core.toDotPath(issue.path)}: ${issue.message}`;
+    return `${file}:${line} ${toDotPath(issue.path)}: ${issue.message}`;
   });
   throw new InvalidRequest(faults.join('\n'));
 

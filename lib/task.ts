@@ -1,6 +1,7 @@
 import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import * as z from 'zod';
+import { toDotPath } from 'zod/v4/core';
 import { InvalidRequest, NOT_YET, OutOfTime } from './errors.ts';
 import { TaskContext } from './state.ts';
 import { emit, logger, withoutPem } from './telemetry.ts';
@@ -97,5 +98,5 @@ function keysOfTask(event: unknown): Keys {
 }
 
 function faults(error: z.ZodError): string {
-  return error.issues.map((issue) => `${z.core.toDotPath(issue.path)}: ${issue.message}`).join('; ');
+  return error.issues.map((issue) => `${toDotPath(issue.path)}: ${issue.message}`).join('; ');
 }

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { TriggeredRequest } from '../events/request.ts';
+import type { TriggeredRequest, TriggeredRetirement } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
 import { sentenceOf } from '../lib/state.ts';
 import type { AwsEvent } from './doubles/aws-event.ts';
@@ -20,7 +20,11 @@ export interface Step {
   readonly state: string;
   attempts: number;
   readonly refusals: Refusal[];
+  /** Whether the task was done; one that is left without went on by way of a Catch. */
   isDone: boolean;
+  /** World time, in milliseconds since the epoch. */
+  readonly enteredAt: number;
+  leftAt: number | undefined;
 }
 
 /** What became of one instance, as far as one execution tells it, or as far as it got without any. */
@@ -28,10 +32,11 @@ export interface Story {
   /** `i-…`, or the Lightsail instance's name. */
   readonly instance: string;
   readonly platform: 'ec2' | 'lightsail';
+  readonly kind: 'enrolment' | 'retirement';
   /** undefined when the event was ignored before anything was started. */
   readonly execution: ExecutionView | undefined;
   readonly steps: Step[];
-  outcome: Enrolment['outcome'];
+  outcome: Enrolment['outcome'] | 'retired';
   /** Why it failed or was ignored. */
   reason: string | null;
   /** World time, in milliseconds since the epoch. */
@@ -39,8 +44,10 @@ export interface Story {
   endedAt: number | undefined;
 }
 
+type Named = Pick<Story, 'instance' | 'platform'>;
+
 interface JournalEvents {
-  /** A task was entered, refused, or done. */
+  /** A task was entered, called, refused, done or left. */
   step: [story: Story, step: Step];
   /** A story came to its end. It may be told on, by a redrive. */
   end: [story: Story];
@@ -85,7 +92,12 @@ export class Journal extends EventEmitter<JournalEvents> {
 
   /** The one story that counts for each instance, in the order in which the instances came. */
   get stories(): Story[] {
-    return [...this.#byInstance.values()].map((told) => told.findLast(isTold) ?? (told[0] as Story));
+    return [...this.#byInstance.values()].map(countingOf);
+  }
+
+  /** Whether the story is the one that counts for its instance, now. */
+  counts(story: Story): boolean {
+    return countingOf(this.#byInstance.get(keyOf(story)) ?? []) === story;
   }
 
   /** Whether every event is delivered and nothing runs. */
@@ -109,7 +121,7 @@ export class Journal extends EventEmitter<JournalEvents> {
     const answers = delivery.answer as readonly { outcome: string; reason?: string }[];
     interpretation.requests.forEach((request, index) => {
       const { outcome, reason = null } = answers[index] ?? {};
-      if (outcome === 'ignored') this.#end(this.#open(named(request)), 'ignored', reason);
+      if (outcome === 'ignored') this.#end(this.#open(named(request), interpretation.kind), 'ignored', reason);
     });
   }
 
@@ -121,7 +133,7 @@ export class Journal extends EventEmitter<JournalEvents> {
   #heard(execution: ExecutionView, event: RecordedEvent): void {
     if (event.type === 'ExecutionStarted') {
       this.#running++;
-      this.#byExecution.set(execution.arn, this.#open(namedIn(execution), execution));
+      this.#byExecution.set(execution.arn, this.#open(namedIn(execution), kindOf(execution), execution));
     }
     const story = this.#byExecution.get(execution.arn);
     if (!story) return;
@@ -132,25 +144,26 @@ export class Journal extends EventEmitter<JournalEvents> {
     this.#tell(story, event);
     if (/^Execution(Succeeded|Failed|Aborted|TimedOut)$/.test(event.type)) {
       this.#running--;
-      this.#end(story, outcomeOf(execution), reasonOf(execution));
+      this.#end(story, endOf(story.kind, execution), reasonOf(execution));
     }
   }
 
-  #tell(story: Story, { type, details }: RecordedEvent): void {
-    if (type === 'TaskStateEntered')
-      story.steps.push({ state: details?.name ?? '', attempts: 0, refusals: [], isDone: false });
+  #tell(story: Story, { type, at, details }: RecordedEvent): void {
+    if (type === 'TaskStateEntered') story.steps.push(newStep(details?.name ?? '', at));
     const step = story.steps.at(-1);
-    if (!step || step.isDone) return;
+    if (!step || step.leftAt !== undefined) return;
     if (type === 'LambdaFunctionScheduled') step.attempts++;
+    else if (type === 'LambdaFunctionSucceeded') step.isDone = true;
     else if (/^LambdaFunction(Failed|TimedOut)$/.test(type)) refuse(step, details?.error ?? '', details?.cause ?? '');
-    else if (type === 'TaskStateExited') step.isDone = true;
+    else if (type === 'TaskStateExited') step.leftAt = at;
     else if (type !== 'TaskStateEntered') return;
     this.emit('step', story, step);
   }
 
-  #open(named: Pick<Enrolment, 'instance' | 'platform'>, execution?: ExecutionView): Story {
+  #open(named: Named, kind: Story['kind'], execution?: ExecutionView): Story {
     const story: Story = {
       ...named,
+      kind,
       execution,
       steps: [],
       outcome: 'running',
@@ -158,27 +171,48 @@ export class Journal extends EventEmitter<JournalEvents> {
       startedAt: this.#now(),
       endedAt: undefined,
     };
-    const key = `${story.platform} ${story.instance}`;
+    const key = keyOf(story);
     this.#byInstance.set(key, [...(this.#byInstance.get(key) ?? []), story]);
     return story;
   }
 
-  #end(story: Story, outcome: Enrolment['outcome'], reason: string | null): void {
+  #end(story: Story, outcome: Story['outcome'], reason: string | null): void {
     Object.assign(story, { outcome, reason, endedAt: this.#now() });
-    const [first] = this.#byInstance.get(`${story.platform} ${story.instance}`) ?? [];
+    const [first] = this.#byInstance.get(keyOf(story)) ?? [];
     if (outcome !== 'ignored' || story === first) this.emit('end', story);
   }
 }
 
-function named({ instanceId, lightsailInstanceName = '' }: TriggeredRequest): Pick<Enrolment, 'instance' | 'platform'> {
+function named({ instanceId, lightsailInstanceName = '' }: TriggeredRequest | TriggeredRetirement): Named {
   if (instanceId) return { instance: instanceId, platform: 'ec2' };
   return { instance: lightsailInstanceName, platform: 'lightsail' };
+}
+
+function kindOf({ machine }: ExecutionView): Story['kind'] {
+  return machine.name.endsWith('-retire-node') ? 'retirement' : 'enrolment';
+}
+
+function endOf(kind: Story['kind'], execution: ExecutionView): Story['outcome'] {
+  const outcome = outcomeOf(execution);
+  return kind === 'retirement' && outcome === 'enrolled' ? 'retired' : outcome;
+}
+
+function keyOf({ platform, instance }: Named): string {
+  return `${platform} ${instance}`;
+}
+
+function countingOf(told: readonly Story[]): Story {
+  return told.findLast(isTold) ?? (told[0] as Story);
 }
 
 /** Whether something was done, or tried, for the instance. */
 function isTold({ outcome, steps }: Story): boolean {
   if (outcome === 'ignored') return false;
   return outcome === 'failed' || steps.some(({ state }) => !LOOKING.includes(state));
+}
+
+function newStep(state: string, enteredAt: number): Step {
+  return { state, attempts: 0, refusals: [], isDone: false, enteredAt, leftAt: undefined };
 }
 
 function refuse(step: Step, error: string, cause: string): void {

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
 import type { ClientRequest } from 'node:http';
 import type { Context } from 'aws-lambda';
-import { ACCOUNT_ID, REGION } from './account.ts';
+import { functionArn } from './account.ts';
 import type { Clock } from './clock.ts';
 import { Hold } from './hold.ts';
 import type { Random } from './random.ts';
@@ -177,11 +177,6 @@ function divert(stream: NodeJS.WriteStream): void {
     if (typeof written === 'function') queueMicrotask(() => written());
     return true;
   };
-}
-
-/** The ARN that a function of the local world has. */
-export function functionArn(name: string): string {
-  return `arn:aws:lambda:${REGION}:${ACCOUNT_ID}:function:${name}`;
 }
 
 function functionName(nameOrArn: string): string {

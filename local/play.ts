@@ -24,14 +24,21 @@ function announce({ bus, machines, enrolNodeArn }: World, announcement: Announce
   else machines.start({ stateMachineArn: enrolNodeArn, input: JSON.stringify(announcement.input) });
 }
 
-/** Waits until the instances are known, every event has its answer, nothing runs, and no launch is on its way. */
+/** Waits until the instances are known (or an event is lost), every event is delivered, nothing runs or is on its way. */
 export async function untilAtRest(world: World, journal: Journal, instances: readonly string[]): Promise<void> {
   const isKnown = (instance: string) => journal.stories.some((story) => story.instance === instance);
-  const isAtRest = () => journal.isQuiet && instances.every(isKnown) && !world.autoScaling.members.all.some(isOnItsWay);
+  const isAccounted = () => world.lambda.deadLetters.length > 0 || instances.every(isKnown);
+  const isMoving = () => world.autoScaling.members.all.some(isOnItsWay) || isAssigning(world);
+  const isAtRest = () => journal.isQuiet && isAccounted() && !isMoving();
   while (!isAtRest()) await world.clock.sleep(LOOK_MILLISECONDS);
 }
 
 /** Whether something of Auto Scaling's own is about to happen to the instance, so that nobody has to do anything. */
 export function isOnItsWay({ lifecycleState }: { readonly lifecycleState: string }): boolean {
   return /(^|:)(Pending|Terminating)(:Proceed)?$/.test(lifecycleState);
+}
+
+/** Whether OpsWorks still sets an instance up: nobody waits for it, but it ends by itself. */
+function isAssigning({ opsWorks }: World): boolean {
+  return opsWorks.snapshot().instances.some(({ status }) => status === 'assigning');
 }

@@ -6,9 +6,9 @@ const MAINTENANCE_SECONDS = 240;
 
 /** What the scene is about, for its audience. */
 export const SCENE = [
-  'A launch in the group web: hardened, registered with OpsWorks, and its Chef server UNDER_MAINTENANCE for 4 minutes.',
-  'A launch in the group database: a Puppet server signs its certificate.',
-  "Two new Lightsail instances, which are locked to IMDSv2. And a launch in another team's group, which is left alone.",
+  'One launch under Chef, whose server is UNDER_MAINTENANCE for four minutes.',
+  'One launch under Puppet. Two new Lightsail instances, locked to IMDSv2.',
+  "And one launch in another team's group, which is none of our business.",
 ] as const;
 
 /**

@@ -84,7 +84,8 @@ function functionFaults(name: string, { Resource, TimeoutSeconds }: State, funct
 function retryFaults({ Retry }: State): string[] {
   return Retry.flatMap((retrier) => {
     if (retrier.MaxAttempts === 0) return unknown(retrier.ErrorEquals);
-    const of = `retries ${retrier.ErrorEquals.join(', ')}`;
+    const [first, ...others] = retrier.ErrorEquals;
+    const of = `retries ${first}${others.length ? ` and ${others.length} more` : ''}`;
     const missing = RETRY_FIELDS.filter((field) => typeof retrier[field] !== 'number');
     const faults = missing.map((field) => `${of} without ${field}`);
     if (retrier.JitterStrategy !== 'FULL') faults.push(`${of} without JitterStrategy FULL`);

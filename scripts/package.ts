@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
@@ -19,7 +19,7 @@ const functions = readdirSync(join(root, 'functions'))
   .map((file) => file.replace(/\.ts$/, ''));
 
 try {
-  const profiles = readProfiles(join(root, 'profiles.yml'));
+  const profiles = readProfiles(relative(process.cwd(), join(root, 'profiles.yml')));
   console.log(`profiles.yml: ${profiles.map(({ name }) => name).join(', ')}`);
   checkStateMachines();
   const define = { 'process.env.MUSTER_PROFILES': JSON.stringify(JSON.stringify(profiles)) };
@@ -42,7 +42,10 @@ function checkStateMachines(): void {
 
 async function makeTemplate(): Promise<void> {
   const osls = fileURLToPath(import.meta.resolve('osls/bin/serverless.js'));
-  await promisify(execFile)(process.execPath, [osls, 'package', ...process.argv.slice(2)], { cwd: root });
+  const run = promisify(execFile)(process.execPath, [osls, 'package', ...process.argv.slice(2)], { cwd: root });
+  await run.catch(({ stdout, stderr }: { stdout: string; stderr: string }) => {
+    throw new Error(`The Serverless Framework refuses serverless.yml.\n${stdout}${stderr}`);
+  });
   const file = '.serverless/cloudformation-template-update-stack.json';
   const template = JSON.parse(readFileSync(join(root, file), 'utf8'));
   refuse(faultsOfTemplate(template).map((fault) => `${file}: ${fault}`));

@@ -10,7 +10,7 @@ interface Holding {
 
 /** Nobody reads a thousand lines; a program reads GET /_local/world. */
 const ROWS_A_SERVICE = 12;
-const COLUMN_WIDTHS = [15, 23, 41];
+const COLUMN_WIDTHS = [12, 20, 45];
 
 /** A table of what every service holds now. */
 export async function holdingsTable(world: World): Promise<string> {
@@ -29,7 +29,7 @@ export async function holdingsTable(world: World): Promise<string> {
 const LOOK = {
   colWidths: COLUMN_WIDTHS,
   wordWrap: true,
-  style: { head: [], border: [], 'padding-left': 0, compact: true },
+  style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true },
   chars: {
     ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '' },
     ...{ 'bottom-left': '', 'bottom-right': '', left: '', 'left-mid': '', right: '', 'right-mid': '' },
@@ -38,7 +38,7 @@ const LOOK = {
 };
 
 async function holdings(world: World): Promise<Holding[]> {
-  const ledger = await world.ledger();
+  const ledger = (await world.ledger()).sort((a, b) => String(a.instance).localeCompare(String(b.instance)));
   return [
     { service: 'Auto Scaling', rows: lifecycles(world) },
     { service: 'EC2', rows: ec2Metadata(world) },
@@ -61,7 +61,7 @@ type Rows = Holding['rows'];
 function lifecycles({ autoScaling }: World): Rows {
   const { openActions } = autoScaling.snapshot();
   return autoScaling.members.all.map(({ instance: { instanceId }, lifecycleState, group }) => {
-    const hooks = openActions.filter((action) => action.instanceId === instanceId).map(({ hook }) => `, hook ${hook}`);
+    const hooks = openActions.filter((action) => action.instanceId === instanceId).map(({ hook }) => ` in ${hook}`);
     return [instanceId, `${group.settings.AutoScalingGroupName}: ${lifecycleState}${hooks.join('')}`];
   });
 }

@@ -4,10 +4,15 @@ import { isOnItsWay } from '../play.ts';
 import type { World } from '../world.ts';
 import type { View } from './view.ts';
 
-/** One JSON object a line (`Enrolment`) for each story that has ended, and nothing else. What else is to be said goes to standard error. */
+/**
+ * One JSON object a line (`Enrolment`) for each enrolment that has ended, and nothing else: the rest goes to
+ * standard error.
+ */
 export function jsonView(world: World, journal: Journal): View {
   const printing: Promise<void>[] = [];
-  const onEnd = (story: Story) => void printing.push(printSettled(world, story));
+  const onEnd = (story: Story) => {
+    if (story.kind === 'enrolment') printing.push(printSettled(world, story));
+  };
   const onNote = (sentence: string) => console.error(sentence);
   journal.on('end', onEnd).on('note', onNote);
   return {

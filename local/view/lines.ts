@@ -7,7 +7,7 @@ import { durationOf, OUTCOMES, placeOf, refusalWords, stepWord, timeOf } from '.
 /**
  * One line for everything that happens, in the order in which it happens: for pipes, files and build logs.
  *
- *     07:09:24  web        i-0a1b2c3d4e5f60718  AssociateNode waits: InvalidStateException: The server …
+ *     07:09:24  web        i-0a1b2c3d4e5f60718  AssociateNode: InvalidStateException: The server …
  */
 export function lineView(world: World, journal: Journal): View {
   const print = (story: Pick<Story, 'instance' | 'platform'>, text: string) => {
@@ -15,8 +15,9 @@ export function lineView(world: World, journal: Journal): View {
     console.log(`${timeOf(world.clock.now())}  ${who}  ${text}`);
   };
   const onStep = (story: Story, step: Step) => {
-    if (step.isDone) print(story, stepWord(step));
-    else if (isNews(step)) print(story, `${step.state} waits: ${refusalWords(step).at(-1)}`);
+    if (!journal.counts(story)) return;
+    if (step.leftAt !== undefined) print(story, step.isDone ? stepWord(step) : `${stepWord(step)} in vain`);
+    else if (isNews(step)) print(story, `${step.state}: ${refusalWords(step).at(-1)}`);
   };
   const onEnd = (story: Story) => print(story, endWords(story));
   const onNote = (sentence: string) => console.log(`${timeOf(world.clock.now())}  ${sentence}`);

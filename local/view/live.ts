@@ -1,4 +1,4 @@
-import { styleText } from 'node:util';
+import { stripVTControlCharacters, styleText } from 'node:util';
 import logUpdate from 'log-update';
 import type { Journal, Story } from '../journal.ts';
 import type { World } from '../world.ts';
@@ -7,6 +7,7 @@ import {
   clipped,
   durationOf,
   lastOf,
+  longestWait,
   OUTCOMES,
   placeOf,
   refusalWords,
@@ -21,6 +22,8 @@ const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', 
 const LINES_A_STORY = 3;
 const SEPARATOR = ' › ';
 const INDENT = '    ';
+/** A story that has less to say keeps its room, so that the others stay where they are. */
+const EMPTY = Array<string>(LINES_A_STORY).fill('');
 
 /** A picture of all instances that is drawn anew, in place, while the world goes on. For terminals. */
 export function liveView(world: World, journal: Journal): View {
@@ -33,8 +36,9 @@ export function liveView(world: World, journal: Journal): View {
   return {
     end() {
       clearInterval(timer);
-      logUpdate([record(world, journal.stories), ...journal.notes].join('\n\n'));
+      logUpdate.clear();
       logUpdate.done();
+      console.log([record(world, journal.stories), ...journal.notes].join('\n\n'));
     },
   };
 }
@@ -47,8 +51,8 @@ function picture(world: World, journal: Journal, frame: number): string {
   const worthiest = [...stories].sort((a, b) => Number(b.outcome === 'running') - Number(a.outcome === 'running'));
   const shown = stories.length <= room ? stories : worthiest.slice(0, room);
   const hidden = stories.length - shown.length;
-  const speed = world.clock.speed === 1 ? '' : `, ${world.clock.speed} times as fast as ours`;
-  const head = `${timeOf(world.clock.now())} ${styleText('dim', `world time${speed}`)}   ${tally(stories)}`;
+  const speed = world.clock.speed === 1 ? '' : ` ×${world.clock.speed}`;
+  const head = `${timeOf(world.clock.now())} ${styleText('dim', `world time${speed}`)}  ${tally(stories)}`;
   const more = hidden > 0 ? [styleText('dim', `  and ${hidden} more`)] : [];
   return [head, '', ...shown.flatMap((story) => glance(world, story, frame, columns)), ...more].join('\n');
 }
@@ -57,15 +61,23 @@ function picture(world: World, journal: Journal, frame: number): string {
 function glance(world: World, story: Story, frame: number, columns: number): string[] {
   const step = story.steps.at(-1);
   const isRunning = story.outcome === 'running';
-  const sign = isRunning ? (SPINNER[frame % SPINNER.length] ?? '') : undefined;
-  const now = isRunning ? (step ? stateWords(step.state, step.attempts) : 'starting') : undefined;
   const width = columns - INDENT.length;
-  const why = isRunning && step && !step.isDone ? refusalWords(step).at(-1) : story.reason;
-  return [
-    headline(world, story, sign, now),
-    INDENT + styleText('dim', lastOf(story.steps.map(stepWord), SEPARATOR, width)),
-    INDENT + styleText(isRunning ? 'yellow' : OUTCOMES[story.outcome].colour, clipped(why ?? '', width)),
-  ];
+  const way = styleText('dim', lastOf(story.steps.map(stepWord), SEPARATOR, width));
+  const head = isRunning
+    ? headline(world, story, SPINNER[frame % SPINNER.length], step ? stateWords(step.state, step.attempts) : 'starting')
+    : headline(world, story);
+  const waitsFor = step?.leftAt === undefined && step ? (refusalWords(step).at(-1) ?? '') : '';
+  const why = isRunning
+    ? styleText('yellow', clipped(waitsFor, width))
+    : reasonOf(story, (text) => clipped(text, width));
+  const lines = [way, why].filter((line) => stripVTControlCharacters(line) !== '').map((line) => INDENT + line);
+  return [head, ...lines, ...EMPTY].slice(0, LINES_A_STORY);
+}
+
+/** Why it failed or was ignored, else what took it so long. */
+function reasonOf(story: Story, shape: (text: string) => string): string {
+  const { outcome, reason } = story;
+  return reason ? styleText(OUTCOMES[outcome].colour, shape(reason)) : styleText('dim', shape(longestWait(story)));
 }
 
 function stateWords(state: string, attempts: number): string {
@@ -80,16 +92,13 @@ function headline(world: World, story: Story, sign?: string, now?: string): stri
   return `${styleText(colour, sign ?? last)} ${name} ${styleText('dim', took)}  ${styleText(colour, now ?? word)}`;
 }
 
-/** What stays on the screen: the whole way of each instance, and everything that it waited for. */
+/** What stays on the screen: the whole way of each instance, and what there is to say about it. */
 function record(world: World, stories: readonly Story[]): string {
   const width = (process.stdout.columns ?? 80) - INDENT.length;
   const told = stories.map((story) => {
     const way = wrapped(story.steps.map(stepWord), SEPARATOR, width).map((line) => styleText('dim', line));
-    const waits = story.steps.flatMap(refusalWords).map((line) => styleText('yellow', clipped(line, width)));
-    const why = story.reason
-      ? wrapped(story.reason.split(' '), ' ', width).map((line) => styleText(OUTCOMES[story.outcome].colour, line))
-      : [];
-    return [headline(world, story), ...[...way, ...waits, ...why].map((line) => INDENT + line)].join('\n');
+    const why = reasonOf(story, (text) => wrapped(text.split(' '), ' ', width).join(`\n${INDENT}`));
+    return [headline(world, story), ...[...way, why].filter(Boolean).map((line) => INDENT + line)].join('\n');
   });
   return told.join('\n\n');
 }

@@ -6,6 +6,7 @@ import type { World } from '../world.ts';
 export const OUTCOMES = {
   running: { word: 'enrolling', sign: '…', colour: 'cyan' },
   enrolled: { word: 'enrolled', sign: '✔', colour: 'green' },
+  retired: { word: 'retired', sign: '✔', colour: 'gray' },
   ignored: { word: 'ignored', sign: '–', colour: 'gray' },
   failed: { word: 'failed', sign: '✖', colour: 'red' },
 } as const;
@@ -37,6 +38,13 @@ export function stepWord({ state, attempts }: Step): string {
 /** Why a step has not been done, so far or at first: `InvalidStateException ×3: The server … is UNDER_MAINTENANCE …`. */
 export function refusalWords({ refusals }: Step): string[] {
   return refusals.map(({ error, times, sentence }) => `${error}${times > 1 ? ` ×${times}` : ''}: ${sentence}`);
+}
+
+/** The wait that took the longest: `3m 49s in AssociateNode. InvalidStateException ×4: …`; empty when nothing waited. */
+export function longestWait({ steps }: Story): string {
+  const took = ({ enteredAt, leftAt = enteredAt }: Step) => leftAt - enteredAt;
+  const [longest] = steps.filter(({ refusals }) => refusals.length > 0).sort((a, b) => took(b) - took(a));
+  return longest ? `${durationOf(took(longest))} in ${longest.state}. ${refusalWords(longest).join(' ')}` : '';
 }
 
 /** The words on as few lines as a width allows, none of them cut in two. */

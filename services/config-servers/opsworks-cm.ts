@@ -20,7 +20,11 @@ import type { Associate } from '../../lib/profiles.ts';
 import { calling, clientOptions, isNamed } from '../aws.ts';
 import type { ConfigServer, Node } from './contract.ts';
 
-const opsWorksCm = new OpsWorksCMClient(clientOptions);
+/**
+ * Without quick attempts of the SDK's own: the service takes five calls a second from all of its clients together, and
+ * a second attempt within the second only takes its turn from another node's first.
+ */
+const opsWorksCm = new OpsWorksCMClient({ ...clientOptions, maxAttempts: 1 });
 
 type OpsWorksCmServer = Extract<Associate, { engine: 'opsworks-cm' }>;
 

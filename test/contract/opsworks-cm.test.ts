@@ -25,6 +25,8 @@ for (const [serverEngine, name] of [
     notReady: ['InvalidStateException'],
     issuesCertificates: serverEngine === 'Puppet',
     takesTime: true,
+    canBeHopeless: true,
+    hasRate: true,
   });
 
 /** The double of OpsWorks CM behind a port of its own, spoken to by the SDK's client. */

@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest';
+import { LONGEST_PAUSE_SECONDS } from '../../../functions/keep-waiting.ts';
+import { SHORTEST_HEARTBEAT_SECONDS } from '../../../functions/resolve-profile.ts';
+import { readDeployment } from '../../../local/deployment.ts';
+
+interface Retrier {
+  readonly ErrorEquals: readonly string[];
+  readonly IntervalSeconds?: number;
+  readonly MaxAttempts?: number;
+  readonly BackoffRate?: number;
+  readonly MaxDelaySeconds?: number;
+}
+
+interface State {
+  readonly Type: string;
+  readonly Next?: string;
+  readonly Default?: string;
+  readonly TimeoutSeconds?: number;
+  readonly Choices?: readonly { readonly Next: string }[];
+  readonly Catch?: readonly { readonly Next: string }[];
+  readonly Retry?: readonly Retrier[];
+}
+
+const [machine] = readDeployment().stateMachines;
+const { StartAt, States } = machine?.definition as { StartAt: string; States: Record<string, State> };
+const HEARTBEAT = 'KeepWaiting';
+
+function stateOf(name: string): State {
+  const state = States[name];
+  if (!state) throw new Error(`There is no state ${name}.`);
+  return state;
+}
+
+function nextOf({ Next, Default, Choices = [], Catch = [] }: State): string[] {
+  return [Next, Default, ...Choices.map((choice) => choice.Next), ...Catch.map((catcher) => catcher.Next)].filter(
+    (name) => name !== undefined,
+  );
+}
+
+/** The delays of one retrier, each its longest: JitterStrategy FULL only makes them shorter. */
+function delaysOf({ IntervalSeconds = 1, MaxAttempts = 3, BackoffRate = 2, MaxDelaySeconds = Infinity }: Retrier) {
+  return Array.from({ length: MaxAttempts }, (_, index) =>
+    Math.min(IntervalSeconds * BackoffRate ** index, MaxDelaySeconds),
+  );
+}
+
+/** Every attempt takes its whole time, and every delay is the longest. Each retrier counts for itself. */
+function longestSeconds({ Type, TimeoutSeconds = 0, Retry = [] }: State): number {
+  if (Type === 'Wait') return LONGEST_PAUSE_SECONDS;
+  const delays = Retry.flatMap(delaysOf);
+  return TimeoutSeconds * (1 + delays.length) + delays.reduce((sum, delay) => sum + delay, 0);
+}
+
+interface Path {
+  readonly seconds: number;
+  readonly states: readonly string[];
+}
+
+/** The longest way from a state to the next heartbeat, or to the end of the execution. */
+function longestPath(from: string, before: readonly string[] = []): Path {
+  const states = [...before, from];
+  if (before.includes(from)) throw new Error(`A loop without a heartbeat: ${states.join(' -> ')}`);
+  const state = stateOf(from);
+  const own = longestSeconds(state);
+  const rest = nextOf(state).map((next) =>
+    next === HEARTBEAT ? { seconds: longestSeconds(stateOf(next)), states: [next] } : longestPath(next, states),
+  );
+  const longest = rest.reduce((a, b) => (b.seconds > a.seconds ? b : a), { seconds: 0, states: [] });
+  return { seconds: own + longest.seconds, states: [from, ...longest.states] };
+}
+
+/** A heartbeat that cannot be sent leads back to itself; everything else that follows it is a stretch. */
+const afterHeartbeat = nextOf(stateOf(HEARTBEAT))
+  .filter((next) => next !== HEARTBEAT)
+  .map((next) => longestPath(next))
+  .reduce((a, b) => (b.seconds > a.seconds ? b : a));
+
+/** An attempt that was heard may be followed by others that were not: the time of KeepWaiting counts at both ends. */
+const betweenHeartbeats = longestSeconds(stateOf(HEARTBEAT)) + afterHeartbeat.seconds;
+
+describe('enrol-node, whatever takes its longest', () => {
+  const allowedSeconds = 0.9 * SHORTEST_HEARTBEAT_SECONDS;
+
+  it('comes from one heartbeat to the next, or to the end of its decision, well within the shortest time-out', () => {
+    expect(betweenHeartbeats, afterHeartbeat.states.join(' -> ')).toBeLessThan(allowedSeconds);
+    expect(afterHeartbeat.states).toEqual(expect.arrayContaining(['Pause', 'AssociateNode', 'DecideFailure']));
+  });
+
+  it('comes from its start to its first heartbeat as well', () => {
+    const { seconds, states } = longestPath(StartAt);
+    expect(seconds, states.join(' -> ')).toBeLessThan(allowedSeconds);
+  });
+
+  it('has been long enough for this test to mean something', () => {
+    expect(betweenHeartbeats).toBeGreaterThan(SHORTEST_HEARTBEAT_SECONDS / 2);
+  });
+});
+
+describe('the history of an enrolment that waits for 48 hours', () => {
+  const LIMIT = 25_000;
+  const FORTY_EIGHT_HOURS = 48 * 3600;
+  const EVENTS = { Task: 2, Choice: 2, Wait: 2, Pass: 2, Succeed: 2, Fail: 1 } as Record<string, number>;
+
+  /** Scheduled, started, and succeeded or failed. */
+  const ofAttempts = (attempts: number) => 3 * attempts;
+
+  /** The most states that a way from one state to another passes through, counted in events. */
+  function mostEvents(from: string, to: string): number {
+    const state = stateOf(from);
+    if (from === to) return 0;
+    const isTask = state.Type === 'Task';
+    const onward = [state.Next, state.Default, ...(state.Choices ?? []).map(({ Next }) => Next)];
+    const rest = onward.filter((name) => name !== undefined).map((name) => mostEvents(name, to));
+    return (EVENTS[state.Type] ?? 0) + (isTask ? ofAttempts(1) : 0) + Math.max(Number.NEGATIVE_INFINITY, ...rest);
+  }
+
+  /** A state whose error is "not yet" for ever: what each round adds, with all that is done again before it. */
+  function eventsWhileWaitingFor(name: string): number {
+    const { Retry = [] } = stateOf(name);
+    const delays = Retry.flatMap(delaysOf);
+    const eventsOfRound =
+      mostEvents('DescribeInstance', name) +
+      2 +
+      ofAttempts(1 + delays.length) +
+      mostEvents(HEARTBEAT, 'IsOneStateToBeRepeated') +
+      2;
+    // Jitter halves the delays on average; tasks that are refused at once take no time.
+    const retriesSeconds = delays.reduce((sum, delay) => sum + delay, 0) / 2;
+    let [waitedSeconds, events] = [0, 0];
+    while (waitedSeconds < FORTY_EIGHT_HOURS) {
+      waitedSeconds += retriesSeconds + Math.min(waitedSeconds / 20, LONGEST_PAUSE_SECONDS);
+      events += eventsOfRound;
+    }
+    return events;
+  }
+
+  const waiting = Object.entries(States)
+    .filter(([, { Catch = [] }]) => Catch.some(({ Next }) => Next === HEARTBEAT))
+    .map(([name]) => name)
+    .filter((name) => name !== HEARTBEAT);
+
+  it.each(waiting)('has room when %s is never ready', (name) => {
+    expect(eventsWhileWaitingFor(name)).toBeLessThan(0.95 * LIMIT);
+  });
+});
