@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { aboutEnrolment } from '../events/outcomes.ts';
 import { EnrolmentRequest } from '../events/request.ts';
 import { ClaimedElsewhere, NEVER } from '../lib/errors.ts';
-import { Association, Enrolment, Failure, Instance, Registration, sentenceOf } from '../lib/state.ts';
+import { Association, Enrolment, Failure, type Hook, Instance, Registration, sentenceOf } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { countAbandon, findItem, record } from '../services/ledger.ts';
@@ -31,9 +31,12 @@ export interface Decision {
  */
 export const handler = task({ request: z.unknown(), soFar: SoFar }, async ({ request, soFar, task }, call) => {
   const isFinished = await isEnrolled(soFar, call);
-  const decision = await decide(soFar, isFinished, (limit) => mayAbandon(soFar, limit, task.enteredTime, call));
+  const hook = hookOf(request, soFar);
+  const decision = await decide({ ...soFar, hook }, isFinished, (limit) =>
+    mayAbandon(soFar, limit, task.enteredTime, call),
+  );
   const error = soFar.failure.Error;
-  const cause = [whatFailed(request, soFar, isFinished), whatIsLeft(soFar, decision), whatNow(request, soFar, decision)]
+  const cause = [whatFailed(request, soFar, isFinished), whatIsLeft(soFar, decision), whatNow(request, hook, decision)]
     .filter(Boolean)
     .join(' ');
   await remember(soFar, isFinished, cause, task.enteredTime, call);
@@ -47,7 +50,8 @@ export const handler = task({ request: z.unknown(), soFar: SoFar }, async ({ req
  * The failure policy, whole:
  *
  *   the instance is gone ──────────────────────────► none      undone: nobody else will
- *   no launch waits ───────────────────────────────► none      left as it is, for a person
+ *   no launch waits, or no more ───────────────────► none      left as it is, for a person
+ *   its profile is not known yet ──────────────────► hold      nobody has said what else to do
  *   it is enrolled, only its launch is not finished ► hold      a good node is never abandoned
  *   onFailure: hold ───────────────────────────────► hold
  *   onFailure: continue ───────────────────────────► continue  into service as it is, because the profile says so
@@ -59,7 +63,7 @@ export const handler = task({ request: z.unknown(), soFar: SoFar }, async ({ req
  * What is not ready yet never comes here before its deadline: it waits in KeepWaiting, and comes as DeadlinePassed.
  */
 export async function decide(
-  { enrolment, failure }: Pick<SoFar, 'enrolment' | 'failure'>,
+  { enrolment, failure, hook }: Pick<SoFar, 'enrolment' | 'failure'> & { hook: Hook | null },
   isFinished: boolean,
   mayAbandon: (limit: number) => Promise<boolean>,
 ): Promise<Decision> {
@@ -69,8 +73,8 @@ export async function decide(
     instead,
   });
   if (failure.Error === 'InstanceGone') return { ...as('none'), undo: enrolment?.status === 'enrolling' };
-  if (!enrolment?.hook) return as('none');
-  if (isFinished) return as('hold');
+  if (!hook || failure.Error === 'LaunchDecided') return as('none');
+  if (!enrolment || isFinished) return as('hold');
   if (enrolment.onFailure !== 'abandon') return as(enrolment.onFailure);
   if (!NEVER.some((name) => name === failure.Error))
     return as('hold', 'It is held and not abandoned, because this is no verdict on the instance.');
@@ -80,6 +84,12 @@ export async function decide(
       `It is held and not abandoned, because ${enrolment.abandonLimit} launches of its group were abandoned within an hour.`,
     );
   return as('abandon');
+}
+
+/** The launch that waits; the event says it until ResolveProfile does. */
+function hookOf(request: unknown, { enrolment }: SoFar): Hook | null {
+  if (enrolment) return enrolment.hook;
+  return EnrolmentRequest.safeParse(request).data?.lifecycleAction ?? null;
 }
 
 /** Whether FinishLaunch had recorded the node as enrolled when it failed. */
@@ -109,12 +119,11 @@ function whatIsLeft({ registration, association }: SoFar, { undo }: Decision): s
   return `By then it was ${done.join(' and ')}; ${undo ? 'retire-node takes that back.' : 'that is left as it is.'}`;
 }
 
-function whatNow(request: unknown, { enrolment }: SoFar, { action, instead }: Decision): string {
-  const hook = enrolment?.hook?.lifecycleHookName;
+function whatNow(request: unknown, hook: Hook | null, { action, instead }: Decision): string {
   const byHand = `mend this and start enrol-node with {"instanceId":"${nameOf(request)}"}.`;
   switch (action) {
     case 'hold':
-      return `${instead ? `${instead} ` : ''}Its launch still waits in the hook ${hook}: ${byHand}`;
+      return `${instead ? `${instead} ` : ''}Its launch still waits in the hook ${hook?.lifecycleHookName}: ${byHand}`;
     case 'abandon':
       return 'Its launch is abandoned, and Auto Scaling replaces it.';
     case 'continue':
@@ -147,7 +156,7 @@ function outcome(
   { action }: Decision,
   { error, cause, execution }: Told,
 ) {
-  const known = instance && enrolment ? aboutEnrolment(instance, enrolment, execution) : UNKNOWN;
+  const known = instance && enrolment ? aboutEnrolment(instance, enrolment, execution) : {};
   const detail = { ...UNKNOWN, ...identified(request), ...known, execution, error, cause, action };
   return { detailType: action === 'hold' ? 'Instance Enrolment Held' : 'Instance Enrolment Failed', detail };
 }

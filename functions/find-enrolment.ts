@@ -16,14 +16,15 @@ type Subject = Pick<Retirement, 'platform' | 'instanceId' | 'ledgerKey'>;
 export const handler = task({ request: z.unknown() }, async ({ request, task }, call): Promise<Retirement> => {
   const asked = parseRetirementRequest(request);
   const subject = subjectOf(asked);
-  await requireIntent(asked, subject, call);
   const seen = await findItem(subject.ledgerKey, call.signal);
+  if (!asked.trigger) await requireSense(asked, seen, subject, call);
   const reason = await whyNothing(seen, asked, task, call);
   if (reason) return { ...undoing(subject, seen), status: 'nothing', reason, generation: seen?.generation ?? 0 };
 
   const interruptedExecution = seen?.status === 'enrolling' ? seen.execution : seen?.interruptedExecution;
   const owner = { instance: subject.ledgerKey, execution: task.execution, claimedAt: task.enteredTime };
-  const item = await claim(seen, { ...owner, status: 'retiring', interruptedExecution }, call.signal);
+  const goneSince = asked.trigger?.eventTime ?? task.enteredTime;
+  const item = await claim(seen, { ...owner, status: 'retiring', goneSince, interruptedExecution }, call.signal);
   if (interruptedExecution) await stopExecution(interruptedExecution, stopReason(subject, task), call.signal);
   return { ...undoing(subject, item), generation: item.generation, wasRunning: interruptedExecution !== undefined };
 });
@@ -35,11 +36,24 @@ function subjectOf({ instanceId, lightsailInstanceName = '' }: RetirementRequest
   return { ...subject, ledgerKey: ledgerKey(subject) };
 }
 
-/** @throws InvalidRequest when a person asks for an instance that still exists, and does not say so. */
-async function requireIntent({ trigger, confirm }: RetirementRequest, { platform, instanceId }: Subject, call: Call) {
-  if (trigger || confirm) return;
+/**
+ * What a person asks for may be a slip.
+ * @throws InvalidRequest for an instance that nobody knows, and for one that still exists if that is not said to be meant
+ */
+async function requireSense(
+  { confirm }: RetirementRequest,
+  seen: LedgerItem | undefined,
+  { platform, instanceId }: Subject,
+  call: Call,
+): Promise<void> {
   const found = await findInstance({ platform, instanceId }, call.signal);
-  if (!found || found.state === 'terminated' || found.state === 'shutting-down') return;
+  if (!found && !seen) {
+    const [service, field] = platform === 'ec2' ? ['EC2', 'instanceId'] : ['Lightsail', 'lightsailInstanceName'];
+    throw new InvalidRequest(
+      `Neither ${service} nor the ledger knows ${instanceId} here. Correct ${field}, or start this in its account and Region.`,
+    );
+  }
+  if (!found || confirm || found.state === 'terminated' || found.state === 'shutting-down') return;
   throw new InvalidRequest(
     `${instanceId} is ${found.state}: retiring it would take it from its servers. Add "confirm": true if that is meant.`,
   );

@@ -1,15 +1,18 @@
 import * as z from 'zod';
 import { EnrolmentRequest } from '../events/request.ts';
-import { DeadlinePassed } from '../lib/errors.ts';
+import { DeadlinePassed, LaunchDecided } from '../lib/errors.ts';
 import { Enrolment, Failure, sentenceOf, type TaskContext } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { recordHeartbeat } from '../services/auto-scaling.ts';
 
-/** For an enrolment that has not come as far as its profile: nothing is known yet that would set another limit. */
-const UNRESOLVED_MINUTES = 60;
+/**
+ * For an enrolment that has not come as far as its profile: nothing is known yet that would set another limit. A launch
+ * that waits in a hook can wait for 48 hours; one of them is for its decision.
+ */
+const UNRESOLVED_MINUTES = { inHook: 47 * 60, otherwise: 60 };
 
 /** Between two looks at something that takes hours. The state machine adds it to what lies between two heartbeats. */
-export const LONGEST_PAUSE_SECONDS = 600;
+export const LONGEST_PAUSE_SECONDS = 840;
 
 const SoFar = z.object({ enrolment: Enrolment.optional(), failure: Failure });
 
@@ -19,28 +22,32 @@ const SoFar = z.object({ enrolment: Enrolment.optional(), failure: Failure });
  */
 export const handler = task({ request: EnrolmentRequest, soFar: SoFar }, async ({ request, soFar, task }, call) => {
   const { enrolment, failure } = soFar;
-  const unresolved = new Date(Date.parse(task.startTime) + UNRESOLVED_MINUTES * 60_000).toISOString();
-  const deadline = enrolment?.deadline ?? unresolved;
+  const hook = enrolment ? enrolment.hook : (request.lifecycleAction ?? null);
+  const deadline = enrolment?.deadline ?? unresolvedDeadline(request, task);
   if (Date.parse(task.enteredTime) >= Date.parse(deadline))
     throw new DeadlinePassed(
       `The time for this launch was over at ${deadline}. It waited because of ${failure.Error}: ${sentenceOf(failure)}`,
     );
-  const hook = enrolment ? enrolment.hook : (request.lifecycleAction ?? null);
   const waiting = { deadline, pauseSeconds: pauseSeconds(task, deadline) };
   if (!hook) return { ...waiting, heartbeat: null };
   const heartbeat = await recordHeartbeat(hook, request.instanceId ?? '', call.signal);
   if (heartbeat === 'recorded') return { ...waiting, heartbeat };
-  throw new DeadlinePassed(
+  throw new LaunchDecided(
     `The launch of ${request.instanceId} no longer waits in the hook ${hook.lifecycleHookName} of ${hook.autoScalingGroupName}: it expired or was completed by somebody else.`,
   );
 });
 
+function unresolvedDeadline({ lifecycleAction }: EnrolmentRequest, { startTime }: TaskContext): string {
+  const minutes = lifecycleAction ? UNRESOLVED_MINUTES.inHook : UNRESOLVED_MINUTES.otherwise;
+  return new Date(Date.parse(startTime) + minutes * 60_000).toISOString();
+}
+
 /**
- * A twentieth of the time that it has waited: soon enough after a minute, and after hours rare enough. At an even pace,
+ * A tenth of the time that it has waited: soon enough after a minute, and after hours rare enough. At an even pace,
  * 48 hours would not fit into the 25,000 events that an execution's history may have.
  */
 function pauseSeconds({ startTime, enteredTime }: TaskContext, deadline: string): number {
   const waitedSeconds = (Date.parse(enteredTime) - Date.parse(startTime)) / 1000;
   const leftSeconds = (Date.parse(deadline) - Date.parse(enteredTime)) / 1000;
-  return Math.floor(Math.min(waitedSeconds / 20, LONGEST_PAUSE_SECONDS, leftSeconds));
+  return Math.floor(Math.min(waitedSeconds / 10, LONGEST_PAUSE_SECONDS, leftSeconds));
 }

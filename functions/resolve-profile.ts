@@ -164,8 +164,10 @@ function requireNotRetired(
   { instanceId }: Instance,
 ): void {
   if (seen?.status !== 'retired' && seen?.status !== 'retiring') return;
-  if (!trigger || Date.parse(trigger.eventTime) > Date.parse(seen.claimedAt)) return;
-  throw new InstanceGone(`${instanceId} was retired at ${seen.claimedAt}, after the event that asks for it.`);
+  // Not the time at which the retirement began: a Lightsail name may have been given again by then.
+  const { goneSince = seen.claimedAt } = seen;
+  if (!trigger || Date.parse(trigger.eventTime) > Date.parse(goneSince)) return;
+  throw new InstanceGone(`${instanceId} is gone since ${goneSince}, after the event that asks for it.`);
 }
 
 /** Enrolled as this profile says now. A Lightsail name can be given again; its instance is then another one. */

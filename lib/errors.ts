@@ -115,6 +115,11 @@ export class DeadlinePassed extends Error {
   override readonly name = 'DeadlinePassed';
 }
 
+/** The launch waits no more: somebody else completed it, or its hook expired. */
+export class LaunchDecided extends Error {
+  override readonly name = 'LaunchDecided';
+}
+
 /** The function's role, or a credential, may not do this. */
 export class PermissionDenied extends Error {
   override readonly name = 'PermissionDenied';
@@ -147,5 +152,6 @@ export const NEVER = [
   'InstallationFailed',
   'MetadataOptionsUnsupported',
   'DeadlinePassed',
+  'LaunchDecided',
   'PermissionDenied',
 ] as const;

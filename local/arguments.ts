@@ -32,7 +32,8 @@ Examples:
   npm start -- --serve                                         an AWS to try things on
 
 A file holds one event (a complete EventBridge envelope) or a list of them. The instances that it names come into
-being first. A request as a person would type it, {"instanceId":"i-…"}, starts an execution by hand.
+being first, and it is sent now, whatever its time says. A request as a person would type it, {"instanceId":"i-…"},
+starts an execution by hand.
 
 Exit codes: 0 all is enrolled or rightly ignored; 1 something is not, or the port cannot be had; 2 an argument or a
 file cannot be used; 130 interrupted.`;

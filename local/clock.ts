@@ -7,7 +7,8 @@
  *   speed N          N times as fast as the wall clock
  *
  * At every speed but 1, time stands still while somebody holds the clock. A task in flight does: its handler runs in
- * real time, and a cold import must not look like an hour of work.
+ * real time, and a cold import must not look like an hour of work. Nor does time pass what is due: a busy process that
+ * wakes late is late in no one's world.
  */
 export interface Clock {
   /** The instant it is, in milliseconds since the epoch. */
@@ -47,7 +48,8 @@ export class WorldClock implements Clock {
   now(): number {
     if (this.speed === 1) return this.#instant + (performance.now() - this.#readAt);
     if (this.speed === Number.POSITIVE_INFINITY || this.#holds > 0) return this.#instant;
-    return this.#instant + (performance.now() - this.#readAt) * this.speed;
+    const reached = this.#instant + (performance.now() - this.#readAt) * this.speed;
+    return Math.max(this.#instant, Math.min(reached, this.#timers[0]?.instant ?? reached));
   }
 
   at(instant: number, callback: () => void): () => void {
@@ -184,6 +186,7 @@ export class WorldClock implements Clock {
       this.#timers.shift();
       next.callback();
     } else {
+      if (this.speed !== 1) this.#settle();
       const now = this.now();
       for (let next = this.#timers[0]; next && next.instant <= now; next = this.#timers[0]) {
         this.#timers.shift();

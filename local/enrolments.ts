@@ -97,7 +97,7 @@ export function outcomeOf({ status, stateName }: ExecutionView): Enrolment['outc
 }
 
 /** Attempts of each task state, in the order of their first. */
-export function attemptsOf({ events }: ExecutionView): Record<string, number> {
+function attemptsOf({ events }: ExecutionView): Record<string, number> {
   const attempts: Record<string, number> = {};
   let state = '';
   for (const { type, details } of events) {

@@ -28,6 +28,7 @@ import { createWorld, type World } from './world.ts';
 /** The same scene each time, down to the instances' ids. */
 const SEED = 1;
 const INTERRUPTED_EXIT_CODE = 130;
+const SAME_REQUEST_MILLISECONDS = 500;
 
 try {
   const asked = readArguments(process.argv.slice(2));
@@ -42,7 +43,7 @@ try {
 async function start(asked: Arguments): Promise<number> {
   const announcements = readEventFiles(asked.eventFiles);
   const onLog = logKeeper(asked.logFile);
-  const clock = new WorldClock({ speed: asked.speed, start: startOf(asked, announcements) });
+  const clock = new WorldClock({ speed: asked.speed });
   const journal = new Journal(() => clock.now());
   const gateway = createGateway();
   const port = await listen(gateway, asked.port);
@@ -98,12 +99,6 @@ function exitCodeOf(world: World, { stories }: Journal, toEnrol: readonly string
   return hasFailed || !toEnrol.every(isEnrolled) ? 1 : 0;
 }
 
-/** Events from a file are played at the time at which the last of them was sent, or their deadlines would be over. */
-function startOf({ serve }: Arguments, announcements: readonly Announcement[]): Date {
-  const times = announcements.flatMap((one) => (one.kind === 'event' ? [Date.parse(one.event.time)] : []));
-  return serve || times.length === 0 ? new Date() : new Date(Math.max(...times));
-}
-
 async function listen(gateway: Gateway, port: number): Promise<number> {
   try {
     return await gateway.listen(port);
@@ -123,9 +118,16 @@ function logKeeper(file: string | undefined): LogListener {
   return (line) => appendFileSync(file, `${line}\n`);
 }
 
-/** Settles when somebody wants this process to end. A second time it ends at once. */
+/** Settles when somebody wants this process to end. Who asks again, because it takes too long, is obeyed at once. */
 function interruption(): Promise<false> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => resolve(false));
+    let askedAt: number | undefined;
+    const onSignal = () => {
+      askedAt ??= performance.now();
+      // One Ctrl+C comes twice: from the terminal, and from npm.
+      if (performance.now() - askedAt > SAME_REQUEST_MILLISECONDS) process.exit(INTERRUPTED_EXIT_CODE);
+      resolve(false);
+    };
+    for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, onSignal);
   });
 }

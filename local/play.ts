@@ -1,4 +1,5 @@
 import { conjure } from './conjure.ts';
+import { isoSeconds } from './doubles/aws-event.ts';
 import type { Announcement } from './event-files.ts';
 import type { Journal } from './journal.ts';
 import { playScene } from './scene.ts';
@@ -18,9 +19,12 @@ export async function play(world: World, announcements: readonly Announcement[])
   return [];
 }
 
-/** An event comes from EventBridge; a request is typed in the Step Functions console. */
-function announce({ bus, machines, enrolNodeArn }: World, announcement: Announcement): void {
-  if (announcement.kind === 'event') bus.deliver(announcement.event);
+/**
+ * An event comes from EventBridge, and as if it were sent now: at the time that stands in a file its launch would long
+ * be over. A request is typed in the Step Functions console.
+ */
+function announce({ clock, bus, machines, enrolNodeArn }: World, announcement: Announcement): void {
+  if (announcement.kind === 'event') bus.deliver({ ...announcement.event, time: isoSeconds(clock.now()) });
   else machines.start({ stateMachineArn: enrolNodeArn, input: JSON.stringify(announcement.input) });
 }
 

@@ -1,5 +1,5 @@
 import { AutoScalingClient, PutLifecycleHookCommand } from '@aws-sdk/client-auto-scaling';
-import { CreateTableCommand, DynamoDBClient, ScanCommand } from '@aws-sdk/client-dynamodb';
+import { CreateTableCommand, DynamoDBClient, paginateScan } from '@aws-sdk/client-dynamodb';
 import { unmarshall } from '@aws-sdk/util-dynamodb';
 import type { Profile } from '../lib/profiles.ts';
 import { readProfiles } from '../lib/profiles.ts';
@@ -22,7 +22,7 @@ import { ESTATE, type Estate } from './estate.ts';
 import { Fleet } from './fleet.ts';
 import { IdentitySigner } from './identity.ts';
 import { type KeySource, sharedKeys } from './keys.ts';
-import { type Delivery, LambdaHost, type LogListener } from './lambda.ts';
+import { type Delivery, type Handler, LambdaHost, type LogListener } from './lambda.ts';
 import { SimulatedNode, type SimulatedNodeOptions } from './node.ts';
 import type { Random } from './random.ts';
 import { type ApiCall, Apis } from './server/apis.ts';
@@ -152,8 +152,10 @@ export async function createWorld(options: WorldOptions) {
   apis.calls.clear();
 
   async function ledger(): Promise<Record<string, unknown>[]> {
-    const { Items } = await dynamoDb.send(new ScanCommand({ TableName: LEDGER_TABLE }));
-    return (Items ?? []).map((item) => unmarshall(item));
+    const items: Record<string, unknown>[] = [];
+    for await (const { Items = [] } of paginateScan({ client: dynamoDb }, { TableName: LEDGER_TABLE }))
+      items.push(...Items.map((item) => unmarshall(item)));
+    return items;
   }
 
   async function snapshot() {
@@ -223,10 +225,14 @@ function deploy(
 }
 
 function handlers(functions: readonly { name: string; file: string; timeoutSeconds: number }[]) {
-  const load = ({ file, timeoutSeconds }: { file: string; timeoutSeconds: number }) => ({
-    handler: async () => (await import(`../${file}`)).handler,
-    timeoutSeconds,
-  });
+  const load = ({ file, timeoutSeconds }: { file: string; timeoutSeconds: number }) => {
+    let loaded: Promise<{ handler: Handler }> | undefined;
+    const handler = async () => {
+      loaded ??= import(`../${file}`) as Promise<{ handler: Handler }>;
+      return (await loaded).handler;
+    };
+    return { handler, timeoutSeconds };
+  };
   return Object.fromEntries(functions.map((one) => [one.name, load(one)]));
 }
 

@@ -26,6 +26,8 @@ const Item = z.object({
   /** When the owner took it, and when it had finished. */
   claimedAt: z.string(),
   endedAt: z.string().optional(),
+  /** When the end of the instance was announced, or asked for. */
+  goneSince: z.string().optional(),
   /** The enrolment that a retirement found running, and stops. */
   interruptedExecution: z.string().optional(),
   profile: z.string().optional(),

@@ -49,10 +49,7 @@ async function holdings(world: World): Promise<Holding[]> {
       service: 'ledger',
       rows: ledger.map((item) => [String(item.instance), `${item.status}, profile ${item.profile}`]),
     },
-    {
-      service: 'lost events',
-      rows: world.lambda.deadLetters.map(({ functionName, error }) => [functionName, error.error]),
-    },
+    { service: 'lost events', rows: lostEvents(world) },
   ];
 }
 
@@ -103,5 +100,12 @@ function servers({ opsWorksCm }: World): Rows {
     const nodes = associations.slice(0, ROWS_A_SERVICE).map(({ nodeName }) => `node ${nodeName}`);
     const hidden = associations.length - nodes.length;
     return [serverName, [status, ...nodes, ...(hidden > 0 ? [`and ${hidden} more`] : [])].join('\n')];
+  });
+}
+
+function lostEvents({ lambda }: World): Rows {
+  return lambda.deadLetters.map(({ functionName, payload, error }) => {
+    const { 'detail-type': kind } = payload as { 'detail-type'?: string };
+    return [functionName.replace('muster-dev-', ''), `${error.error}: ${kind}`];
   });
 }

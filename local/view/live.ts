@@ -22,6 +22,8 @@ const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', 
 const LINES_A_STORY = 3;
 const SEPARATOR = ' › ';
 const INDENT = '    ';
+/** In the place of an instance, where a request names none. */
+const NOBODY = '(no instance)';
 /** A story that has less to say keeps its room, so that the others stay where they are. */
 const EMPTY = Array<string>(LINES_A_STORY).fill('');
 
@@ -38,7 +40,7 @@ export function liveView(world: World, journal: Journal): View {
       clearInterval(timer);
       logUpdate.clear();
       logUpdate.done();
-      console.log([record(world, journal.stories), ...journal.notes].join('\n\n'));
+      console.log(record(world, journal));
     },
   };
 }
@@ -66,17 +68,19 @@ function glance(world: World, story: Story, frame: number, columns: number): str
   const head = isRunning
     ? headline(world, story, SPINNER[frame % SPINNER.length], step ? stateWords(step.state, step.attempts) : 'starting')
     : headline(world, story);
-  const waitsFor = step?.leftAt === undefined && step ? (refusalWords(step).at(-1) ?? '') : '';
-  const why = isRunning
-    ? styleText('yellow', clipped(waitsFor, width))
-    : reasonOf(story, (text) => clipped(text, width));
+  const why = reasonOf(story, (text) => clipped(text, width));
   const lines = [way, why].filter((line) => stripVTControlCharacters(line) !== '').map((line) => INDENT + line);
   return [head, ...lines, ...EMPTY].slice(0, LINES_A_STORY);
 }
 
-/** Why it failed or was ignored, else what took it so long. */
+/** What it waits for; why it failed or was ignored; else what took it so long. */
 function reasonOf(story: Story, shape: (text: string) => string): string {
-  const { outcome, reason } = story;
+  const { outcome, reason, steps } = story;
+  const step = steps.at(-1);
+  if (outcome === 'running') {
+    const isWaiting = step && step.leftAt === undefined;
+    return styleText('yellow', shape((isWaiting && refusalWords(step).at(-1)) || ''));
+  }
   return reason ? styleText(OUTCOMES[outcome].colour, shape(reason)) : styleText('dim', shape(longestWait(story)));
 }
 
@@ -88,17 +92,18 @@ function headline(world: World, story: Story, sign?: string, now?: string): stri
   const { word, colour, sign: last } = OUTCOMES[story.outcome];
   const place = placeOf(world, story).padEnd(9);
   const took = durationOf((story.endedAt ?? world.clock.now()) - story.startedAt).padStart(7);
-  const name = `${styleText('bold', place)} ${story.instance.padEnd(19)}`;
+  const name = `${styleText('bold', place)} ${(story.instance || NOBODY).padEnd(19)}`;
   return `${styleText(colour, sign ?? last)} ${name} ${styleText('dim', took)}  ${styleText(colour, now ?? word)}`;
 }
 
 /** What stays on the screen: the whole way of each instance, and what there is to say about it. */
-function record(world: World, stories: readonly Story[]): string {
+function record(world: World, { stories, notes }: Journal): string {
   const width = (process.stdout.columns ?? 80) - INDENT.length;
   const told = stories.map((story) => {
     const way = wrapped(story.steps.map(stepWord), SEPARATOR, width).map((line) => styleText('dim', line));
     const why = reasonOf(story, (text) => wrapped(text.split(' '), ' ', width).join(`\n${INDENT}`));
     return [headline(world, story), ...[...way, why].filter(Boolean).map((line) => INDENT + line)].join('\n');
   });
-  return told.join('\n\n');
+  const noted = notes.map((note) => wrapped(note.split(' '), ' ', width).join('\n'));
+  return [...told, ...noted].join('\n\n');
 }

@@ -20,6 +20,7 @@ const OPERATIONS = [
   'dynamodb.UpdateItem',
   'ec2.DescribeInstances',
   'ec2.ModifyInstanceMetadataOptions',
+  'events.PutEvents',
   'lightsail.GetInstance',
   'lightsail.GetOperation',
   'lightsail.UpdateInstanceMetadataOptions',
@@ -76,7 +77,9 @@ describe('an enrolment', () => {
         TROUBLES.map((trouble) => ({ service, operation, ...trouble })),
       );
       const { world, state } = await play(troubles);
-      expect(world.faults.list(), 'every trouble came').toEqual([]);
+      // Where UpdateInstanceMetadataOptions loses its answer nobody knows the operation: the instance itself is looked at.
+      const left = world.faults.list().filter(({ operation }) => operation !== 'GetOperation');
+      expect(left, 'troubles that never came').toEqual([]);
       expect(state).toEqual(undisturbed.state);
       expect(enrolments(world).filter(({ outcome }) => outcome === 'enrolled')).toHaveLength(3);
       expect(registrations(world)).toHaveLength(1);

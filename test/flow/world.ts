@@ -1,11 +1,13 @@
 import { afterAll, afterEach } from 'vitest';
 import { WorldClock } from '../../local/clock.ts';
+import { readDeployment } from '../../local/deployment.ts';
 import type { AwsEvent } from '../../local/doubles/aws-event.ts';
 import { describeEnrolment } from '../../local/enrolments.ts';
 import { sharedKeys } from '../../local/keys.ts';
 import { seededRandom } from '../../local/random.ts';
 import type { ApiCall } from '../../local/server/apis.ts';
 import { createGateway } from '../../local/server/listen.ts';
+import type { ExecutionView } from '../../local/states/engine.ts';
 import { TaskFailure } from '../../local/states/task-failure.ts';
 import { createWorld, type World, type WorldOptions } from '../../local/world.ts';
 
@@ -75,12 +77,17 @@ export function startByHand(played: World, input: unknown): void {
   played.machines.start({ stateMachineArn: played.enrolNodeArn, input: JSON.stringify(input) });
 }
 
-/** What handlers asked the services to change, in order, as `service.Operation`; refused and dropped calls too. */
+/**
+ * What handlers asked the services to change, in order, as `service.Operation`; refused and dropped calls too. The ledger
+ * and the announcements on the event bus are Muster's own and change nobody's instance.
+ */
 export function changes(played: Played): string[] {
   return callsOfHandlers(played)
-    .filter(({ service, operation }) => service !== 'dynamodb' && !/^(Describe|Get)/.test(operation))
+    .filter(({ service, operation }) => !OWN.includes(service) && !/^(Describe|Get)/.test(operation))
     .map(nameOf);
 }
+
+const OWN = ['dynamodb', 'events'];
 
 /** Every call that handlers made. */
 export function callsOfHandlers({ calls }: Played): ApiCall[] {
@@ -109,6 +116,34 @@ export function associations(played: World) {
   return Object.entries(played.opsWorksCm.snapshot().servers).flatMap(([serverName, { associations: nodes }]) =>
     nodes.map(({ nodeName, times }) => ({ serverName, nodeName, times })),
   );
+}
+
+/** What Muster told the world, oldest first. */
+export function outcomes({ events }: Played): { detailType: string; detail: Record<string, unknown> }[] {
+  return events
+    .filter(({ source }) => source === 'muster')
+    .map(({ 'detail-type': detailType, detail }) => ({ detailType, detail: { ...detail } }));
+}
+
+/** The states that an execution has entered, oldest first. */
+export function statesOf({ events }: ExecutionView): string[] {
+  return events
+    .filter(({ type }) => type.endsWith('StateEntered'))
+    .map(({ details }) => String((details as { name?: unknown } | undefined)?.name));
+}
+
+/** The states of a machine, by their names, as it is deployed. */
+export function definitionOf(machineName: string): Record<string, { Type: string; Resource?: string }> {
+  const machine = readDeployment().stateMachines.find(({ name }) => name.endsWith(machineName));
+  const { States } = (machine?.definition ?? { States: {} }) as {
+    States: Record<string, { Type: string; Resource?: string }>;
+  };
+  return States;
+}
+
+/** What the ledger says of the instances; the groups have items too. */
+export async function ledgerOfInstances(played: World) {
+  return (await played.ledger()).filter(({ instance }) => !String(instance).startsWith('group/'));
 }
 
 /** What every service holds of the instances, without what may differ between two runs: ids, times, attempts. */

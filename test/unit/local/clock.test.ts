@@ -148,6 +148,17 @@ describe('A compressed clock', () => {
     expect(elapsed(clock)).toBeGreaterThanOrEqual(HOUR);
   });
 
+  it('does not pass what is due, however late a busy process wakes', async () => {
+    const clock = clockOf(1000);
+    const rungAt: number[] = [];
+    for (const instant of [1000, 2000]) clock.at(START.getTime() + instant, () => rungAt.push(elapsed(clock)));
+    const busyUntil = performance.now() + 50;
+    while (performance.now() < busyUntil) expect(elapsed(clock)).toBeLessThanOrEqual(1000);
+    await clock.run();
+    for (const instant of rungAt) expect(instant).toBeLessThan(50_000);
+    expect(rungAt).toHaveLength(2);
+  });
+
   it('stands still while it is held', async () => {
     const clock = clockOf(3_600_000);
     const release = clock.hold();

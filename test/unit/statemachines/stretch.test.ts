@@ -21,9 +21,11 @@ interface State {
   readonly Retry?: readonly Retrier[];
 }
 
-const [machine] = readDeployment().stateMachines;
-const { StartAt, States } = machine?.definition as { StartAt: string; States: Record<string, State> };
+const definition: unknown = readDeployment().stateMachines.find(({ name }) => name.endsWith('enrol-node'))?.definition;
+const { StartAt, States } = definition as { StartAt: string; States: Record<string, State> };
 const HEARTBEAT = 'KeepWaiting';
+/** What comes after it changes nothing of the launch any more. */
+const DECISION = 'ReleaseLaunch';
 
 function stateOf(name: string): State {
   const state = States[name];
@@ -56,13 +58,14 @@ interface Path {
   readonly states: readonly string[];
 }
 
-/** The longest way from a state to the next heartbeat, or to the end of the execution. */
+/** The longest way from a state to the next heartbeat, or to the decision of the launch. */
 function longestPath(from: string, before: readonly string[] = []): Path {
   const states = [...before, from];
   if (before.includes(from)) throw new Error(`A loop without a heartbeat: ${states.join(' -> ')}`);
   const state = stateOf(from);
   const own = longestSeconds(state);
-  const rest = nextOf(state).map((next) =>
+  const onward = from === DECISION ? [] : nextOf(state).filter((next) => next !== 'UndoEnrolment');
+  const rest = onward.map((next) =>
     next === HEARTBEAT ? { seconds: longestSeconds(stateOf(next)), states: [next] } : longestPath(next, states),
   );
   const longest = rest.reduce((a, b) => (b.seconds > a.seconds ? b : a), { seconds: 0, states: [] });
@@ -83,7 +86,7 @@ describe('enrol-node, whatever takes its longest', () => {
 
   it('comes from one heartbeat to the next, or to the end of its decision, well within the shortest time-out', () => {
     expect(betweenHeartbeats, afterHeartbeat.states.join(' -> ')).toBeLessThan(allowedSeconds);
-    expect(afterHeartbeat.states).toEqual(expect.arrayContaining(['Pause', 'AssociateNode', 'DecideFailure']));
+    expect(afterHeartbeat.states).toEqual(expect.arrayContaining(['Pause', 'AssociateNode', 'FinishLaunch', DECISION]));
   });
 
   it('comes from its start to its first heartbeat as well', () => {
@@ -114,21 +117,23 @@ describe('the history of an enrolment that waits for 48 hours', () => {
     return (EVENTS[state.Type] ?? 0) + (isTask ? ofAttempts(1) : 0) + Math.max(Number.NEGATIVE_INFINITY, ...rest);
   }
 
+  /** A node whose launch cannot be finished is recorded as enrolled: nothing before that is done again. */
+  const before = (name: string) =>
+    name === 'FinishLaunch'
+      ? mostEvents('DescribeInstance', 'IsEnrolmentWanted') + 2
+      : mostEvents('DescribeInstance', name);
+
   /** A state whose error is "not yet" for ever: what each round adds, with all that is done again before it. */
   function eventsWhileWaitingFor(name: string): number {
     const { Retry = [] } = stateOf(name);
     const delays = Retry.flatMap(delaysOf);
-    const eventsOfRound =
-      mostEvents('DescribeInstance', name) +
-      2 +
-      ofAttempts(1 + delays.length) +
-      mostEvents(HEARTBEAT, 'IsOneStateToBeRepeated') +
-      2;
+    const ofState = 2 + ofAttempts(1 + delays.length);
+    const eventsOfRound = before(name) + ofState + mostEvents(HEARTBEAT, 'DescribeInstance');
     // Jitter halves the delays on average; tasks that are refused at once take no time.
     const retriesSeconds = delays.reduce((sum, delay) => sum + delay, 0) / 2;
     let [waitedSeconds, events] = [0, 0];
     while (waitedSeconds < FORTY_EIGHT_HOURS) {
-      waitedSeconds += retriesSeconds + Math.min(waitedSeconds / 20, LONGEST_PAUSE_SECONDS);
+      waitedSeconds += retriesSeconds + Math.min(waitedSeconds / 10, LONGEST_PAUSE_SECONDS);
       events += eventsOfRound;
     }
     return events;

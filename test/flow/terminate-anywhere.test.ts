@@ -1,0 +1,133 @@
+import { describe, expect, it } from 'vitest';
+import { readProfiles } from '../../lib/profiles.ts';
+import type { WorldOptions } from '../../local/world.ts';
+import {
+  associations,
+  callsOfHandlers,
+  definitionOf,
+  ledgerOfInstances,
+  type Played,
+  playWorld,
+  registrations,
+  statesOf,
+} from './world.ts';
+
+const MINUTE = 60_000;
+
+interface Scenario {
+  readonly group: string;
+  readonly options?: Partial<WorldOptions>;
+  readonly prepare: (world: Played) => void;
+}
+
+/** Launches that together pass through every state of an enrolment. */
+const SCENARIOS: readonly Scenario[] = [
+  { group: 'web', prepare: ({ opsWorksCm }) => opsWorksCm.maintenance('ChefServer', 20 * 60) },
+  { group: 'database', prepare: () => {} },
+  {
+    group: 'web',
+    options: {
+      profiles: readProfiles('profiles.yml').map((profile) => ({ ...profile, onFailure: 'abandon' as const })),
+    },
+    prepare: ({ opsWorksCm }) => opsWorksCm.setStatus('ChefServer', 'FAILED'),
+  },
+];
+
+/** Plays a scenario; `onEntered` hears of each state that an enrolment enters. */
+async function begin({ group, options, prepare }: Scenario, onEntered: (state: string, world: Played) => void) {
+  const world: Played = await playWorld({
+    ...options,
+    onHistory: ({ machine }, { type, details }) => {
+      if (!machine.name.endsWith('enrol-node') || !type.endsWith('StateEntered')) return;
+      onEntered((details as { name: string }).name, world);
+    },
+  });
+  prepare(world);
+  world.autoScaling.launch(group, 1);
+  return world;
+}
+
+/** The scenario in which each state has its turn. */
+const scenarioOf = new Map<string, Scenario>();
+for (const scenario of SCENARIOS) {
+  const world = await begin(scenario, (state) => {
+    if (!scenarioOf.has(state)) scenarioOf.set(state, scenario);
+  });
+  await world.clock.advance(60 * MINUTE);
+}
+
+const states = Object.entries(definitionOf('enrol-node'));
+const tasks = states.filter(([, { Type }]) => Type === 'Task').map(([state]) => state);
+
+/** The group has no use for the instance any more. */
+function scaleIn({ autoScaling }: Played, { group }: Scenario): void {
+  autoScaling.setDesiredCapacity(group, 0);
+}
+
+/** What of the node could be anywhere: nothing is, and nothing comes after the ledger has said so. */
+async function expectNothingLeft(world: Played): Promise<void> {
+  // A server that is beyond hope forgets nothing; once it is restored, the retirement is started again.
+  world.opsWorksCm.setStatus('ChefServer', 'HEALTHY');
+  for (const { status, inputText } of world.machines.executions(world.retireNodeArn))
+    if (status === 'FAILED') world.machines.start({ stateMachineArn: world.retireNodeArn, input: inputText });
+  await world.clock.advance(60 * MINUTE);
+  expect(associations(world)).toEqual([]);
+  expect(registrations(world)).toEqual([]);
+  expect(world.ec2.snapshot().instances.filter(({ State }) => State?.Name !== 'terminated')).toEqual([]);
+  expect(world.machines.executions().filter(({ status }) => status === 'RUNNING')).toEqual([]);
+  const items = await ledgerOfInstances(world);
+  expect(items.length).toBeGreaterThan(0);
+  for (const item of items) {
+    expect(item).toMatchObject({ status: 'retired', expiresAt: expect.any(Number) });
+    expect(writesAfter(world, String(item.endedAt))).toEqual([]);
+  }
+  expect(world.lambda.deadLetters).toEqual([]);
+}
+
+/** Instants in the ledger are whole milliseconds. */
+function writesAfter(world: Played, endedAt: string): string[] {
+  return callsOfHandlers(world)
+    .filter(({ service, instant }) => /opsworks|ssm|ec2/.test(service) && Math.floor(instant) > Date.parse(endedAt))
+    .filter(({ operation }) => !/^(Describe|Get)/.test(operation))
+    .map(({ operation }) => operation);
+}
+
+describe('an instance that is terminated', () => {
+  it('can be met in every state of its enrolment', () => {
+    expect([...scenarioOf.keys()].sort()).toEqual(states.map(([state]) => state).sort());
+  });
+
+  it.each(states.map(([state]) => state))('as its enrolment enters %s leaves nothing behind', async (state) => {
+    const scenario = scenarioOf.get(state) as Scenario;
+    let isMet = false;
+    const world = await begin(scenario, (entered, played) => {
+      if (isMet || entered !== state) return;
+      isMet = true;
+      scaleIn(played, scenario);
+    });
+    await world.clock.advance(60 * MINUTE);
+    expect(isMet).toBe(true);
+    await expectNothingLeft(world);
+  });
+
+  it.each(tasks)('while the API calls of %s are on their way leaves nothing behind', async (state) => {
+    const scenario = scenarioOf.get(state) as Scenario;
+    const functionName = definitionOf('enrol-node')[state]?.Resource?.split(':').at(-1);
+    const world = await begin(scenario, () => {});
+    let isMet = false;
+    world.lambda.interceptor = async (invocation, next) => {
+      if (isMet || invocation.functionName !== functionName) return next();
+      isMet = true;
+      // Each service takes its time once: what the task calls is done long after the group has let the instance go.
+      world.faults.set(SERVICES.map((service) => ({ service, delaySeconds: 9, times: 1 })));
+      world.clock.at(world.clock.now() + 1000, () => scaleIn(world, scenario));
+      return next();
+    };
+    await world.clock.advance(60 * MINUTE);
+    expect(isMet).toBe(true);
+    await expectNothingLeft(world);
+    expect(world.machines.executions(world.enrolNodeArn).flatMap(statesOf)).toContain(state);
+  });
+});
+
+const SERVICES = ['autoscaling', 'dynamodb', 'ec2', 'opsworks', 'opsworks-cm', 'ssm', 'events'];

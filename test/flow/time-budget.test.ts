@@ -1,0 +1,157 @@
+import { describe, expect, it } from 'vitest';
+import { type Profile, readProfiles } from '../../lib/profiles.ts';
+import { ESTATE } from '../../local/estate.ts';
+import { changes, enrolments, launchActions, outcomes, type Played, playWorld, untilOneEnded } from './world.ts';
+
+const HOUR_SECONDS = 3600;
+/** Of every hook of the estate, and the service's default. */
+const HEARTBEAT_TIMEOUT_SECONDS = HOUR_SECONDS;
+const GLOBAL_TIMEOUT_SECONDS = 48 * HOUR_SECONDS;
+/** Events that an execution's history may have. */
+const HISTORY_LIMIT = 25_000;
+
+const withPolicy = (onFailure: Profile['onFailure']) =>
+  readProfiles('profiles.yml').map((profile) => ({ ...profile, onFailure }));
+
+/** The estate, with hooks of the group `web` whose heartbeat time-out is another. */
+const withHeartbeatTimeout = (HeartbeatTimeout: number) => ({
+  ...ESTATE,
+  hooks: ESTATE.hooks.map((hook) => ({ ...hook, HeartbeatTimeout })),
+});
+
+const OUTAGES: [what: string, (world: Played) => void][] = [
+  ['the Chef server is in maintenance', ({ opsWorksCm }) => opsWorksCm.setStatus('ChefServer', 'UNDER_MAINTENANCE')],
+  ['OpsWorks CM is out of reach', ({ faults }) => faults.set([{ service: 'opsworks-cm', drop: true }])],
+  ['EC2 fails', ({ faults }) => faults.set([{ service: 'ec2', statusCode: 500 }])],
+  ['DynamoDB fails', ({ faults }) => faults.set([{ service: 'dynamodb', statusCode: 500 }])],
+];
+
+const RECOVER = ({ opsWorksCm, faults }: Played) => {
+  opsWorksCm.setStatus('ChefServer', 'HEALTHY');
+  faults.set([]);
+};
+
+describe('an outage of three times the heartbeat time-out', () => {
+  it.each(OUTAGES)('is ridden out: %s', async (_what, begin) => {
+    const world = await playWorld({ profiles: withPolicy('abandon') });
+    begin(world);
+    world.autoScaling.launch('web', 1);
+    await world.clock.advance(3 * HEARTBEAT_TIMEOUT_SECONDS * 1000);
+    expect(enrolments(world)).toMatchObject([{ outcome: 'running' }]);
+    RECOVER(world);
+    const enrolment = await untilOneEnded(world);
+    expect(enrolment).toMatchObject({ outcome: 'enrolled' });
+    expect(enrolment.seconds).toBeLessThan(3.5 * HOUR_SECONDS);
+    const [action] = launchActions(world);
+    expect(action).toMatchObject({ result: 'CONTINUE', resolvedBy: 'caller' });
+    expect(action?.heartbeats).toBeGreaterThan(3);
+    expect(action?.heartbeats).toBe(changes(world).filter((call) => call.endsWith('Heartbeat')).length);
+    expect(completions(world)).toEqual(['CONTINUE']);
+  });
+});
+
+describe('an outage that lasts past the deadline', () => {
+  const groups = { web: 'abandon', database: 'continue' } as const;
+  const profiles = (Object.entries(groups) as [string, Profile['onFailure']][]).map(([group, onFailure]) => {
+    const [web] = readProfiles('profiles.yml');
+    return { ...(web as Profile), name: group, match: { autoScalingGroup: group }, onFailure };
+  });
+
+  it('is decided by us before the hook decides, as the profile says', { timeout: 120_000 }, async () => {
+    const world = await playWorld({ profiles });
+    world.opsWorksCm.setStatus('ChefServer', 'UNDER_MAINTENANCE');
+    const launched = Object.keys(groups).flatMap((group) => world.autoScaling.launch(group, 1));
+    await world.clock.advance(GLOBAL_TIMEOUT_SECONDS * 1000);
+    const executions = world.machines.executions(world.enrolNodeArn).slice(0, 2);
+    expect(executions.map(({ outcome }) => outcome.error)).toEqual(['DeadlinePassed', 'DeadlinePassed']);
+    for (const { events } of executions) expect(events.length).toBeLessThan(HISTORY_LIMIT);
+
+    const actions = launched.map((id) => world.autoScaling.actions.all.find(({ instanceId }) => instanceId === id));
+    expect(actions).toMatchObject([
+      { result: 'ABANDON', resolvedBy: 'caller' },
+      { result: 'CONTINUE', resolvedBy: 'caller' },
+    ]);
+    for (const action of actions) {
+      const waitedSeconds = ((action?.resolvedAt ?? 0) - (action?.startedAt ?? 0)) / 1000;
+      expect(waitedSeconds).toBeGreaterThan(GLOBAL_TIMEOUT_SECONDS - 2 * HEARTBEAT_TIMEOUT_SECONDS);
+      expect(waitedSeconds).toBeLessThan(GLOBAL_TIMEOUT_SECONDS);
+    }
+    const heardOf = (id: string) => outcomes(world).filter(({ detail }) => detail.instance === id);
+    expect(launched.map(heardOf)).toMatchObject([
+      [{ detailType: 'Instance Enrolment Failed', detail: { action: 'abandon', error: 'DeadlinePassed' } }],
+      [{ detailType: 'Instance Enrolment Failed', detail: { action: 'continue', error: 'DeadlinePassed' } }],
+    ]);
+  });
+});
+
+describe('a hook', () => {
+  it('whose heartbeat time-out is too short is refused by name, and the launch is held', async () => {
+    const world = await playWorld({ estate: withHeartbeatTimeout(600), profiles: withPolicy('abandon') });
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    const failed = await untilOneEnded(world);
+    expect(failed.cause).toContain(
+      `${instance} was not enrolled: The hook muster-launch of web has a HeartbeatTimeout of 600 seconds: ` +
+        'set it to 3600 (its default) or more. Its launch still waits in the hook muster-launch',
+    );
+    expect(world.machines.executions()[0]?.outcome.error).toBe('InvalidRequest');
+    expect(outcomes(world)).toMatchObject([{ detailType: 'Instance Enrolment Held', detail: { instance } }]);
+    expect(launchActions(world)).toMatchObject([{ result: undefined }]);
+    expect(changes(world).filter((change) => !/^(states|events)/.test(change))).toEqual([]);
+    expect(await world.ledger()).toEqual([]);
+  });
+
+  it.each(['CONTINUE', 'ABANDON'] as const)(
+    'that somebody else completes with %s ends the waiting, and a node that serves is not stripped',
+    async (result) => {
+      const world = await playWorld({ profiles: withPolicy('abandon') });
+      world.opsWorksCm.setStatus('ChefServer', 'UNDER_MAINTENANCE');
+      const [instance = ''] = world.autoScaling.launch('web', 1);
+      await world.clock.advance(HOUR_SECONDS * 1000);
+      world.autoScaling.actions.complete(
+        { AutoScalingGroupName: 'web', LifecycleHookName: 'muster-launch', InstanceId: instance },
+        result,
+      );
+      world.autoScaling.setDesiredCapacity('web', result === 'CONTINUE' ? 1 : 0);
+      await world.clock.advance(HOUR_SECONDS * 1000);
+      const [enrolment] = world.machines.executions();
+      const retirements = world.machines.executions(world.retireNodeArn);
+      expect(completions(world)).toEqual(result === 'CONTINUE' ? [] : ['CONTINUE']);
+      if (result === 'CONTINUE') {
+        expect(enrolment?.outcome.error).toBe('LaunchDecided');
+        expect(enrolment?.outcome.cause).toContain('it expired or was completed by somebody else');
+        expect(enrolment?.outcome.cause).toContain('that is left as it is.');
+        expect(retirements).toEqual([]);
+        expect(await world.ledger()).toMatchObject([{ status: 'failed' }]);
+      } else {
+        expect(enrolment).toMatchObject({ status: 'ABORTED' });
+        expect(retirements.length).toBeGreaterThan(0);
+      }
+    },
+  );
+
+  it('that somebody completes in the very moment of our decision is theirs: nothing is undone', async () => {
+    const world = await playWorld({ profiles: withPolicy('abandon') });
+    world.opsWorksCm.setStatus('ChefServer', 'FAILED');
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    world.lambda.interceptor = async ({ functionName }, next) => {
+      const answer = await next();
+      if (functionName.endsWith('decide-failure'))
+        world.autoScaling.actions.complete(
+          { AutoScalingGroupName: 'web', LifecycleHookName: 'muster-launch', InstanceId: instance },
+          'CONTINUE',
+        );
+      return answer;
+    };
+    await untilOneEnded(world);
+    await world.clock.advance(600_000);
+    expect(world.autoScaling.members.get(instance)?.lifecycleState).toBe('InService');
+    expect(world.machines.executions(world.retireNodeArn)).toEqual([]);
+  });
+});
+
+/** How handlers completed lifecycle actions, in order. */
+function completions({ calls }: Played): unknown[] {
+  return calls
+    .filter(({ operation, invocationId }) => operation === 'CompleteLifecycleAction' && invocationId)
+    .map(({ input }) => (input as { LifecycleActionResult: string }).LifecycleActionResult);
+}
