@@ -1,7 +1,8 @@
-# Runs on the node, as root: the Systems Manager document Muster-CollectIdentity. NODE_NAME is its parameter.
+# Runs on the node, as root: the Systems Manager document Muster-CollectIdentity. NODE_NAME and AGENT are its parameters.
 #
 # Makes the node's key if there is none, and prints one line of JSON: {"csr","identityDocument","identitySignature"}.
-# The key is Puppet's where its agent is installed, otherwise Chef's. It never leaves the node.
+# The key is that of AGENT (puppet or chef); where it is "any", Puppet's if its agent is installed, otherwise Chef's. The
+# key never leaves the node.
 set -eu
 umask 077
 
@@ -38,7 +39,13 @@ for TOOL in openssl curl awk; do
   command -v "$TOOL" >/dev/null || fail "$NODE_NAME has no $TOOL, which its enrolment needs: install it in the image."
 done
 
-if [ -d "$PUPPET_DIR" ]; then KEY=$PUPPET_DIR/ssl/private_keys/$NODE_NAME.pem; else KEY=$CHEF_DIR/client.pem; fi
+if [ "$AGENT" = any ]; then
+  if [ -d "$PUPPET_DIR" ]; then AGENT=puppet; else AGENT=chef; fi
+fi
+case $AGENT in
+  puppet) KEY=$PUPPET_DIR/ssl/private_keys/$NODE_NAME.pem ;;
+  *) KEY=$CHEF_DIR/client.pem ;;
+esac
 [ -s "$KEY" ] || make_key
 
 CSR=$(openssl req -new -sha256 -key "$KEY" -subj "/CN=$NODE_NAME") || fail "openssl cannot read the key $KEY of $NODE_NAME."

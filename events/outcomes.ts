@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { serverOf } from '../lib/profiles.ts';
 import type { Enrolment, Instance, Retirement } from '../lib/state.ts';
 
 /**
@@ -20,7 +21,7 @@ const Detail = z.strictObject({
   /** Its name at the configuration server. */
   nodeName: Name.nullable(),
   autoScalingGroupName: Name.nullable(),
-  /** The configuration server's engine (`opsworks-cm`) and name; null where the profile names none. */
+  /** The configuration server's engine (`opsworks-cm`, `chef-infra`, `puppet`) and its name or URL; null where the profile names none. */
   engine: Name.nullable(),
   server: Name.nullable(),
   /** ARN of the execution that came to this outcome. */
@@ -79,5 +80,5 @@ function aboutProfile({
   profileVersion,
   associate,
 }: Pick<Enrolment, 'profile' | 'profileVersion' | 'associate'>) {
-  return { profile, profileVersion, engine: associate?.engine ?? null, server: associate?.serverName ?? null };
+  return { profile, profileVersion, engine: associate?.engine ?? null, server: associate ? serverOf(associate) : null };
 }

@@ -54,6 +54,11 @@ type RequestFields = z.infer<typeof RequestFields>;
 type Triggered<Request> = Request & { trigger: z.infer<typeof Trigger> };
 
 const EnrolmentFields = RequestFields.extend({
+  /**
+   * The node's CSR (PKCS#10, PEM), brought by whoever starts the enrolment. Lightsail only: an EC2 instance proves its
+   * key itself.
+   */
+  identity: z.strictObject({ csr: z.string().min(1).max(8192) }).optional(),
   /** The group of an instance whose launch waited for nobody. EC2 only. */
   autoScalingGroupName: AutoScalingName.optional(),
 });
@@ -91,10 +96,11 @@ function omissions({ instanceId, lightsailInstanceName }: RequestFields): string
 }
 
 function* contradictions(request: z.infer<typeof EnrolmentFields>): Generator<string> {
-  const { instanceId, lightsailInstanceName, lifecycleAction, autoScalingGroupName } = request;
+  const { instanceId, lightsailInstanceName, lifecycleAction, autoScalingGroupName, identity } = request;
   if (instanceId && lightsailInstanceName) {
     yield 'Both instanceId (EC2) and lightsailInstanceName (Lightsail) are given: keep the one that you mean.';
   }
+  if (instanceId && identity) yield 'identity is for Lightsail only: an EC2 instance shows its own. Leave it out.';
   if (lightsailInstanceName) {
     if (lifecycleAction) yield 'lifecycleAction is for EC2 only: leave it out beside lightsailInstanceName.';
     if (autoScalingGroupName) yield 'autoScalingGroupName is for EC2 only: leave it out beside lightsailInstanceName.';

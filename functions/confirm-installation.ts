@@ -1,20 +1,26 @@
-import { InstallationFailed, InstallationPending } from '../lib/errors.ts';
+import { InstallationFailed, InstallationPending, InstanceNotReady } from '../lib/errors.ts';
 import { Command, Instance } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { commandResult } from '../services/run-command.ts';
 
-/** Waits until the node has its credentials: without them its agent would never be let in. */
+/** Waits until the node has its credentials, and its first run behind it where the profile waits for that. */
 export const handler = task(
-  { instance: Instance, command: Command },
-  async ({ instance: { instanceId }, command }, call) => {
-    const result = await commandResult(command.commandId, instanceId, call.signal);
-    if (result.outcome === 'succeeded') return { installed: true };
-    if (result.outcome === 'failed')
-      throw new InstallationFailed(
-        `${instanceId} could not install its credentials: ${result.errorOutput.slice(0, 200)}`,
-      );
-    throw new InstallationPending(
-      `${instanceId} has not installed its credentials yet: its command is ${result.status}.`,
-    );
+  { instance: Instance, installing: Command },
+  async ({ instance: { instanceId }, installing: { commandId, managedId } }, call) => {
+    const result = await commandResult(commandId, managedId, call.signal);
+    switch (result.outcome) {
+      case 'succeeded':
+        return { installed: true };
+      case 'failed':
+        throw new InstallationFailed(
+          `${instanceId} could not install its credentials: ${result.errorOutput.slice(0, 200)}`,
+        );
+      case 'lost':
+        throw new InstanceNotReady(`${instanceId} lost the command that installs its credentials: ${result.status}.`);
+      case 'running':
+        throw new InstallationPending(
+          `${instanceId} has not finished its installation: its command is ${result.status}.`,
+        );
+    }
   },
 );

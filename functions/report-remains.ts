@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { aboutRetirement } from '../events/outcomes.ts';
 import { RetirementRequest } from '../events/request.ts';
 import { ClaimedElsewhere } from '../lib/errors.ts';
+import { serverOf } from '../lib/profiles.ts';
 import { Disassociation, Failure, Retirement, sentenceOf } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
@@ -35,7 +36,7 @@ export const handler = task({ request: z.unknown(), soFar: SoFar }, async ({ req
 function whatIsLeft({ retirement, disassociated, deregistration }: SoFar): string {
   const { associate, register, nodeName } = retirement ?? {};
   const left = [
-    associate && !disassociated && `the node ${nodeName} on the server ${associate.serverName}`,
+    associate && !disassociated && `the node ${nodeName} on the server ${serverOf(associate)}`,
     register && !deregistration && `the instance in the stack ${register.stackId}`,
   ].filter(Boolean);
   if (left.length === 0) return '';

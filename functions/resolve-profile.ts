@@ -1,7 +1,7 @@
 import { type EnrolmentRequest, EnrolmentRequest as Request } from '../events/request.ts';
 import { profiles } from '../lib/config.ts';
 import { ClaimedElsewhere, InstanceGone, InvalidRequest } from '../lib/errors.ts';
-import { matchProfile, type Profile, profileVersion } from '../lib/profiles.ts';
+import { type Associate, matchProfile, type Profile, profileVersion } from '../lib/profiles.ts';
 import { type Enrolment, type Hook, Instance, ledgerKey, type TaskContext } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
@@ -19,9 +19,9 @@ export const handler = task({ request: Request, instance: Instance }, async (inp
   const hook = await waitingHook(request, instance, profile, call);
   const deadline = await deadlineOf(request, profile, hook, task, call);
   const seen = await findItem(ledgerKey(instance), call.signal);
-  const enrolment = { ...resolved(instance, profile), hook, deadline };
+  const enrolment = { ...resolved(instance, profile, request), hook, deadline };
   requireNotRetired(seen, request, instance);
-  if (seen && isEnrolled(seen, instance, enrolment.profileVersion)) {
+  if (seen && isEnrolled(seen, instance, enrolment)) {
     const enrolledBefore = seen.execution !== task.execution;
     return { ...enrolment, status: 'enrolled', enrolledBefore, generation: seen.generation };
   }
@@ -71,15 +71,24 @@ const NOTHING_WANTED = {
   register: null,
   associate: null,
   metadata: null,
-  wants: { hardening: false, identity: false, registration: false, association: false, assignment: false },
+  wants: {
+    check: false,
+    hardening: false,
+    identity: 'none',
+    registration: false,
+    association: false,
+    installation: false,
+    assignment: false,
+  },
 } as const;
 
-function resolved(instance: Instance, profile: Profile) {
+function resolved(instance: Instance, profile: Profile, request: EnrolmentRequest) {
   const register = profile.register ?? null;
   const associate = profile.associate ?? null;
   const metadata = profile.metadata ?? null;
-  // A node is reached over Systems Manager, which a Lightsail instance is no part of.
-  const reachable = instance.platform === 'ec2';
+  const isEc2 = instance.platform === 'ec2';
+  const identity = identityOf(instance, profile, request);
+  const association = associate !== null && identity !== 'none';
   return {
     ...NOTHING_WANTED,
     status: 'enrolling' as const,
@@ -92,13 +101,33 @@ function resolved(instance: Instance, profile: Profile) {
     associate,
     metadata,
     wants: {
+      check: association && associate.engine !== 'opsworks-cm',
       hardening: metadata !== null,
-      identity: reachable && (register !== null || associate !== null),
-      registration: reachable && register !== null,
-      association: reachable && associate !== null,
-      assignment: reachable && register?.layerIds !== undefined,
+      identity,
+      registration: isEc2 && register !== null,
+      association,
+      // Whoever brought the CSR has the node's key at hand, and takes the certificate from the execution's output.
+      installation: association && identity === 'node' && isInstalled(associate),
+      assignment: isEc2 && register?.layerIds !== undefined,
     },
   };
+}
+
+/** Who is to show the node's key. OpsWorks Stacks takes EC2 instances only. */
+function identityOf(
+  { platform }: Instance,
+  { register, associate, csrFrom }: Profile,
+  request: EnrolmentRequest,
+): Enrolment['wants']['identity'] {
+  if (platform === 'ec2') return register || associate ? 'node' : 'none';
+  if (!associate) return 'none';
+  if (request.identity) return 'request';
+  return csrFrom === 'request' ? 'none' : 'node';
+}
+
+/** Chef's nodes under OpsWorks CM are sent nothing: their image brings what they need. */
+function isInstalled(associate: Associate): boolean {
+  return associate.engine !== 'opsworks-cm' || associate.serverEngine === 'Puppet';
 }
 
 /** The hook that the event brought, or, for a person, the profile's own if the instance waits in it. */
@@ -171,9 +200,15 @@ function requireNotRetired(
 }
 
 /** Enrolled as this profile says now. A Lightsail name can be given again; its instance is then another one. */
-function isEnrolled(seen: LedgerItem, { platform, launchTime }: Instance, version: string): boolean {
+function isEnrolled(
+  seen: LedgerItem,
+  { platform, launchTime }: Instance,
+  { profileVersion, wants }: Pick<ReturnType<typeof resolved>, 'profileVersion' | 'wants'>,
+): boolean {
   const same = platform === 'ec2' || seen.launchTime === launchTime;
-  return seen.status === 'enrolled' && seen.profileVersion === version && same;
+  // An enrolment without a CSR has only hardened; one that brings it goes further.
+  const further = wants.association && seen.publicKeyFingerprint === undefined;
+  return seen.status === 'enrolled' && seen.profileVersion === profileVersion && same && !further;
 }
 
 /** @throws ClaimedElsewhere while the execution that owns the instance runs. One that no longer runs owns nothing. */

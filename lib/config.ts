@@ -11,6 +11,7 @@ const Environment = z.object({
   /** Names of the Systems Manager documents. */
   COLLECT_IDENTITY_DOCUMENT: z.string(),
   INSTALL_CREDENTIALS_DOCUMENT: z.string(),
+  INSTALL_CHEF_DOCUMENT: z.string(),
 });
 
 /** The function's environment. Throws InvalidRequest when the stack left something out. */

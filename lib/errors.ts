@@ -80,9 +80,31 @@ export class InstanceGone extends Error {
   override readonly name = 'InstanceGone';
 }
 
+/** The rules that an identity can break, in one word each: the dimension of the metric IdentitiesRejected. */
+export type BrokenRule =
+  | 'answer'
+  | 'no-certificate'
+  | 'document-signature'
+  | 'document-other'
+  | 'csr-pem'
+  | 'csr-der'
+  | 'csr-subject'
+  | 'csr-extension'
+  | 'csr-key'
+  | 'csr-algorithm'
+  | 'csr-signature'
+  | 'another-key'
+  | 'other';
+
 /** What the node presented as its identity breaks a rule; the message names the rule. */
 export class IdentityRejected extends Error {
   override readonly name = 'IdentityRejected';
+  readonly rule: BrokenRule;
+
+  constructor(message: string, { rule = 'other', ...options }: ErrorOptions & { rule?: BrokenRule } = {}) {
+    super(message, options);
+    this.rule = rule;
+  }
 }
 
 /** There is no such configuration server, or it is beyond hope (failed, deleting, terminated). */

@@ -38,8 +38,87 @@ const OpsWorksCmServer = z
     message: 'A Puppet server has no Chef organization: remove it, or set serverEngine to ChefAutomate.',
   });
 
-export const Associate = z.discriminatedUnion('engine', [OpsWorksCmServer]);
+const HttpsUrl = z.url({ protocol: /^https$/, error: 'an https:// URL' });
+
+/** The name of a secret in Secrets Manager. Source: Secrets Manager CreateSecret, Name. */
+const SecretName = z.string().regex(/^[A-Za-z0-9/_+=.@-]{1,512}$/, 'the name of a secret in Secrets Manager');
+
+/** What the installed agent is to do before the instance serves: `start` a first run, `wait` for it to succeed. */
+const FirstRun = z.enum(['wait', 'start', 'none']).default('none');
+
+/** A name that goes into an agent's configuration file. */
+const Word = z.string().regex(/^[A-Za-z0-9_.:-]{1,255}$/, 'letters, digits and _ . : -');
+
+/** A Puppet Server of one's own: its CA API, version 1. */
+const PuppetServer = z.strictObject({
+  engine: z.literal('puppet'),
+  url: HttpsUrl,
+  /** The CA certificate of the server, PEM. */
+  caSecret: SecretName,
+  /** JSON {"certificate","privateKey"}, PEM: the client certificate that signs. */
+  keySecret: SecretName,
+  /** The same, of the client certificate that revokes and deletes. */
+  retireKeySecret: SecretName,
+  /** The agent's environment. */
+  environment: Word.optional(),
+  firstRun: FirstRun,
+});
+export type PuppetServer = z.infer<typeof PuppetServer>;
+
+/** A Chef Infra Server of one's own. */
+const ChefInfraServer = z
+  .strictObject({
+    engine: z.literal('chef-infra'),
+    /** With /organizations/ORG, or without for a server that has none. */
+    url: HttpsUrl,
+    organization: Word.optional(),
+    /** The certificates that the server's own is checked against, PEM; left out, the public ones. */
+    caSecret: SecretName.optional(),
+    /** The validator's private key, PEM. */
+    keySecret: SecretName,
+    /** The validator's name; left out, it is the organization's: ORG-validator. */
+    clientName: Word.optional(),
+    /** The private key of a client or user that may delete clients and nodes, PEM, and its name. */
+    retireKeySecret: SecretName,
+    retireClientName: Word,
+    /** What the first run converges: a run list, or a policy. */
+    runList: z
+      .array(Word.or(z.string().regex(/^(recipe|role)\[[A-Za-z0-9_.:@-]{1,255}\]$/)))
+      .min(1)
+      .optional(),
+    policyName: Word.optional(),
+    policyGroup: Word.optional(),
+    environment: Word.optional(),
+    firstRun: FirstRun,
+  })
+  .refine((server) => server.clientName || server.organization || /\/organizations\/[^/]+\/?$/.test(server.url), {
+    path: ['clientName'],
+    message: "Say the validator's clientName, or the organization whose validator it is.",
+  })
+  .refine((server) => Boolean(server.policyName) === Boolean(server.policyGroup), {
+    path: ['policyName'],
+    message: 'A policy is policyName and policyGroup together.',
+  })
+  .refine((server) => !(server.policyName && (server.runList || server.environment)), {
+    path: ['policyName'],
+    message: 'A policy brings its own run list and takes the place of the environment: keep one of them.',
+  });
+export type ChefInfraServer = z.infer<typeof ChefInfraServer>;
+
+export const Associate = z.discriminatedUnion('engine', [OpsWorksCmServer, PuppetServer, ChefInfraServer]);
 export type Associate = z.infer<typeof Associate>;
+
+/** What a person calls the server: OpsWorks CM's name for it, or its URL. */
+export function serverOf(associate: Associate): string {
+  return associate.engine === 'opsworks-cm' ? associate.serverName : associate.url;
+}
+
+/** Which agent the node is to have a key for; `any`: the one that is installed. */
+export function agentOf(associate: Associate | null): 'puppet' | 'chef' | 'any' {
+  if (!associate) return 'any';
+  if (associate.engine === 'opsworks-cm') return associate.serverEngine === 'Puppet' ? 'puppet' : 'chef';
+  return associate.engine === 'puppet' ? 'puppet' : 'chef';
+}
 
 /** Only the options named here are ever changed; httpTokens is named always, because Lightsail resets it otherwise. */
 export const Metadata = z.strictObject({
@@ -61,6 +140,11 @@ export const Profile = z
     terminationHook: z.string().min(1).max(255).optional(),
     register: Register.optional(),
     associate: Associate.optional(),
+    /**
+     * Where a Lightsail instance's CSR comes from: the `node` itself, over Systems Manager (the default), or the
+     * `request`: an enrolment whose request brings none then only hardens.
+     */
+    csrFrom: z.enum(['node', 'request']).optional(),
     metadata: Metadata.optional(),
     /** How long an enrolment that no hook waits for may take. A hook sets its own limit. */
     enrolWithinMinutes: z.int().min(5).max(2880).default(60),
@@ -72,8 +156,12 @@ export const Profile = z
   .refine((profile) => profile.register || profile.associate || profile.metadata, {
     message: 'It asks for nothing: say at least one of register, associate and metadata.',
   })
-  .refine((profile) => !(profile.match.lightsail && (profile.register || profile.associate)), {
-    message: 'Lightsail instances are hardened, not registered or associated: keep only metadata.',
+  .refine((profile) => !(profile.match.lightsail && profile.register), {
+    message: 'OpsWorks Stacks takes no Lightsail instances: remove register.',
+  })
+  .refine((profile) => !profile.csrFrom || (profile.associate && !profile.match.autoScalingGroup), {
+    path: ['csrFrom'],
+    message: 'csrFrom is for Lightsail instances that are associated: remove it.',
   })
   .refine((profile) => !(profile.match.lightsail && (profile.lifecycleHook || profile.terminationHook)), {
     message: 'Lightsail instances have no lifecycle hooks: remove lifecycleHook and terminationHook.',

@@ -92,10 +92,15 @@ export const Enrolment = z.object({
   metadata: Metadata.nullable(),
   /** What the Choice states ask. */
   wants: z.object({
+    /** Whether the secrets of the configuration server are to be looked at first. */
+    check: z.boolean(),
     hardening: z.boolean(),
-    identity: z.boolean(),
+    /** Who shows the node's key: the node is asked, the request brought it, or nobody is to. */
+    identity: z.enum(['node', 'request', 'none']),
     registration: z.boolean(),
     association: z.boolean(),
+    /** Whether the node is sent something for its agent. */
+    installation: z.boolean(),
     assignment: z.boolean(),
   }),
 });
@@ -113,8 +118,13 @@ export const Hardening = z.object({
 });
 export type Hardening = z.infer<typeof Hardening>;
 
-/** `$.command`: a command that a node was sent. */
-export const Command = z.object({ commandId: z.string() });
+/** `$.command`, `$.installing`: a command that a node was sent. */
+export const Command = z.object({
+  commandId: z.string(),
+  /** The node's id at Systems Manager: `i-…`, or `mi-…` for a managed Lightsail instance. */
+  managedId: z.string(),
+});
+export type Command = z.infer<typeof Command>;
 
 /** `$.registration`: the instance in its OpsWorks stack. */
 export const Registration = z.object({ opsworksInstanceId: z.string() });
@@ -127,7 +137,7 @@ export const Identity = z.object({
   publicKey: z.string(),
   /** SHA-256 of the key's SPKI DER: hexadecimal pairs with colons. */
   publicKeyFingerprint: z.string(),
-  /** The instance identity document and its signature, as the node read them. */
+  /** The instance identity document and its signature, as the node read them; empty where the request brought the CSR. */
   document: z.string(),
   signature: z.string(),
 });

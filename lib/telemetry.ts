@@ -23,6 +23,8 @@ export const METRICS = {
   EnrolmentsIgnored: MetricUnit.Count,
   /** A profile's onFailure was not followed: the relaunch guard, or an error that is no verdict, turned it into hold. */
   PolicyRelaxed: MetricUnit.Count,
+  /** With the dimension `rule`: refused for what the node, or whoever speaks for it, showed as its identity. */
+  IdentitiesRejected: MetricUnit.Count,
   RetirementsSucceeded: MetricUnit.Count,
   RetirementsFailed: MetricUnit.Count,
   /** With the dimension `state`: attempts after a state's first. */

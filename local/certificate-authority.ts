@@ -1,7 +1,7 @@
 /** The certificate authority inside a Puppet server: signs a node's CSR as `puppetserver ca sign` does. */
 
 import type { webcrypto } from 'node:crypto';
-import { X509Certificate } from 'node:crypto';
+import { KeyObject, X509Certificate } from 'node:crypto';
 import { freshKeys, RSA_2048 } from './keys.ts';
 import * as x509 from './x509.ts';
 
@@ -18,6 +18,12 @@ export function commonName(csr: x509.Pkcs10CertificateRequest): string | undefin
 /** Whether the certificate is one that the CA signed. */
 export function isSignedBy(certificatePem: string, caCertificatePem: string): boolean {
   return new X509Certificate(certificatePem).verify(new X509Certificate(caCertificatePem).publicKey);
+}
+
+/** A certificate and the key to it: PEM, both. */
+export interface KeyedCertificate {
+  readonly certificate: string;
+  readonly privateKey: string;
 }
 
 export class CertificateAuthority {
@@ -52,7 +58,7 @@ export class CertificateAuthority {
   }
 
   /** The certificate in PEM for the CSR's subject and key, good for five years. Checks nothing: the caller decides. */
-  async sign(csr: x509.Pkcs10CertificateRequest, now: Date): Promise<string> {
+  async sign(csr: x509.Pkcs10CertificateRequest, now: Date, more: x509.Extension[] = []): Promise<string> {
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: (++this.#serial).toString(16).padStart(4, '0'),
       subject: csr.subjectName.toJSON(),
@@ -62,9 +68,21 @@ export class CertificateAuthority {
       signingAlgorithm: RSA_2048,
       publicKey: csr.publicKey,
       signingKey: this.#keys.privateKey,
-      extensions: await this.#extensions(csr),
+      extensions: [...(await this.#extensions(csr)), ...more],
     });
     return certificate.toString('pem');
+  }
+
+  /** A key of the authority's making and a certificate for it, as `puppetserver ca generate` makes them; with a host: a server's. */
+  async generate(certname: string, now: Date, host?: string): Promise<KeyedCertificate> {
+    const keys = await freshKeys();
+    const extensions = host ? [new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: host }])] : [];
+    const request = { name: [{ CN: [certname] }], keys, signingAlgorithm: RSA_2048 };
+    const csr = await x509.Pkcs10CertificateRequestGenerator.create(request);
+    return {
+      certificate: await this.sign(csr, now, extensions),
+      privateKey: String(KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' })),
+    };
   }
 
   async #extensions(csr: x509.Pkcs10CertificateRequest): Promise<x509.Extension[]> {

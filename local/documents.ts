@@ -2,7 +2,7 @@
  * What Muster's Systems Manager documents do on a node, for the simulated machine: the same parameters and the same
  * output as the scripts that run on a real one. The double of Systems Manager gets them under their deployed names.
  */
-import type { SimulatedNode } from './node.ts';
+import type { ConfiguredAgent, SimulatedNode } from './node.ts';
 
 /** How a script ended, as its shell saw it. */
 export interface CommandResult {
@@ -20,7 +20,7 @@ export interface CommandDocument {
 
 /** Makes the node's key if it has none; prints `{"csr","identityDocument","identitySignature"}`. */
 export const collectIdentity: CommandDocument = {
-  parameters: ['NodeName'],
+  parameters: ['NodeName', 'Agent'],
   async run(node, { NodeName = '' }) {
     const csr = await node.csr(NodeName);
     const { document, signature } = await node.identity();
@@ -28,18 +28,42 @@ export const collectIdentity: CommandDocument = {
   },
 };
 
-/** Checks the certificate (PEM) against the node's key and the CA (PEM), installs both; prints `{"installed":true}`. */
+/**
+ * Checks the certificate (PEM) against the node's key and the CA (PEM), installs both, and has the agent run its first
+ * run where it is to; prints `{"installed":true}`.
+ */
 export const installCredentials: CommandDocument = {
-  parameters: ['NodeName', 'Certificate', 'CaCertificate'],
-  async run(node, { NodeName = '', Certificate = '', CaCertificate = '' }) {
-    await node.install({
-      nodeName: NodeName,
-      certificate: Certificate,
-      caCertificate: CaCertificate,
-    });
-    return printed({ installed: true });
+  parameters: ['NodeName', 'Certificate', 'CaCertificate', 'Server', 'ServerPort', 'Environment', 'FirstRun'],
+  async run(node, { NodeName = '', Certificate = '', CaCertificate = '', ...agent }) {
+    await node.install({ nodeName: NodeName, certificate: Certificate, caCertificate: CaCertificate });
+    return firstRun(node, { agent: 'puppet', nodeName: NodeName, settings: agent });
   },
 };
+
+/** Tells Chef's client its server and what to converge, and has it run; prints `{"installed":true}`. */
+export const installChef: CommandDocument = {
+  parameters: [
+    'NodeName',
+    'ServerUrl',
+    'TrustedCertificates',
+    'RunList',
+    'PolicyName',
+    'PolicyGroup',
+    'Environment',
+    'FirstRun',
+  ],
+  async run(node, { NodeName = '', ...client }) {
+    return firstRun(node, { agent: 'chef', nodeName: NodeName, settings: client });
+  },
+};
+
+/** Only a run that is waited for can fail the installation. */
+async function firstRun(node: SimulatedNode, agent: ConfiguredAgent): Promise<CommandResult> {
+  node.agent = agent;
+  if (agent.settings.FirstRun === 'wait') await node.runAgent();
+  if (agent.settings.FirstRun === 'start') await node.runAgent().catch(() => undefined);
+  return printed({ installed: true });
+}
 
 function printed(output: object): CommandResult {
   return { stdout: `${JSON.stringify(output)}\n`, stderr: '', exitCode: 0 };

@@ -1,5 +1,5 @@
 /** RSA keys, as the nodes, the configuration servers and the metadata service of the local world hold them. */
-import { createHash, createPublicKey, type webcrypto } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type webcrypto } from 'node:crypto';
 
 /** What `openssl genrsa 2048` makes, and what signs with SHA-256 (PKCS#1 v1.5). */
 export const RSA_2048 = {
@@ -34,6 +34,14 @@ export function sharedKeys(limit = 16, source: KeySource = freshKeys): KeySource
 export async function publicKeyPem(key: webcrypto.CryptoKey): Promise<string> {
   const der = Buffer.from(await crypto.subtle.exportKey('spki', key));
   return createPublicKey({ key: der, format: 'der', type: 'spki' }).export({ type: 'spki', format: 'pem' }).toString();
+}
+
+/** The private key as `openssl genrsa -traditional` prints it, and as Chef writes keys: PEM, PKCS#1. */
+export async function privateKeyPem(key: webcrypto.CryptoKey): Promise<string> {
+  const der = Buffer.from(await crypto.subtle.exportKey('pkcs8', key));
+  return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+    .export({ type: 'pkcs1', format: 'pem' })
+    .toString();
 }
 
 /** SHA-256 of the key's SubjectPublicKeyInfo in DER, lower-case hexadecimal: the same for every spelling of one key. */

@@ -3,7 +3,7 @@
  * an RSA key that never leaves it, prints a CSR, reads its identity document, and installs what it is sent.
  */
 import type { webcrypto } from 'node:crypto';
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { REGION } from './account.ts';
 import { isSignedBy } from './certificate-authority.ts';
 import type { Clock } from './clock.ts';
@@ -25,6 +25,13 @@ interface Credentials {
   readonly caCertificate: string;
 }
 
+/** The agent of a node, as the last installation configured it: parameters of its Systems Manager document. */
+export interface ConfiguredAgent {
+  readonly agent: 'puppet' | 'chef';
+  readonly nodeName: string;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
 export interface SimulatedNodeOptions {
   readonly machine: Machine;
   readonly clock: Clock;
@@ -37,6 +44,10 @@ export interface SimulatedNodeOptions {
   readonly hasOpsWorksAgent?: boolean;
   /** Whether the layer's Setup recipes fail on this machine. */
   readonly setupFails?: boolean;
+  /** Its tags at Systems Manager: of a managed Lightsail instance, those of its activation. */
+  readonly tags?: Readonly<Record<string, string>>;
+  /** What its agent does in a run; a rejection is a run that failed. Left out: it finds nothing to do. */
+  readonly runAgent?: (node: SimulatedNode) => Promise<void>;
 }
 
 export class SimulatedNode {
@@ -45,6 +56,8 @@ export class SimulatedNode {
   readonly setupFails: boolean;
   /** What the last successful installation brought. */
   installed: Credentials | undefined;
+  /** What its agent was told last. */
+  agent: ConfiguredAgent | undefined;
   readonly #options: SimulatedNodeOptions;
   readonly #csrs = new Map<string, Promise<string>>();
   #keys: Promise<webcrypto.CryptoKeyPair> | undefined;
@@ -62,6 +75,10 @@ export class SimulatedNode {
 
   get instanceId(): string {
     return this.machine.instanceId;
+  }
+
+  get tags(): Readonly<Record<string, string>> {
+    return this.#options.tags ?? {};
   }
 
   get isOn(): boolean {
@@ -115,6 +132,19 @@ export class SimulatedNode {
     if (!isSignedBy(certificate, caCertificate))
       throw new Error(`The certificate for ${nodeName} is not signed by the CA certificate that came with it.`);
     this.installed = credentials;
+  }
+
+  /** Runs the agent once. */
+  async runAgent(): Promise<void> {
+    await this.#options.runAgent?.(this);
+  }
+
+  /** For an agent that runs as a program of its own: the key as it lies on the node's disk, PEM (PKCS#8). */
+  async privateKeyPem(): Promise<string> {
+    const der = Buffer.from(await crypto.subtle.exportKey('pkcs8', (await this.#keyPair()).privateKey));
+    return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+      .export({ type: 'pkcs8', format: 'pem' })
+      .toString();
   }
 
   #keyPair(): Promise<webcrypto.CryptoKeyPair> {

@@ -7,7 +7,7 @@ import { REGION } from './account.ts';
 import type { WorldClock } from './clock.ts';
 import { createControl } from './control.ts';
 import { readDeployment } from './deployment.ts';
-import { collectIdentity, installCredentials } from './documents.ts';
+import { type CommandDocument, collectIdentity, installChef, installCredentials } from './documents.ts';
 import { AutoScaling } from './doubles/auto-scaling.ts';
 import type { AwsEvent } from './doubles/aws-event.ts';
 import { Ec2, type Ec2Options } from './doubles/ec2.ts';
@@ -16,6 +16,7 @@ import { EventBus } from './doubles/events.ts';
 import { Lightsail, type LightsailOptions } from './doubles/lightsail.ts';
 import { OpsWorks } from './doubles/opsworks.ts';
 import { OpsWorksCm } from './doubles/opsworks-cm.ts';
+import { SecretsManager } from './doubles/secrets-manager.ts';
 import { SystemsManager } from './doubles/ssm.ts';
 import { StepFunctions } from './doubles/states.ts';
 import { ESTATE, type Estate } from './estate.ts';
@@ -30,6 +31,7 @@ import { Faults } from './server/faults.ts';
 import type { Gateway } from './server/listen.ts';
 import { type ExecutionView, type RecordedEvent, StateMachines } from './states/engine.ts';
 import type { Rate } from './token-bucket.ts';
+import { uuid } from './uuid.ts';
 
 export interface WorldOptions {
   readonly clock: WorldClock;
@@ -44,7 +46,11 @@ export interface WorldOptions {
   readonly rate?: Rate | false;
   readonly keySource?: KeySource;
   /** What the machines of EC2 are like; a node's own defaults stand for what is left out. */
-  readonly nodes?: Pick<SimulatedNodeOptions, 'agentUpAfterSeconds' | 'hasOpsWorksAgent' | 'setupFails'>;
+  readonly nodes?: Pick<SimulatedNodeOptions, 'agentUpAfterSeconds' | 'hasOpsWorksAgent' | 'setupFails' | 'runAgent'>;
+  /** The texts of Secrets Manager's secrets, by name. */
+  readonly secrets?: Readonly<Record<string, string>>;
+  /** What runs on the nodes in the place of our documents' simulated scripts, by their names. */
+  readonly documents?: Readonly<Record<string, CommandDocument>>;
   readonly ec2?: Pick<Ec2Options, 'visibleAfterSeconds'>;
   readonly lightsail?: Pick<LightsailOptions, 'blueprintsWithoutImdsV2'>;
   /** Hears of every event on the bus, with the rules that took it. */
@@ -102,7 +108,13 @@ export async function createWorld(options: WorldOptions) {
     servers: estate.servers,
     ...(options.rate !== undefined && { rate: options.rate }),
   });
-  const systemsManager = new SystemsManager({ clock, random, fleet, documents: DOCUMENTS });
+  const systemsManager = new SystemsManager({
+    clock,
+    random,
+    fleet,
+    documents: { ...DOCUMENTS, ...options.documents },
+  });
+  const secretsManager = new SecretsManager({ clock, random, secrets: options.secrets ?? {} });
   const lambda = new LambdaHost({
     clock,
     random,
@@ -131,6 +143,7 @@ export async function createWorld(options: WorldOptions) {
       opsWorks,
       opsWorksCm,
       systemsManager,
+      secretsManager,
       bus,
       new StepFunctions({ clock, machines }),
     ].map(({ service }) => service),
@@ -140,6 +153,8 @@ export async function createWorld(options: WorldOptions) {
 
   const endpoint = `http://127.0.0.1:${port}`;
   deploy(endpoint, { enrolNodeArn, retireNodeArn }, options.profiles ?? readProfiles('profiles.yml'));
+  // Its metadata service signs with a key of its own.
+  process.env.IDENTITY_CERTIFICATES = JSON.stringify({ [REGION]: signer.certificatePem });
   const client = { endpoint, region: REGION, credentials: CREDENTIALS };
   const dynamoDb = new DynamoDBClient(client);
   const control = createControl({ random, autoScaling, ec2, lightsail, faults, world: snapshot });
@@ -150,6 +165,28 @@ export async function createWorld(options: WorldOptions) {
   for (const hook of estate.hooks) await groups.send(new PutLifecycleHookCommand(hook));
   groups.destroy();
   apis.calls.clear();
+
+  /**
+   * Boots the machine of a Lightsail instance as a managed node of Systems Manager, activated with the instance's name.
+   * @throws Error when there is no such instance
+   */
+  function activate(lightsailName: string): SimulatedNode {
+    const instance = lightsail.instance(lightsailName);
+    if (!instance) throw new Error(`There is no Lightsail instance ${lightsailName}.`);
+    const machine = {
+      instanceId: `mi-0${uuid(random).replaceAll('-', '').slice(0, 16)}`,
+      imageId: instance.blueprintId,
+      instanceType: instance.bundleId,
+      architecture: 'x86_64',
+      availabilityZone: instance.availabilityZone,
+      privateIp: instance.privateIpAddress,
+      launchedAt: new Date(clock.now()),
+    };
+    const tags = { 'muster-node': lightsailName };
+    const node = new SimulatedNode({ machine, tags, clock, random, signer, keySource, ...options.nodes });
+    fleet.add(node);
+    return node;
+  }
 
   async function ledger(): Promise<Record<string, unknown>[]> {
     const items: Record<string, unknown>[] = [];
@@ -187,8 +224,9 @@ export async function createWorld(options: WorldOptions) {
       opsWorks,
       opsWorksCm,
       systemsManager,
+      secretsManager,
     },
-    ...{ fleet, lambda, machines, apis, faults, control, ledger, snapshot },
+    ...{ fleet, lambda, machines, apis, faults, control, ledger, snapshot, activate },
     /** Tells of every execution that starts or ends. */
     watch: (watcher: (execution: ExecutionView) => void) => void watchers.push(watcher),
     /** Ends all that moves in this world. The port stays. */
@@ -202,7 +240,11 @@ export async function createWorld(options: WorldOptions) {
 /** Nothing checks them: they only have to be there. */
 const CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local' };
 
-const DOCUMENTS = { 'Muster-CollectIdentity': collectIdentity, 'Muster-InstallCredentials': installCredentials };
+const DOCUMENTS = {
+  'Muster-CollectIdentity': collectIdentity,
+  'Muster-InstallCredentials': installCredentials,
+  'Muster-InstallChef': installChef,
+};
 
 /** What the stack would put into the functions' environment. */
 function deploy(
@@ -220,6 +262,7 @@ function deploy(
     RETIRE_NODE_STATE_MACHINE_ARN: retireNodeArn,
     COLLECT_IDENTITY_DOCUMENT: 'Muster-CollectIdentity',
     INSTALL_CREDENTIALS_DOCUMENT: 'Muster-InstallCredentials',
+    INSTALL_CHEF_DOCUMENT: 'Muster-InstallChef',
     MUSTER_PROFILES: JSON.stringify(profiles),
   });
 }

@@ -9,9 +9,12 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import { readProfiles } from '../lib/profiles.ts';
+import { readCertificates, runningOut } from '../services/identity/certificates.ts';
 import { type Bundle, bundle, faultsOfBundles } from './bundle.ts';
 import { faultsOfDefinition } from './definition.ts';
 import { faultsOfTemplate } from './template.ts';
+
+const HALF_A_YEAR_MILLISECONDS = 182 * 24 * 3600 * 1000;
 
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const functions = readdirSync(join(root, 'functions'))
@@ -22,7 +25,14 @@ try {
   const profiles = readProfiles(relative(process.cwd(), join(root, 'profiles.yml')));
   console.log(`profiles.yml: ${profiles.map(({ name }) => name).join(', ')}`);
   checkStateMachines();
-  const define = { 'process.env.MUSTER_PROFILES': JSON.stringify(JSON.stringify(profiles)) };
+  const certificates = readCertificates(relative(process.cwd(), join(root, 'services/identity/aws-certificates')));
+  console.log(`services/identity/aws-certificates: ${Object.keys(certificates).length} Regions`);
+  for (const warning of runningOut(certificates, new Date(Date.now() + HALF_A_YEAR_MILLISECONDS)))
+    console.warn(warning);
+  const define = {
+    'process.env.MUSTER_PROFILES': JSON.stringify(JSON.stringify(profiles)),
+    'process.env.IDENTITY_CERTIFICATES': JSON.stringify(JSON.stringify(certificates)),
+  };
   const bundles = await bundle(root, functions, define);
   refuse(await faultsOfBundles(bundles));
   console.log(table(bundles));

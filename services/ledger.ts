@@ -85,8 +85,17 @@ export async function claim(
   const generation = (seen?.generation ?? 0) + 1;
   const { instance, ...fields } = next;
   const condition = seen ? { equal: { generation: seen.generation } } : { absent: ['instance'] };
-  const remove = ['endedAt', 'lastError', 'expiresAt'];
+  const remove = ['endedAt', 'lastError', 'expiresAt', ...(isAnother(seen, next) ? OF_THE_INSTANCE : [])];
   return Item.parse(await update(instance, { set: { ...fields, generation }, remove, condition }, signal, client));
+}
+
+/** What is known of one instance, and of no other that bears its name after it. */
+const OF_THE_INSTANCE = ['publicKeyFingerprint', 'metadataBefore'];
+
+/** A Lightsail name can be given again, once its instance is gone and retired; an EC2 id cannot. */
+function isAnother(seen: LedgerItem | undefined, { instance, launchTime }: Partial<LedgerItem>): boolean {
+  const isLightsail = instance?.startsWith('lightsail/') ?? false;
+  return isLightsail && seen?.status === 'retired' && !!launchTime && launchTime !== seen.launchTime;
 }
 
 /**
@@ -104,6 +113,7 @@ export async function bindKey(
     throw new IdentityRejected(
       `${owner.instance} shows another key than the one it was first enrolled with. If the node was given a new key on purpose, ` +
         `remove publicKeyFingerprint from its item in the ledger and start the enrolment again.`,
+      { rule: 'another-key' },
     );
   }
   // Written again where it is the same: that also holds the claim.

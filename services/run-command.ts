@@ -1,9 +1,11 @@
 import {
+  DescribeInstanceInformationCommand,
   GetCommandInvocationCommand,
   type GetCommandInvocationResult,
   SendCommandCommand,
   SSMClient,
 } from '@aws-sdk/client-ssm';
+import { IdentityRejected } from '../lib/errors.ts';
 import { calling, clientOptions, isNamed } from './aws.ts';
 
 const systemsManager = new SSMClient(clientOptions);
@@ -44,6 +46,40 @@ export async function sendCommand(
     if (isNamed(error, 'InvalidInstanceId')) return undefined;
     throw error;
   }
+}
+
+/**
+ * The id of the managed node that was activated for a Lightsail instance: with the tag `muster-node` and the instance's
+ * name. A tag comes from who made the activation, never from the node. Nodes from before the launch were activated for
+ * an earlier instance of the name.
+ * @throws IdentityRejected where there are several: then it is not sure which of them is the instance.
+ * Source: Systems Manager DescribeInstanceInformation.
+ */
+export async function findManagedNode(
+  instanceName: string,
+  launchTime: string | null,
+  signal: AbortSignal,
+  client = systemsManager,
+): Promise<string | undefined> {
+  const { InstanceInformationList: nodes = [] } = await calling(`find the managed node of ${instanceName}`, () =>
+    client.send(
+      new DescribeInstanceInformationCommand({ Filters: [{ Key: 'tag:muster-node', Values: [instanceName] }] }),
+      {
+        abortSignal: signal,
+      },
+    ),
+  );
+  const since = launchTime === null ? 0 : Date.parse(launchTime);
+  const ids = nodes
+    .filter(({ ResourceType, RegistrationDate }) => {
+      return ResourceType === 'ManagedInstance' && (RegistrationDate?.getTime() ?? 0) >= since;
+    })
+    .map(({ InstanceId }) => InstanceId);
+  if (ids.length < 2) return ids[0];
+  throw new IdentityRejected(
+    `${instanceName} is not enrolled: ${ids.join(' and ')} were both activated with the tag muster-node=${instanceName}. ` +
+      'Use an activation for one node only, and deregister what is not this instance.',
+  );
 }
 
 /** Looks what came of a command. Source: Systems Manager GetCommandInvocation. */

@@ -5,7 +5,7 @@ import { interpret } from '../events/table.ts';
 import { environment } from '../lib/config.ts';
 import * as errors from '../lib/errors.ts';
 import { readDeployment } from '../local/deployment.ts';
-import { collectIdentity, installCredentials } from '../local/documents.ts';
+import { collectIdentity, installChef, installCredentials } from '../local/documents.ts';
 import { compilePattern } from '../local/event-pattern.ts';
 import { faultsOfDefinition } from '../scripts/definition.ts';
 import { sample, sampleNames } from './unit/events/samples.ts';
@@ -154,6 +154,7 @@ describe('the documents', () => {
   it.each([
     ['CollectIdentityDocument', collectIdentity],
     ['InstallCredentialsDocument', installCredentials],
+    ['InstallChefDocument', installChef],
   ])('%s takes what the simulated one takes', (name, { parameters }) => {
     const { Content } = yaml('resources/documents.yml').Resources[name].Properties;
     expect(Object.keys(Content.parameters)).toEqual(parameters);

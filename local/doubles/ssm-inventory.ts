@@ -19,6 +19,9 @@ const FILTERS: Record<string, (information: InstanceInformation) => string | und
   AgentVersion: (information) => information.AgentVersion,
 };
 
+/** A filter by a tag names it after this. */
+const TAG = 'tag:';
+
 interface Filter {
   readonly key: string;
   readonly values: readonly string[];
@@ -33,8 +36,10 @@ export function describeInstanceInformation(
   const filters = checkedFilters(input);
   const found = candidates(fleet, filters)
     .filter(({ node }) => node.isAgentUp || !node.isOn)
-    .map(({ serial, node }) => ({ serial, shown: information(node, now) }))
-    .filter(({ shown }) => filters.every(({ key, values }) => values.includes(FILTERS[key]?.(shown) ?? '')));
+    .map(({ serial, node }) => ({ serial, node, shown: information(node, now) }))
+    .filter(({ node, shown }) =>
+      filters.every(({ key, values }) => values.includes(tagOf(node, key) ?? FILTERS[key]?.(shown) ?? '')),
+    );
   const refuse = () => new ServiceError('InvalidNextToken', 'The specified token is not valid.');
   const { items, nextToken } = pageBySerial(found, input.MaxResults ?? PAGE_SIZE, input.NextToken, refuse);
   return {
@@ -51,7 +56,7 @@ function checkedFilters(input: DescribeInstanceInformationCommandInput): Filter[
     values: valueSet ?? [],
   }));
   const filters = [...current, ...older];
-  const unknown = filters.find(({ key }) => !Object.hasOwn(FILTERS, key));
+  const unknown = filters.find(({ key }) => !key.startsWith(TAG) && !Object.hasOwn(FILTERS, key));
   if (unknown) throw new ServiceError('InvalidFilterKey', `The specified filter key ${unknown.key} is not valid.`);
   return filters;
 }
@@ -66,6 +71,10 @@ function candidates(fleet: Fleet, filters: readonly Filter[]): (Numbered & { nod
   });
 }
 
+function tagOf(node: SimulatedNode, key: string): string | undefined {
+  return key.startsWith(TAG) ? node.tags[key.slice(TAG.length)] : undefined;
+}
+
 function information(node: SimulatedNode, now: number): InstanceInformation {
   return {
     InstanceId: node.instanceId,
@@ -76,7 +85,9 @@ function information(node: SimulatedNode, now: number): InstanceInformation {
     PlatformType: 'Linux',
     PlatformName: 'Amazon Linux',
     PlatformVersion: '2023',
-    ResourceType: node.instanceId.startsWith('mi-') ? 'ManagedInstance' : 'EC2Instance',
+    ...(node.instanceId.startsWith('mi-')
+      ? { ResourceType: 'ManagedInstance', RegistrationDate: node.machine.launchedAt }
+      : { ResourceType: 'EC2Instance' }),
     IPAddress: node.machine.privateIp,
     ComputerName: `ip-${node.machine.privateIp.replaceAll('.', '-')}`,
   };

@@ -3,7 +3,17 @@ import { loadModel } from './model.ts';
 import type { Protocol } from './protocol.ts';
 import { ServiceError, type ServiceName } from './service.ts';
 
-const services = ['opsworks', 'opsworks-cm', 'lightsail', 'ec2', 'autoscaling', 'ssm', 'states', 'events'] as const;
+const services = [
+  'opsworks',
+  'opsworks-cm',
+  'lightsail',
+  'ec2',
+  'autoscaling',
+  'ssm',
+  'secretsmanager',
+  'states',
+  'events',
+] as const;
 
 const Fault = z
   .strictObject({

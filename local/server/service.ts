@@ -9,6 +9,7 @@ export type ServiceName =
   | 'ec2'
   | 'autoscaling'
   | 'ssm'
+  | 'secretsmanager'
   | 'states'
   | 'events';
 

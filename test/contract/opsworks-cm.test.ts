@@ -1,20 +1,17 @@
-import { createHash, createPublicKey } from 'node:crypto';
 import { OpsWorksCMClient } from '@aws-sdk/client-opsworkscm';
 import type { Associate } from '../../lib/profiles.ts';
 import { WorldClock } from '../../local/clock.ts';
 import { OpsWorksCm } from '../../local/doubles/opsworks-cm.ts';
-import { freshKeys, publicKeyPem, RSA_2048 } from '../../local/keys.ts';
 import { seededRandom } from '../../local/random.ts';
 import { Apis } from '../../local/server/apis.ts';
 import { Faults } from '../../local/server/faults.ts';
 import { createGateway } from '../../local/server/listen.ts';
-import * as x509 from '../../local/x509.ts';
 import { clientOptions } from '../../services/aws.ts';
-import type { Node } from '../../services/config-servers/contract.ts';
 import { opsWorksCmServer } from '../../services/config-servers/opsworks-cm.ts';
 import { describeConfigServer, type Stage } from './config-server.ts';
+import { makeNode } from './make-node.ts';
 
-type Engine = Associate['serverEngine'];
+type Engine = Extract<Associate, { engine: 'opsworks-cm' }>['serverEngine'];
 
 for (const [serverEngine, name] of [
   ['ChefAutomate', 'Chef under OpsWorks CM'],
@@ -46,9 +43,15 @@ async function start(serverEngine: Engine): Promise<Stage> {
   });
   const misbehave = async (fault: object) =>
     faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', ...fault }]);
+  const server = opsWorksCmServer({ engine: 'opsworks-cm', serverName: 'MyServer', serverEngine }, client);
   return {
-    server: opsWorksCmServer({ engine: 'opsworks-cm', serverName: 'MyServer', serverEngine }, client),
+    server,
     unknownServer: opsWorksCmServer({ engine: 'opsworks-cm', serverName: 'NoServer', serverEngine }, client),
+    // Who may call is IAM's affair, which stands before the double.
+    asStranger: async () => {
+      faults.set([{ service: 'opsworks-cm', error: 'AccessDeniedException', times: 1 }]);
+      return server;
+    },
     makeNode,
     managedNodes: async () => double.associations('MyServer').map(({ nodeName }) => nodeName),
     settle: () => clock.advance(60_000),
@@ -63,16 +66,4 @@ async function start(serverEngine: Engine): Promise<Stage> {
       await gateway.close();
     },
   };
-}
-
-/** What CollectIdentity hands on of a node: the parts of it that an engine reads are real. */
-async function makeNode(nodeName: string): Promise<Node> {
-  const keys = await freshKeys();
-  const name = [{ CN: [nodeName] }];
-  const csr = await x509.Pkcs10CertificateRequestGenerator.create({ name, keys, signingAlgorithm: RSA_2048 });
-  const publicKey = await publicKeyPem(keys.publicKey);
-  const spki = createPublicKey(publicKey).export({ type: 'spki', format: 'der' });
-  const publicKeyFingerprint = createHash('sha256').update(spki).digest('hex');
-  const identity = { csr: csr.toString('pem'), publicKey, publicKeyFingerprint, document: '{}', signature: '' };
-  return { nodeName, identity };
 }

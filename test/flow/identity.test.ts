@@ -1,10 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import type { SimulatedNode } from '../../local/node.ts';
+import { SimulatedNode } from '../../local/node.ts';
 import { associations, changes, type Played, playWorld, registrations, startByHand, untilEnded } from './world.ts';
 
 /** Has the node answer with another machine's key and CSR, as a machine does that was built anew under its id. */
 function giveKeyOf(node: SimulatedNode, other: SimulatedNode): void {
+  Object.assign(other, { machine: node.machine });
   Object.assign(node, { csr: (name: string) => other.csr(name), publicKeyPem: () => other.publicKeyPem() });
+}
+
+/** What was counted as rejected, by the rule that was broken. */
+function rejections(world: Played): unknown[] {
+  return world.logs.filter((line) => 'IdentitiesRejected' in line).map(({ rule }) => rule);
 }
 
 function nodeOf(world: Played, instanceId: string): SimulatedNode {
@@ -40,6 +46,7 @@ describe('the first key', () => {
     expect(world.machines.executions()[2]?.outcome.error).toBe('IdentityRejected');
     expect(changes(world).slice(changesBefore)).toEqual(['ssm.SendCommand']);
     expect(associations(world)).toEqual([]);
+    expect(rejections(world)).toEqual(['another-key']);
   });
 });
 
@@ -49,19 +56,30 @@ describe('a node that shows', () => {
       'another instance’s identity document',
       (node: SimulatedNode, other: SimulatedNode) => ({ identity: () => other.identity(), csr: node.csr.bind(node) }),
       'the instanceId of its identity document',
+      'document-other',
     ],
     [
       'a CSR for another name',
       (node: SimulatedNode) => ({ csr: node.csr.bind(node, 'somebody-else') }),
       'the subject of its CSR is not CN=',
+      'csr-subject',
     ],
-    ['no CSR', () => ({ csr: async () => 'nothing' }), 'its CSR is not exactly one PEM block'],
-  ])('%s is rejected', async (_what, lie, rule) => {
+    [
+      'an identity document that AWS did not sign',
+      (node: SimulatedNode) => ({
+        identity: async () => ({ ...(await SimulatedNode.prototype.identity.call(node)), signature: 'bm8=' }),
+      }),
+      'the signature of its identity document is not by AWS in eu-west-1',
+      'document-signature',
+    ],
+    ['no CSR', () => ({ csr: async () => 'nothing' }), 'its CSR is not exactly one PEM block', 'csr-pem'],
+  ])('%s is rejected, and counted', async (_what, lie, sentence, rule) => {
     const world = await playWorld();
     const [instance = '', other = ''] = world.autoScaling.launch('web', 2);
     Object.assign(nodeOf(world, instance), lie(nodeOf(world, instance), nodeOf(world, other)));
     const failed = (await untilEnded(world, 2)).find((one) => one.instance === instance);
-    expect(failed).toMatchObject({ outcome: 'failed', cause: expect.stringContaining(rule) });
+    expect(failed).toMatchObject({ outcome: 'failed', cause: expect.stringContaining(sentence) });
+    expect(rejections(world)).toEqual([rule]);
     expect(registrations(world).filter(({ ec2InstanceId }) => ec2InstanceId === instance)).toEqual([]);
   });
 });

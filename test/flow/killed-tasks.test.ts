@@ -1,6 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { readProfiles } from '../../lib/profiles.ts';
 import { readDeployment } from '../../local/deployment.ts';
+import { PuppetCa } from '../../local/doubles/puppet-ca.ts';
 import { TaskFailure } from '../../local/states/task-failure.ts';
+import { makeNode } from '../contract/make-node.ts';
+import { puppetProfile } from './self-managed.ts';
 import {
   changes,
   finalState,
@@ -8,6 +12,7 @@ import {
   launchActions,
   type Played,
   playWorld,
+  startByHand,
   untilEnded,
   untilOneEnded,
 } from './world.ts';
@@ -27,20 +32,35 @@ function tasksOf(machineName: string): [state: string, functionName: string][] {
     .map(([state, { Resource = '' }]) => [state, Resource.split(':').at(-1) ?? '']);
 }
 
+const ca = await PuppetCa.start({ managed: /^(i-|blog$)/ });
+afterAll(() => ca.close());
+const { associate, secrets } = puppetProfile(ca);
+const { csr } = (await makeNode('blog')).identity;
+
+/** Those that are shipped, with a Puppet Server of one's own for what has none. */
+const profiles = readProfiles('profiles.yml').map((profile) => {
+  if (profile.name === 'batch') return { ...profile, associate };
+  return profile.match.lightsail ? { ...profile, associate, csrFrom: 'request' as const } : profile;
+});
+
 /** A launch under each engine and a Lightsail creation, with servers that are busy at first: every state has its turn. */
 async function playEverything(disturb: (world: Played) => void = () => {}) {
-  const world = await playWorld();
+  ca.reset();
+  const world = await playWorld({ profiles, secrets });
   world.opsWorksCm.maintenance('ChefServer', 20 * 60);
   world.opsWorksCm.maintenance('PuppetServer', 20 * 60);
   disturb(world);
   world.autoScaling.launch('web', 1);
   world.autoScaling.launch('database', 1);
+  world.autoScaling.launch('batch-nightly', 1);
   void world.lightsail.createInstances(
     { instanceNames: ['blog'], availabilityZone: 'eu-west-1a', blueprintId: 'debian_12', bundleId: 'nano_3_0' },
     { requestId: 'by-the-test' },
   );
-  await untilEnded(world, 5);
-  return { world, state: await finalState(world) };
+  await untilEnded(world, 6);
+  startByHand(world, { lightsailInstanceName: 'blog', identity: { csr } });
+  await untilEnded(world, 7);
+  return { world, state: { ...(await finalState(world)), signed: ca.signed.toSorted() } };
 }
 
 const undisturbed = await playEverything();

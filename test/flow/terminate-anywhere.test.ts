@@ -1,6 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { readProfiles } from '../../lib/profiles.ts';
+import { PuppetCa } from '../../local/doubles/puppet-ca.ts';
 import type { WorldOptions } from '../../local/world.ts';
+import { makeNode } from '../contract/make-node.ts';
+import { databaseProfile, puppetProfile } from './self-managed.ts';
 import {
   associations,
   callsOfHandlers,
@@ -9,32 +12,63 @@ import {
   type Played,
   playWorld,
   registrations,
+  startByHand,
   statesOf,
 } from './world.ts';
 
 const MINUTE = 60_000;
 
 interface Scenario {
-  readonly group: string;
   readonly options?: Partial<WorldOptions>;
-  readonly prepare: (world: Played) => void;
+  readonly launch: (world: Played) => void;
+  /** Nobody has any use for the instance any more. */
+  readonly remove: (world: Played) => void;
 }
+
+const ca = await PuppetCa.start({ managed: /^(i-|blog$)/ });
+afterAll(() => ca.close());
+const { associate, secrets } = puppetProfile(ca);
+const { csr } = (await makeNode('blog')).identity;
+
+function ofGroup(group: string, prepare: (world: Played) => void, options: Partial<WorldOptions> = {}): Scenario {
+  return {
+    options,
+    launch(world) {
+      prepare(world);
+      world.autoScaling.launch(group, 1);
+    },
+    remove: ({ autoScaling }) => void autoScaling.setDesiredCapacity(group, 0),
+  };
+}
+
+const requestId = 'by-the-test';
+const LIGHTSAIL: Scenario = {
+  options: {
+    profiles: [{ ...databaseProfile(associate), match: { lightsail: '*' }, csrFrom: 'request' }],
+    secrets,
+  },
+  launch(world) {
+    const image = { availabilityZone: 'eu-west-1a', blueprintId: 'debian_12', bundleId: 'nano_3_0' };
+    void world.lightsail.createInstances({ ...image, instanceNames: ['blog'] }, { requestId });
+    startByHand(world, { lightsailInstanceName: 'blog', identity: { csr } });
+  },
+  remove: ({ lightsail }) => void lightsail.deleteInstance({ instanceName: 'blog' }, { requestId }),
+};
 
 /** Launches that together pass through every state of an enrolment. */
 const SCENARIOS: readonly Scenario[] = [
-  { group: 'web', prepare: ({ opsWorksCm }) => opsWorksCm.maintenance('ChefServer', 20 * 60) },
-  { group: 'database', prepare: () => {} },
-  {
-    group: 'web',
-    options: {
-      profiles: readProfiles('profiles.yml').map((profile) => ({ ...profile, onFailure: 'abandon' as const })),
-    },
-    prepare: ({ opsWorksCm }) => opsWorksCm.setStatus('ChefServer', 'FAILED'),
-  },
+  ofGroup('web', ({ opsWorksCm }) => opsWorksCm.maintenance('ChefServer', 20 * 60)),
+  ofGroup('database', () => {}),
+  ofGroup('web', ({ opsWorksCm }) => opsWorksCm.setStatus('ChefServer', 'FAILED'), {
+    profiles: readProfiles('profiles.yml').map((profile) => ({ ...profile, onFailure: 'abandon' as const })),
+  }),
+  ofGroup('database', () => {}, { profiles: [databaseProfile(associate)], secrets }),
+  LIGHTSAIL,
 ];
 
 /** Plays a scenario; `onEntered` hears of each state that an enrolment enters. */
-async function begin({ group, options, prepare }: Scenario, onEntered: (state: string, world: Played) => void) {
+async function begin({ options, launch }: Scenario, onEntered: (state: string, world: Played) => void) {
+  ca.reset();
   const world: Played = await playWorld({
     ...options,
     onHistory: ({ machine }, { type, details }) => {
@@ -42,8 +76,7 @@ async function begin({ group, options, prepare }: Scenario, onEntered: (state: s
       onEntered((details as { name: string }).name, world);
     },
   });
-  prepare(world);
-  world.autoScaling.launch(group, 1);
+  launch(world);
   return world;
 }
 
@@ -59,11 +92,6 @@ for (const scenario of SCENARIOS) {
 const states = Object.entries(definitionOf('enrol-node'));
 const tasks = states.filter(([, { Type }]) => Type === 'Task').map(([state]) => state);
 
-/** The group has no use for the instance any more. */
-function scaleIn({ autoScaling }: Played, { group }: Scenario): void {
-  autoScaling.setDesiredCapacity(group, 0);
-}
-
 /** What of the node could be anywhere: nothing is, and nothing comes after the ledger has said so. */
 async function expectNothingLeft(world: Played): Promise<void> {
   // A server that is beyond hope forgets nothing; once it is restored, the retirement is started again.
@@ -73,6 +101,7 @@ async function expectNothingLeft(world: Played): Promise<void> {
   await world.clock.advance(60 * MINUTE);
   expect(associations(world)).toEqual([]);
   expect(registrations(world)).toEqual([]);
+  expect(ca.signed).toEqual([]);
   expect(world.ec2.snapshot().instances.filter(({ State }) => State?.Name !== 'terminated')).toEqual([]);
   expect(world.machines.executions().filter(({ status }) => status === 'RUNNING')).toEqual([]);
   const items = await ledgerOfInstances(world);
@@ -103,7 +132,7 @@ describe('an instance that is terminated', () => {
     const world = await begin(scenario, (entered, played) => {
       if (isMet || entered !== state) return;
       isMet = true;
-      scaleIn(played, scenario);
+      scenario.remove(played);
     });
     await world.clock.advance(60 * MINUTE);
     expect(isMet).toBe(true);
@@ -120,7 +149,7 @@ describe('an instance that is terminated', () => {
       isMet = true;
       // Each service takes its time once: what the task calls is done long after the group has let the instance go.
       world.faults.set(SERVICES.map((service) => ({ service, delaySeconds: 9, times: 1 })));
-      world.clock.at(world.clock.now() + 1000, () => scaleIn(world, scenario));
+      world.clock.at(world.clock.now() + 1000, () => scenario.remove(world));
       return next();
     };
     await world.clock.advance(60 * MINUTE);
@@ -130,4 +159,14 @@ describe('an instance that is terminated', () => {
   });
 });
 
-const SERVICES = ['autoscaling', 'dynamodb', 'ec2', 'opsworks', 'opsworks-cm', 'ssm', 'events'];
+const SERVICES = [
+  'autoscaling',
+  'dynamodb',
+  'ec2',
+  'lightsail',
+  'opsworks',
+  'opsworks-cm',
+  'secretsmanager',
+  'ssm',
+  'events',
+];

@@ -40,6 +40,7 @@ const operations: Record<string, { folder: string; names: string }> = {
     names:
       'StartExecution DescribeExecution ListExecutions GetExecutionHistory StopExecution RedriveExecution ListStateMachines DescribeStateMachine',
   },
+  secretsmanager: { folder: 'secretsmanager', names: 'GetSecretValue DescribeSecret' },
   events: { folder: 'events', names: 'PutEvents ListRules DescribeRule TestEventPattern' },
 };
 

@@ -1,124 +1,64 @@
-import { execFile, execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import fc from 'fast-check';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { parse } from 'yaml';
-import type { Instance } from '../../../lib/state.ts';
-import { readIdentity } from '../../../services/identity.ts';
-
-/** The scripts run in this machine's own shell, with its openssl, against a metadata service on loopback. */
-const root = fileURLToPath(new URL('../../../', import.meta.url));
-const { Resources } = parse(readFileSync(join(root, 'resources/documents.yml'), 'utf8'));
-const collect = Resources.CollectIdentityDocument.Properties.Content;
-const install = Resources.InstallCredentialsDocument.Properties.Content;
-
-const IDENTITY = {
-  accountId: '123456789012',
-  region: 'eu-west-1',
-  instanceId: 'i-0123456789abcdef0',
-  note: 'a\\b\t"c"',
-};
-const INSTANCE = { ...IDENTITY, nodeName: IDENTITY.instanceId } as unknown as Instance;
-const SIGNATURE = 'MIICiTCCAfICCQD6m7oRw0uXOjANBgkqhkiG9w0BAQUFADCBiDELMAkGA1UEBhMC\nVVMxCzAJBgNVBAgTAldB';
-
-/** A script as Systems Manager runs it: the parameters are written into its text. */
-function scriptOf(content: typeof collect, parameters: Record<string, string>): string {
-  const lines: string[] = content.mainSteps[0].inputs.runCommand.map((line: string) =>
-    line.replace(/^\$\{file\((.+)\)\}$/, (_, file: string) => readFileSync(join(root, file), 'utf8')),
-  );
-  return lines.join('\n').replace(/\{\{ (\w+) \}\}/g, (_, name: string) => parameters[name] ?? '');
-}
-
-interface Machine {
-  puppetDir: string;
-  chefDir: string;
-  run: (content: typeof collect, parameters: Record<string, string>, path?: string) => Promise<Ended>;
-}
-interface Ended {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-async function machine({ hasPuppet = true } = {}): Promise<Machine> {
-  const folder = mkdtempSync(join(tmpdir(), 'muster-node-'));
-  const [puppetDir, chefDir] = [join(folder, 'puppet'), join(folder, 'chef')];
-  if (hasPuppet) mkdirSync(puppetDir);
-  const IMDS = await metadataService();
-  const run: Machine['run'] = (content, parameters, PATH = process.env.PATH ?? '') =>
-    promisify(execFile)('/bin/sh', ['-c', scriptOf(content, parameters)], {
-      env: { PATH, IMDS, PUPPET_DIR: puppetDir, CHEF_DIR: chefDir },
-    }).then(
-      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-      (error: Ended) => error,
-    );
-  return { puppetDir, chefDir, run };
-}
-
-/** Answers only who brings the token that it gave: IMDSv2. */
-async function metadataService(): Promise<string> {
-  const pages: Record<string, string> = {
-    '/latest/dynamic/instance-identity/document': JSON.stringify(IDENTITY, null, 2),
-    '/latest/dynamic/instance-identity/signature': SIGNATURE,
-  };
-  const server = createServer((request, response) => {
-    const hasToken = request.headers['x-aws-ec2-metadata-token'] === 'the-token';
-    if (request.method === 'PUT' && request.url === '/latest/api/token') response.end('the-token');
-    else if (hasToken && request.url && pages[request.url]) response.end(pages[request.url]);
-    else response.writeHead(401).end();
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => void server.close());
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-const NodeName = INSTANCE.nodeName;
-
-const has = (tool: string) => spawnSync('/bin/sh', ['-c', `command -v ${tool}`]).status === 0;
-/** A machine with Node alone runs every other test; what a node's image brings is needed for these. */
-const itWithTools = it.runIf(['openssl', 'curl', 'awk'].every(has));
+import { describe, expect, it } from 'vitest';
+import { readIdentity } from '../../../services/identity/index.ts';
+import {
+  certify,
+  collect,
+  collected,
+  IDENTITY,
+  INSTANCE,
+  identify,
+  install,
+  itWithTools,
+  machine,
+  NodeName,
+  POLICY,
+  SIGNATURE,
+} from './machine.ts';
 
 describe('Muster-CollectIdentity', () => {
   itWithTools('prints one line that enrolment takes as the identity of the node', async () => {
     const { run } = await machine();
-    const { stdout, stderr } = await run(collect, { NodeName });
+    const { stdout, stderr } = await run(collect, identify);
     expect(stderr).toBe('');
     expect(stdout.trimEnd().split('\n')).toHaveLength(1);
-    const identity = await readIdentity(stdout, INSTANCE);
+    const identity = readIdentity(stdout, INSTANCE, POLICY);
     expect(JSON.parse(identity.document)).toEqual(IDENTITY);
     expect(identity.signature).toBe(SIGNATURE);
   });
 
   itWithTools('keeps the key that is there, and keeps it to root', async () => {
     const { run, puppetDir } = await machine();
-    const first = await run(collect, { NodeName });
+    const first = await run(collect, identify);
     const key = join(puppetDir, `ssl/private_keys/${NodeName}.pem`);
     expect(statSync(key).mode & 0o777).toBe(0o600);
-    expect((await run(collect, { NodeName })).stdout).toBe(first.stdout);
+    expect((await run(collect, identify)).stdout).toBe(first.stdout);
   });
 
   itWithTools('agrees on one key when two commands run at once', async () => {
     const { run, puppetDir } = await machine();
-    const [one, other] = await Promise.all([run(collect, { NodeName }), run(collect, { NodeName })]);
+    const [one, other] = await Promise.all([run(collect, identify), run(collect, identify)]);
     expect(one.stdout).toBe(other.stdout);
     expect(readdirSync(join(puppetDir, 'ssl/private_keys'))).toEqual([`${NodeName}.pem`]);
   });
 
   itWithTools("uses Chef's key where Puppet's agent is not installed", async () => {
     const { run, chefDir } = await machine({ hasPuppet: false });
-    expect((await run(collect, { NodeName })).code).toBe(0);
+    expect((await run(collect, identify)).code).toBe(0);
     expect(existsSync(join(chefDir, 'client.pem'))).toBe(true);
+  });
+
+  itWithTools('uses the key of the agent that it is told', async () => {
+    const { run, chefDir, puppetDir } = await machine();
+    expect((await run(collect, { NodeName, Agent: 'chef' })).code).toBe(0);
+    expect([existsSync(join(chefDir, 'client.pem')), existsSync(join(puppetDir, 'ssl'))]).toEqual([true, false]);
   });
 
   it('says what the image lacks', async () => {
     const { run } = await machine();
-    expect(await run(collect, { NodeName }, '/nowhere')).toMatchObject({
+    expect(await run(collect, identify, '/nowhere')).toMatchObject({
       code: 1,
       stdout: '',
       stderr: expect.stringContaining(`${NodeName} has no openssl`),
@@ -142,37 +82,6 @@ describe('Muster-CollectIdentity', () => {
 });
 
 describe('Muster-InstallCredentials', () => {
-  /** A CA, and its certificate for the key at `keyFile`. */
-  function certify(keyFile: string) {
-    const folder = mkdtempSync(join(tmpdir(), 'muster-ca-'));
-    const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' }).toString();
-    openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=CA');
-    openssl('req', '-new', '-key', keyFile, '-subj', `/CN=${NodeName}`, '-out', 'node.csr');
-    openssl(
-      'x509',
-      '-req',
-      '-in',
-      'node.csr',
-      '-CA',
-      'ca.pem',
-      '-CAkey',
-      'ca.key',
-      '-CAcreateserial',
-      '-out',
-      'node.pem',
-    );
-    const read = (file: string) => readFileSync(join(folder, file), 'utf8');
-    return { NodeName, Certificate: read('node.pem'), CaCertificate: read('ca.pem') };
-  }
-
-  async function collected() {
-    const own = await machine();
-    await own.run(collect, { NodeName });
-    const key = join(own.puppetDir, `ssl/private_keys/${NodeName}.pem`);
-    const certs = join(own.puppetDir, 'ssl/certs');
-    return { ...own, key, certs };
-  }
-
   itWithTools("gives Puppet's agent its certificate and its CA, and may run again", async () => {
     const { run, key, certs } = await collected();
     const parameters = certify(key);
@@ -202,7 +111,7 @@ describe('Muster-InstallCredentials', () => {
 
   it('says when the identity was never collected', async () => {
     const { run } = await machine();
-    const parameters = { NodeName, Certificate: '', CaCertificate: '' };
+    const parameters = { NodeName, Certificate: '', CaCertificate: '', FirstRun: 'none' };
     expect(await run(install, parameters)).toMatchObject({ code: 1, stderr: expect.stringContaining('has no key') });
   });
 

@@ -24,7 +24,15 @@ const ENROLMENT: Enrolment = {
   register: null,
   associate: null,
   metadata: null,
-  wants: { hardening: true, identity: true, registration: true, association: true, assignment: true },
+  wants: {
+    check: false,
+    hardening: true,
+    identity: 'node',
+    registration: true,
+    association: true,
+    installation: true,
+    assignment: true,
+  },
 };
 
 interface Case {

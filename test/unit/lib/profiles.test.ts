@@ -29,7 +29,32 @@ function refusal(text: string): string {
 const profile = (extra: string) =>
   `profiles:\n  - name: web\n    match: { autoScalingGroup: "web-*" }\n    metadata: { httpTokens: required }\n${extra}`;
 
+const STACK = '4c1c3e2a-8d0e-4c56-9d3e-6f0f5b3f7a11';
+const puppet =
+  '    associate: { engine: puppet, url: "https://p.example:8140", caSecret: c, keySecret: k, retireKeySecret: r, firstRun: wait }\n';
+const chef =
+  '    associate: { engine: chef-infra, url: "https://c.example/organizations/shop", keySecret: k, retireKeySecret: r, retireClientName: n, firstRun: none }\n';
+
 describe('reading a profiles file', () => {
+  it.each([
+    ['a Puppet Server', puppet, { engine: 'puppet', firstRun: 'wait' }],
+    ['a Chef Infra Server', chef, { engine: 'chef-infra', firstRun: 'none' }],
+    [
+      'a Chef Infra Server with its organization beside its URL',
+      chef.replace(
+        '/organizations/shop"',
+        '", organization: shop, runList: ["recipe[web::default]", "role[db]", plain]',
+      ),
+      { organization: 'shop', runList: ['recipe[web::default]', 'role[db]', 'plain'] },
+    ],
+    ['a Lightsail instance for a server', puppet, {}],
+  ])('takes %s', (what, text, associate) => {
+    const lines = what.includes('Lightsail')
+      ? profile(`    csrFrom: request\n${text}`).replace('autoScalingGroup', 'lightsail')
+      : profile(text);
+    expect(readProfiles(file(lines))).toMatchObject([{ associate }]);
+  });
+
   it('reads the file that the repository ships', () => {
     expect(readProfiles('profiles.yml').map(({ name }) => name)).toEqual(['web', 'database', 'batch', 'lightsail']);
   });
@@ -83,9 +108,42 @@ describe('reading a profiles file', () => {
       /no lifecycle hooks/,
     ],
     [
-      'a server for Lightsail',
-      profile('    associate: { engine: opsworks-cm, serverName: S }\n').replace('autoScalingGroup', 'lightsail'),
-      /hardened, not registered/,
+      'a stack for Lightsail',
+      profile(`    register: { stackId: ${STACK} }\n`).replace('autoScalingGroup', 'lightsail'),
+      /takes no Lightsail instances/,
+    ],
+    [
+      'a CSR from the request for a group',
+      profile('    csrFrom: request\n    associate: { engine: opsworks-cm, serverName: S }\n'),
+      /csrFrom: csrFrom is for Lightsail/,
+    ],
+    ['a server without TLS', profile(puppet.replace('https', 'http')), /associate\.url: an https:\/\/ URL/],
+    ['a server without a key', profile(puppet.replace('keySecret: k, ', '')), /associate\.keySecret/],
+    [
+      'a secret that no secret is named',
+      profile(puppet.replace('keySecret: k,', 'keySecret: "a b",')),
+      /name of a secret/,
+    ],
+    ['a run that is none', profile(puppet.replace('firstRun: wait', 'firstRun: yes')), /associate\.firstRun/],
+    [
+      'a Chef server whose validator nobody knows',
+      profile(chef.replace('/organizations/shop', '')),
+      /clientName: Say the validator's clientName/,
+    ],
+    [
+      'half a policy',
+      profile(chef.replace('firstRun', 'policyName: p, firstRun')),
+      /policyName and policyGroup together/,
+    ],
+    [
+      'a policy and a run list',
+      profile(chef.replace('firstRun', 'policyName: p, policyGroup: g, runList: ["recipe[a]"], firstRun')),
+      /keep one of them/,
+    ],
+    [
+      'a run list in which a shell finds something to do',
+      profile(chef.replace('firstRun', `runList: ["recipe[a]'; reboot"], firstRun`)),
+      /associate\.runList/,
     ],
     ['text that is not YAML', 'profiles: [', /not YAML/],
     ['a list of no profiles', 'profiles: []', /profiles/],

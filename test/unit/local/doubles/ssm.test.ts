@@ -28,7 +28,7 @@ async function world() {
   const send = (input: Partial<SendCommandCommandInput>) =>
     call<SendCommandResult>(ssm.service, 'SendCommand', {
       DocumentName: 'CollectIdentity',
-      Parameters: { NodeName: ['web-1'] },
+      Parameters: { NodeName: ['web-1'], Agent: ['any'] },
       ...input,
     });
   const commandId = async (input: Partial<SendCommandCommandInput>) => (await send(input)).Command?.CommandId ?? '';
@@ -66,8 +66,11 @@ describe('SendCommand', () => {
       code: 'InvalidDocument',
       message: 'Document with name Nothing does not exist.',
     });
+    const Agent = ['any'];
     for (const Parameters of [{}, { NodeName: [] }, { NodeName: ['a', 'b'] }, { NodeName: ['a'], Nodename: ['a'] }])
-      await expect(send({ InstanceIds, Parameters })).rejects.toMatchObject({ code: 'InvalidParameters' });
+      await expect(send({ InstanceIds, Parameters: { Agent, ...Parameters } })).rejects.toMatchObject({
+        code: 'InvalidParameters',
+      });
   });
 
   it('takes 1 to 50 different instance ids, and no targets', async () => {
@@ -138,7 +141,10 @@ describe('GetCommandInvocation', () => {
     const id = await commandId({
       InstanceIds: [node.instanceId],
       DocumentName: 'InstallCredentials',
-      Parameters: { NodeName: ['web-1'], Certificate: ['no PEM'], CaCertificate: ['no PEM'] },
+      Parameters: {
+        ...{ NodeName: ['web-1'], Certificate: ['no PEM'], CaCertificate: ['no PEM'] },
+        ...{ Server: [''], ServerPort: [''], Environment: [''], FirstRun: ['none'] },
+      },
     });
     await clock.advance(10_000);
     const failed = await invocation(id, node.instanceId);

@@ -1,0 +1,146 @@
+/**
+ * `npm run bench:servers`: enrolments a second against a real Puppet Server and a real Chef server, beside the same calls
+ * made by hand, without anything around them. The two take turns, node by node, so that a server that warms up, or a
+ * machine that has something else to do, is the same for both. `npm run servers:install` installs the servers.
+ *
+ * Exit code 1 when Muster has less than nine tenths of the rate of the calls made by hand.
+ */
+import { createHash, createPrivateKey, createPublicKey } from 'node:crypto';
+import { request } from 'node:https';
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { freshKeys, publicKeyPem, RSA_2048 } from '../local/keys.ts';
+import * as x509 from '../local/x509.ts';
+import { chefInfraServer } from '../services/config-servers/chef-infra.ts';
+import { signatureHeaders } from '../services/config-servers/chef-signature.ts';
+import type { Node } from '../services/config-servers/contract.ts';
+import { connectPuppet } from '../test/contract/connect-puppet.ts';
+import { startGoiardi } from '../test/servers/goiardi.ts';
+import { startPuppetServer } from '../test/servers/puppet-server.ts';
+
+type Enrol = (node: Node) => Promise<unknown>;
+
+const { values } = parseArgs({ options: { enrolments: { type: 'string', default: '200' } } });
+const enrolments = Number(values.enrolments);
+/** Before the clock starts: the server's compiler and its caches. */
+const WARM_UP = 20;
+const LEAST_SHARE = 0.9;
+const { signal } = new AbortController();
+const keys = await freshKeys();
+const publicKey = await publicKeyPem(keys.publicKey);
+let serial = 0;
+
+const puppet = await benchPuppet();
+const chef = await benchChef();
+const rows = [...puppet, ...chef];
+const table = new Table({ head: ['', 'enrolments/s', 'p50, ms', 'p95, ms'], style: { head: [], border: [] } });
+for (const { name, milliseconds } of rows)
+  table.push([
+    name,
+    rate(milliseconds).toFixed(1),
+    at(milliseconds, 0.5).toFixed(1),
+    at(milliseconds, 0.95).toFixed(1),
+  ]);
+console.log(`${enrolments} enrolments each, one after another.\n${table}`);
+for (const [muster, byHand] of [puppet, chef]) {
+  const share = rate(muster.milliseconds) / rate(byHand.milliseconds);
+  console.log(`${muster.name}: ${share.toFixed(2)} of the rate of the calls made by hand.`);
+  if (share < LEAST_SHARE) process.exitCode = 1;
+}
+
+async function benchPuppet() {
+  const server = await startPuppetServer();
+  const { url, caCertificate: ca, enrol } = server;
+  const engine = connectPuppet(server);
+  const tls = { ca, cert: enrol.certificate, key: enrol.privateKey };
+  const ask = (method: string, path: string, body = '', type = 'text/plain') =>
+    call(`${url}/puppet-ca/v1/${path}`, { method, headers: { 'content-type': type }, ...tls }, body);
+  try {
+    return await compare(
+      'Puppet Server',
+      (node) => engine.associate(node, signal),
+      async ({ nodeName, identity }) => {
+        await ask('GET', `certificate_status/${nodeName}`);
+        await ask('PUT', `certificate_request/${nodeName}`, identity.csr);
+        await ask('GET', `certificate_status/${nodeName}`);
+        await ask('PUT', `certificate_status/${nodeName}`, '{"desired_state":"signed"}', 'application/json');
+        await ask('GET', `certificate/${nodeName}`);
+      },
+    );
+  } finally {
+    await server.stop();
+  }
+}
+
+async function benchChef() {
+  const server = await startGoiardi();
+  const engine = chefInfraServer(server.profile, server.secrets);
+  const key = createPrivateKey(server.validator.privateKey);
+  const of = { method: 'POST', path: '/clients', userId: server.validator.clientName, apiVersion: '1' };
+  try {
+    return await compare(
+      'Chef Infra Server',
+      (node) => engine.associate(node, signal),
+      async ({ nodeName }) => {
+        const body = JSON.stringify({ name: nodeName, public_key: publicKey, validator: false });
+        const signature = signatureHeaders({ ...of, body, timestamp: new Date() }, key, '1.3');
+        const headers = { ...signature, 'X-Ops-Server-API-Version': '1', 'X-Chef-Version': '18.0.0' };
+        const types = { Accept: 'application/json', 'Content-Type': 'application/json' };
+        const options = { method: 'POST', headers: { ...headers, ...types }, ca: server.certificate };
+        await call(`${server.url}/clients`, options, body);
+      },
+    );
+  } finally {
+    await server.close();
+  }
+}
+
+async function compare(server: string, muster: Enrol, byHand: Enrol) {
+  const measured = [
+    { name: `${server}, Muster`, enrol: muster, milliseconds: [] as number[] },
+    { name: `${server}, by hand`, enrol: byHand, milliseconds: [] as number[] },
+  ] as const;
+  for (let turn = 0; turn < WARM_UP + enrolments; turn++)
+    for (const { enrol, milliseconds } of measured) {
+      const node = await makeNode();
+      const startedAt = performance.now();
+      await enrol(node);
+      if (turn >= WARM_UP) milliseconds.push(performance.now() - startedAt);
+    }
+  return measured;
+}
+
+/** All with one key: prime numbers say nothing about enrolment. */
+async function makeNode(): Promise<Node> {
+  const nodeName = `i-0b${(++serial).toString(16).padStart(6, '0')}`;
+  const name = [{ CN: [nodeName] }];
+  const csr = await x509.Pkcs10CertificateRequestGenerator.create({ name, keys, signingAlgorithm: RSA_2048 });
+  const spki = createPublicKey(publicKey).export({ type: 'spki', format: 'der' });
+  const publicKeyFingerprint = createHash('sha256').update(spki).digest('hex');
+  const identity = { csr: csr.toString('pem'), publicKey, publicKeyFingerprint, document: '', signature: '' };
+  return { nodeName, identity };
+}
+
+/** One call on a connection of its own, as Muster's are. A 404 is an answer: nothing is there yet. */
+function call(url: string, options: object, body: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const asked = request(url, { ...options, agent: false });
+    asked.on('error', reject).on('response', async (response) => {
+      let text = '';
+      for await (const chunk of response.setEncoding('utf8')) text += chunk;
+      const { statusCode = 0 } = response;
+      if (statusCode < 400 || statusCode === 404) resolve(text);
+      else reject(new Error(`${url} answered ${statusCode}: ${text}`));
+    });
+    asked.end(body);
+  });
+}
+
+function rate(milliseconds: readonly number[]): number {
+  return (1000 * milliseconds.length) / milliseconds.reduce((sum, one) => sum + one, 0);
+}
+
+/** The value below which the share of them lies. */
+function at(milliseconds: readonly number[], share: number): number {
+  return milliseconds.toSorted((a, b) => a - b)[Math.floor(milliseconds.length * share)] ?? Number.NaN;
+}

@@ -1,0 +1,20 @@
+import { EnrolmentRequest } from '../events/request.ts';
+import { InvalidRequest } from '../lib/errors.ts';
+import { Enrolment, type Identity, Instance } from '../lib/state.ts';
+import { task } from '../lib/task.ts';
+import { countingRejections, readRequestedIdentity, takesOnlyRsa } from '../services/identity/index.ts';
+import { bindKey } from '../services/ledger.ts';
+
+/** Takes the CSR that the request brought, checks it, and binds its key to the instance: the first key wins. */
+export const handler = task(
+  { request: EnrolmentRequest, instance: Instance, enrolment: Enrolment },
+  async ({ request: { identity: shown }, instance, enrolment }, call): Promise<Identity> => {
+    if (!shown) throw new InvalidRequest('The request brings no identity: add identity.csr.');
+    return countingRejections(async () => {
+      const identity = readRequestedIdentity(shown.csr, instance, { onlyRsa: takesOnlyRsa(enrolment) });
+      const owner = { instance: enrolment.ledgerKey, generation: enrolment.generation };
+      await bindKey(owner, identity.publicKeyFingerprint, call.signal);
+      return identity;
+    });
+  },
+);

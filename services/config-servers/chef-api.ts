@@ -1,0 +1,101 @@
+import { InvalidRequest } from '../../lib/errors.ts';
+import type { ChefInfraServer } from '../../lib/profiles.ts';
+import { API_VERSION, type Caller, type ChefAnswer, understood } from './chef-answer.ts';
+import { chefCertificates, chefKey } from './chef-secrets.ts';
+import { type SignatureVersion, signatureHeaders } from './chef-signature.ts';
+import { type Answer, exchange, urlOf } from './https.ts';
+
+/** What every request says beside its signature. Source: Chef Infra Server API, Required headers. */
+const HEADERS = {
+  Accept: 'application/json',
+  'Content-Type': 'application/json',
+  'X-Chef-Version': '18.0.0',
+  'X-Ops-Server-API-Version': API_VERSION,
+};
+
+/**
+ * One call; `path` is the one after the organization, `body` null where there is none.
+ * @throws ServerNotReady, Throttled (try again); ServerNotFound, PermissionDenied, InvalidRequest (never)
+ */
+export type ChefCall = (
+  method: 'GET' | 'POST' | 'DELETE',
+  path: string,
+  body: object | null,
+  signal: AbortSignal,
+) => Promise<ChefAnswer>;
+
+export type Secrets = (name: string) => Promise<string>;
+
+export interface ChefOptions {
+  readonly now?: () => Date;
+  /** For one call. */
+  readonly timeoutMilliseconds?: number;
+}
+
+/** Signed calls to a Chef server in one name. Key and certificates are read once, at the first call. */
+export function chefApi(server: ChefInfraServer, caller: Caller, secrets: Secrets, options: ChefOptions): ChefCall {
+  const { now = () => new Date(), timeoutMilliseconds = 3_000 } = options;
+  const { clientName: userId, keySecret } = caller;
+  const url = chefServerUrl(server);
+  let version: SignatureVersion = '1.3';
+  let credentials: ReturnType<typeof readCredentials> | undefined;
+
+  async function readCredentials() {
+    const key = chefKey(keySecret, await secrets(keySecret));
+    const ca = server.caSecret && chefCertificates(server.caSecret, await secrets(server.caSecret));
+    return { key, peer: { url, ca, timeoutMilliseconds } };
+  }
+
+  return async (method, path, content, signal) => {
+    credentials ??= readCredentials();
+    const { key, peer } = await credentials;
+    const body = content === null ? '' : JSON.stringify(content);
+    const ask = (by: SignatureVersion) => {
+      const signed = {
+        method,
+        path: urlOf(peer, path).pathname,
+        body,
+        timestamp: now(),
+        userId,
+        apiVersion: API_VERSION,
+      };
+      return exchange(
+        peer,
+        { method, path, headers: { ...HEADERS, ...signatureHeaders(signed, key, by) }, body },
+        signal,
+      );
+    };
+    let answer = await ask(version);
+    if (version === '1.3' && isUnread(answer)) {
+      // Servers before 12.4 know no 1.3, and say so in several ways. Where that was not it, their first answer counts.
+      const second = await ask('1.1');
+      if (!isUnread(second)) {
+        version = '1.1';
+        answer = second;
+      }
+    }
+    return understood(answer, { url, what: `${method} ${path}`, caller, now: now() });
+  };
+}
+
+/**
+ * The address of a Chef server's API, as a node's client.rb has it too: with the organization, where there is one.
+ * @throws InvalidRequest when the URL and the profile name two organizations.
+ */
+export function chefServerUrl({ url, organization }: ChefInfraServer): string {
+  const named = organizationOf(url);
+  if (named && organization && named !== organization)
+    throw new InvalidRequest(`A profile names two Chef organizations: ${named} in url, and ${organization}. Keep one.`);
+  const base = url.replace(/\/+$/, '');
+  return named || !organization ? base : `${base}/organizations/${organization}`;
+}
+
+/** The organization that a URL ends in. */
+export function organizationOf(url: string): string | undefined {
+  return /\/organizations\/([^/]+)\/*$/.exec(url)?.[1];
+}
+
+/** Whether the server may not have understood who asks. */
+function isUnread({ status }: Answer): boolean {
+  return status === 400 || status === 401;
+}

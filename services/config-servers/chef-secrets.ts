@@ -1,0 +1,38 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { InvalidRequest } from '../../lib/errors.ts';
+
+/** Chef servers make keys of 2048 bits; signatures before version 1.3 do not fit into much less. */
+export const LEAST_KEY_BITS = 2048;
+
+/**
+ * The private key in a secret: PEM, PKCS#1 (as Chef writes `ORG-validator.pem`) or PKCS#8.
+ * @throws InvalidRequest, without a word of the content, when it holds anything else.
+ */
+export function chefKey(secret: string, text: string): KeyObject {
+  const key = parsed(`The secret ${secret} holds no private key in PEM without a passphrase`, () =>
+    createPrivateKey(text),
+  );
+  if (key.asymmetricKeyType === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) >= LEAST_KEY_BITS) return key;
+  throw new InvalidRequest(`The key in the secret ${secret} is not RSA of ${LEAST_KEY_BITS} bits or more.`);
+}
+
+/**
+ * The certificates in a secret, PEM, one after another.
+ * @throws InvalidRequest when it holds none, or one that cannot be read.
+ */
+export function chefCertificates(secret: string, text: string): string {
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g);
+  if (!blocks)
+    throw new InvalidRequest(`The secret ${secret} holds no certificate in PEM: put the server's own there.`);
+  for (const block of blocks)
+    parsed(`The secret ${secret} holds a certificate that cannot be read`, () => new X509Certificate(block));
+  return blocks.join('\n');
+}
+
+function parsed<Value>(sentence: string, parse: () => Value): Value {
+  try {
+    return parse();
+  } catch (cause) {
+    throw new InvalidRequest(`${sentence}: store the file as it is, with its line breaks.`, { cause });
+  }
+}

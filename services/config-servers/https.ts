@@ -1,0 +1,97 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { request } from 'node:https';
+import { ServerNotFound, ServerNotReady } from '../../lib/errors.ts';
+
+/** A server that is spoken to over TLS: who must answer, and who asks. */
+export interface Peer {
+  /** https:// URL; the calls' paths are added to its own. */
+  readonly url: string;
+  /** The authorities that may have signed its certificate, PEM; left out, the public ones. */
+  readonly ca?: string | undefined;
+  /** The caller's certificate and its key, PEM, for servers that ask for one. */
+  readonly certificate?: string;
+  readonly privateKey?: string;
+  /** For one call, from the connection to the last byte. */
+  readonly timeoutMilliseconds: number;
+}
+
+export interface Call {
+  readonly method: string;
+  /** From the URL's own path on: `/clients`. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Empty where there is none. */
+  readonly body: string;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+}
+
+/** Far more than any answer that is read here. */
+const LARGEST_ANSWER_CHARACTERS = 1_000_000;
+
+/** What TLS and HTTP call a peer that is not the one it should be, or speaks something else. */
+const STRANGER = /CERT|SIGNATURE|^ERR_(TLS|SSL)_|^EPROTO$|^HPE_/;
+
+/**
+ * Makes one call, on a connection of its own: a Lambda that was frozen would find a kept one closed.
+ * @throws ServerNotReady when there is no answer in time; ServerNotFound when somebody else answers, by certificate,
+ *   host name or protocol; AbortError when `signal` says so.
+ */
+export async function exchange(peer: Peer, call: Call, signal: AbortSignal): Promise<Answer> {
+  const deadline = AbortSignal.timeout(peer.timeoutMilliseconds);
+  try {
+    return await send(peer, call, AbortSignal.any([signal, deadline]));
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw translated(peer, cause as NodeJS.ErrnoException, deadline.aborted);
+  }
+}
+
+/** The URL of a call, with the peer's own path before the call's. */
+export function urlOf({ url }: Pick<Peer, 'url'>, path: string): URL {
+  return new URL(url.replace(/\/+$/, '') + path);
+}
+
+function send(peer: Peer, { method, path, headers, body }: Call, signal: AbortSignal): Promise<Answer> {
+  const { ca, certificate: cert, privateKey: key } = peer;
+  const length = { 'content-length': String(Buffer.byteLength(body)) };
+  return new Promise((resolve, reject) => {
+    // rejectUnauthorized is said so that no environment variable can take it back.
+    const options = { method, headers: { ...headers, ...length }, ca, cert, key, signal, agent: false } as const;
+    request(urlOf(peer, path), { ...options, rejectUnauthorized: true })
+      .on('error', reject)
+      .on('response', (response) => read(response).then(resolve, reject))
+      .end(body);
+  });
+}
+
+async function read(response: IncomingMessage): Promise<Answer> {
+  let text = '';
+  for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) {
+    text += chunk;
+    if (text.length > LARGEST_ANSWER_CHARACTERS)
+      throw new ServerNotFound(`An answer of more than ${LARGEST_ANSWER_CHARACTERS} characters is none of this API.`);
+  }
+  return { status: response.statusCode ?? 0, headers: response.headers, text };
+}
+
+function translated({ url, timeoutMilliseconds }: Peer, cause: NodeJS.ErrnoException, isLate: boolean): Error {
+  if (cause instanceof ServerNotFound) return cause;
+  if (isLate) return new ServerNotReady(`${url} did not answer within ${timeoutMilliseconds} ms.`, { cause });
+  const code = cause.code ?? cause.message;
+  if (STRANGER.test(code))
+    return new ServerNotFound(
+      `What answers at ${url} is not the server that it should be (${code}). Correct url, or put the certificate of ` +
+        'the authority that signed the server’s into the secret that caSecret names.',
+      { cause },
+    );
+  if (code === 'ENOTFOUND')
+    return new ServerNotReady(`The name in ${url} does not resolve. If it never does: correct url in profiles.yml.`, {
+      cause,
+    });
+  return new ServerNotReady(`${url} cannot be reached (${code}).`, { cause });
+}

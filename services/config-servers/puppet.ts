@@ -1,0 +1,171 @@
+import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
+import { AssociationFailed, ServerNotReady } from '../../lib/errors.ts';
+import type { PuppetServer } from '../../lib/profiles.ts';
+import type { Association } from '../../lib/state.ts';
+import type { ConfigServer, Node } from './contract.ts';
+import { type CertificateStatus, PuppetCa, type Refusal } from './puppet-ca.ts';
+import { readPuppetCredentials } from './puppet-credentials.ts';
+
+/** Five calls of a good day keep within a task's time; a server that hangs is left for the state machine to ask again. */
+const CALL_TIMEOUT_MILLISECONDS = 4_000;
+
+/** A good day takes two looks, a squatter's request one more; the others are for races with another enrolment. */
+const MOST_LOOKS = 6;
+
+/** What a look at a name led to: an end, a refusal in the CA's words, or a change after which to look again. */
+type Outcome<Result> = { readonly result: Result } | Refusal;
+
+/**
+ * A Puppet Server of one's own: has its CA sign the node's request, and revokes the certificate in the end. What is to
+ * be done is decided by what the CA says of the name, never by what an earlier call answered: answers get lost, and
+ * anybody who reaches the server may hand in a request for any name, the first for a name being kept.
+ *
+ * @param secrets the text of a secret by its name
+ */
+export function puppetServer(
+  server: PuppetServer,
+  secrets: (name: string) => Promise<string>,
+  { timeoutMilliseconds = CALL_TIMEOUT_MILLISECONDS }: { timeoutMilliseconds?: number } = {},
+): ConfigServer {
+  async function connect(keySecret: string) {
+    const [ca, key] = await Promise.all([secrets(server.caSecret), secrets(keySecret)]);
+    const credentials = readPuppetCredentials({ name: server.caSecret, text: ca }, { name: keySecret, text: key });
+    return {
+      ca: new PuppetCa(server.url, credentials, timeoutMilliseconds),
+      caCertificate: credentials.caCertificates,
+    };
+  }
+
+  return {
+    /**
+     * nothing there -> hand the request in · another request -> delete it · our request -> sign it ·
+     * signed -> done, if for our key · revoked -> a person decides
+     */
+    async associate(node, signal) {
+      const { nodeName, identity } = node;
+      const { ca, caCertificate } = await connect(server.keySecret);
+      const ours = requestFingerprint(identity.csr);
+      /** Whether what is signed may be our doing. */
+      let hasSigned = false;
+
+      return untilSettled(ca, nodeName, signal, async (status) => {
+        if (!status) return ca.submit(nodeName, identity.csr, signal);
+        if (status.state === 'revoked') throw new AssociationFailed(revoked(nodeName));
+        if (status.state === 'signed') return take();
+        return status.fingerprints.SHA256 === ours ? sign() : ca.remove(nodeName, signal);
+      });
+
+      async function sign(): Promise<Outcome<Association>> {
+        hasSigned = true;
+        const refusal = await ca.decide(nodeName, 'signed', signal);
+        hasSigned = refusal === null;
+        return refusal ?? take();
+      }
+
+      async function take(): Promise<Outcome<Association>> {
+        const certificate = await ca.certificate(nodeName, signal);
+        if (certificate === undefined) return null;
+        if (isFor(node, certificate)) return { result: { statusToken: null, certificate, caCertificate } };
+        if (!hasSigned) throw new AssociationFailed(anotherKey(nodeName));
+        // Somebody exchanged the request between our look and our signature: what we signed must not be of use.
+        const refusal = await ca.decide(nodeName, 'revoked', signal);
+        if (refusal !== null) return refusal;
+        throw new AssociationFailed(exchanged(nodeName));
+      }
+    },
+
+    async confirm(_node, association) {
+      return association;
+    },
+
+    /** signed -> revoke it · revoked or only requested -> delete it · nothing there -> done */
+    async disassociate(nodeName, signal) {
+      const { ca } = await connect(server.retireKeySecret);
+      return untilSettled(ca, nodeName, signal, async (status) => {
+        if (!status) return { result: { statusToken: null } };
+        return status.state === 'signed' ? ca.decide(nodeName, 'revoked', signal) : ca.remove(nodeName, signal);
+      });
+    },
+
+    async confirmDisassociation() {},
+  };
+}
+
+/**
+ * Looks at the name and takes the step that its state asks for, until there is no more to do. A step that failed is
+ * judged by the next look: the server may have done it, or somebody else.
+ * @throws AssociationFailed when the CA refuses and nothing has changed; ServerNotReady when there is no end to it
+ */
+async function untilSettled<Result>(
+  ca: PuppetCa,
+  nodeName: string,
+  signal: AbortSignal,
+  step: (status: CertificateStatus | undefined) => Promise<Outcome<Result>>,
+): Promise<Result> {
+  let trouble = new ServerNotReady(
+    `The state of ${nodeName} at the Puppet Server goes on changing: somebody else enrols, retires or requests it. ` +
+      'If it goes on: let nobody but Muster hand in requests (auth.conf, certificate_request).',
+  );
+  let refused: { readonly at: string; readonly reason: string } | undefined;
+  for (let look = 1; look <= MOST_LOOKS; look++) {
+    const status = await ca.status(nodeName, signal);
+    const at = status ? `${status.state} ${status.fingerprints.SHA256}` : 'unknown';
+    if (refused?.at === at) throw new AssociationFailed(`The Puppet Server refuses ${nodeName}: ${refused.reason}`);
+    refused = undefined;
+    try {
+      const outcome = await step(status);
+      if (typeof outcome === 'string') refused = { at, reason: outcome };
+      else if (outcome !== null) return outcome.result;
+    } catch (error) {
+      if (!(error instanceof ServerNotReady)) throw error;
+      trouble = error;
+    }
+  }
+  throw trouble;
+}
+
+/** SHA-256 of the request's DER, in the CA's spelling: upper-case hexadecimal pairs with colons. */
+function requestFingerprint(csr: string): string {
+  const der = Buffer.from(csr.replace(/-----[^-]+-----/g, ''), 'base64');
+  const digest = createHash('sha256').update(der).digest('hex').toUpperCase();
+  return (digest.match(/../g) ?? []).join(':');
+}
+
+function isFor({ nodeName, identity }: Node, certificate: string): boolean {
+  const issued = readIssued(nodeName, certificate);
+  return issued.subject === `CN=${nodeName}` && issued.publicKey.equals(createPublicKey(identity.publicKey));
+}
+
+function readIssued(nodeName: string, certificate: string): X509Certificate {
+  try {
+    return new X509Certificate(certificate);
+  } catch (cause) {
+    throw new AssociationFailed(`What the Puppet Server keeps as the certificate of ${nodeName} cannot be read.`, {
+      cause,
+    });
+  }
+}
+
+const clean = (nodeName: string) => `puppetserver ca clean --certname ${nodeName}`;
+
+function anotherKey(nodeName: string): string {
+  return (
+    `The Puppet Server has a certificate for another key under the name ${nodeName}. Find out whose it is; if it is ` +
+    `of no use any more, run ${clean(nodeName)} and enrol the node again.`
+  );
+}
+
+function revoked(nodeName: string): string {
+  return (
+    `The certificate of ${nodeName} is revoked, and the Puppet Server takes no request until it is deleted. If the ` +
+    `node is to come back, run ${clean(nodeName)} and enrol it again.`
+  );
+}
+
+function exchanged(nodeName: string): string {
+  return (
+    `Somebody exchanged the request of ${nodeName} while it was signed; the certificate for the other key is revoked. ` +
+    'Let nobody but Muster hand in requests (auth.conf, certificate_request), then ' +
+    `run ${clean(nodeName)} and enrol the node again.`
+  );
+}

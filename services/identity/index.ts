@@ -1,0 +1,64 @@
+import * as z from 'zod';
+import { IdentityRejected } from '../../lib/errors.ts';
+import { agentOf } from '../../lib/profiles.ts';
+import type { Enrolment, Identity, Instance } from '../../lib/state.ts';
+import { emit } from '../../lib/telemetry.ts';
+import { checkRequest, type RequestPolicy } from './csr.ts';
+import { type DocumentTrust, requireOwnDocument } from './document.ts';
+import { rejecting } from './refusal.ts';
+
+/** A CSR with an RSA-8192 key is under 5 kB in PEM; the rest of the answer is under 4 kB. */
+const LARGEST_ANSWER_CHARACTERS = 16_384;
+
+/** What the document Muster-CollectIdentity prints on the node. */
+const Answer = z.object({ csr: z.string(), identityDocument: z.string(), identitySignature: z.string() });
+
+/**
+ * Reads and checks what a node says of itself; it is untrusted input. The CSR proves that the node has the key, the
+ * document that it is the machine the control plane knows. A Lightsail machine's document names an account of AWS's own,
+ * so there the request and the managed node's registration at Systems Manager have to do.
+ * @param output what its command printed
+ * @throws IdentityRejected with the rule that is broken.
+ */
+export function readIdentity(output: string, instance: Instance, policy: RequestPolicy & DocumentTrust): Identity {
+  const { csr, identityDocument: document, identitySignature: signature } = parseAnswer(output, instance);
+  if (instance.platform === 'ec2') requireOwnDocument({ document, signature }, instance, policy);
+  return { ...checkRequest(csr, instance, policy), document, signature };
+}
+
+/**
+ * Checks a CSR that was brought by whoever asked for the enrolment, who vouches for where it came from.
+ * @throws IdentityRejected with the rule that is broken.
+ */
+export function readRequestedIdentity(csr: string, instance: Instance, policy: RequestPolicy): Identity {
+  return { ...checkRequest(csr, instance, policy), document: '', signature: '' };
+}
+
+/** Chef's servers and OpsWorks Stacks know a node by an RSA key; Puppet's sign elliptic curves too. */
+export function takesOnlyRsa({ associate, register }: Pick<Enrolment, 'associate' | 'register'>): boolean {
+  return register !== null || agentOf(associate) !== 'puppet';
+}
+
+/** Counts what the work rejects, by the rule that is broken. */
+export async function countingRejections<Output>(work: () => Promise<Output>): Promise<Output> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof IdentityRejected) emit('IdentitiesRejected', 1, { rule: error.rule });
+    throw error;
+  }
+}
+
+function parseAnswer(output: string, { instanceId }: Instance): z.infer<typeof Answer> {
+  if (output.length > LARGEST_ANSWER_CHARACTERS)
+    throw rejecting(instanceId)('answer', `its answer is longer than ${LARGEST_ANSWER_CHARACTERS} characters`);
+  try {
+    return Answer.parse(JSON.parse(output));
+  } catch (cause) {
+    throw rejecting(instanceId)(
+      'answer',
+      'its answer is not JSON with csr, identityDocument and identitySignature',
+      cause,
+    );
+  }
+}

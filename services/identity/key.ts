@@ -1,0 +1,81 @@
+import { createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { type Element, oidOf, Tag } from './der.ts';
+import type { Reject } from './refusal.ts';
+
+const SMALLEST_RSA_BITS = 2048;
+const LARGEST_RSA_BITS = 8192;
+/** FIPS 186-5: smaller exponents are no secret's friend, and 1 is none at all. */
+const SMALLEST_RSA_EXPONENT = 65_537n;
+
+/** The signatures by SHA-256 or better, by their names (RFC 4055, RFC 5758), and the kind of key that makes them. */
+const SIGNATURES = new Map([
+  ['1.2.840.113549.1.1.11', { hash: 'sha256', key: 'rsa' }],
+  ['1.2.840.113549.1.1.12', { hash: 'sha384', key: 'rsa' }],
+  ['1.2.840.113549.1.1.13', { hash: 'sha512', key: 'rsa' }],
+  ['1.2.840.10045.4.3.2', { hash: 'sha256', key: 'ec' }],
+  ['1.2.840.10045.4.3.3', { hash: 'sha384', key: 'ec' }],
+  ['1.2.840.10045.4.3.4', { hash: 'sha512', key: 'ec' }],
+]);
+
+/** P-256, P-384 and P-521 by OpenSSL's names, with the length of such a key that writes its point out in full. */
+const EC_KEY_BYTES = new Map([
+  ['prime256v1', 91],
+  ['secp384r1', 120],
+  ['secp521r1', 158],
+]);
+
+/** The key, if it is one that a server should have a node known by. */
+export function keyOf(spki: Buffer, onlyRsa: boolean, reject: Reject): KeyObject {
+  const key = readKey(spki, reject);
+  const { modulusLength = 0, publicExponent = 0n, namedCurve = '' } = key.asymmetricKeyDetails ?? {};
+  const isRsa =
+    key.asymmetricKeyType === 'rsa' &&
+    modulusLength >= SMALLEST_RSA_BITS &&
+    modulusLength <= LARGEST_RSA_BITS &&
+    publicExponent >= SMALLEST_RSA_EXPONENT;
+  const isEc = key.asymmetricKeyType === 'ec' && spki.length === EC_KEY_BYTES.get(namedCurve);
+  // Another spelling of a key would be another fingerprint of it.
+  const isCanonical = key.export({ type: 'spki', format: 'der' }).equals(spki);
+  if (isCanonical && (isRsa || (isEc && !onlyRsa))) return key;
+  const kinds = `RSA of ${SMALLEST_RSA_BITS} to ${LARGEST_RSA_BITS} bits${onlyRsa ? '' : ', P-256, P-384 or P-521'}`;
+  throw reject('csr-key', `the key of its CSR is not ${kinds}`);
+}
+
+function readKey(spki: Buffer, reject: Reject): KeyObject {
+  try {
+    return createPublicKey({ key: spki, format: 'der', type: 'spki' });
+  } catch (cause) {
+    throw reject('csr-key', 'the key of its CSR cannot be read', cause);
+  }
+}
+
+/** Requires that the request is signed, as its algorithm says, by its own key: whoever made it has that key. */
+export function requireOwnSignature(
+  info: Buffer,
+  algorithm: Element,
+  { content }: Element,
+  key: KeyObject,
+  reject: Reject,
+): void {
+  const [name, parameters, ...more] = algorithm.children;
+  const known = name?.tag === Tag.OBJECT_IDENTIFIER ? SIGNATURES.get(oidOf(name)) : undefined;
+  // RSA's algorithms have a NULL after their name, those of curves nothing.
+  const isComplete = more.length === 0 && (known?.key === 'rsa' ? parameters?.tag === Tag.NULL : !parameters);
+  if (!known || !isComplete || known.key !== key.asymmetricKeyType)
+    throw reject(
+      'csr-algorithm',
+      'its CSR is not signed with SHA-256, SHA-384 or SHA-512 by the kind of key that it has',
+    );
+  // The first octet of a BIT STRING tells how many of its last bits are none.
+  if (content[0] !== 0 || !isSignedBy(key, known.hash, info, content.subarray(1)))
+    throw reject('csr-signature', 'the signature of its CSR is not by its key');
+}
+
+function isSignedBy(key: KeyObject, hash: string, bytes: Buffer, signature: Buffer): boolean {
+  try {
+    return verify(hash, bytes, key, signature);
+  } catch {
+    // OpenSSL has errors for some signatures that no key has made, and false for others.
+    return false;
+  }
+}

@@ -1,0 +1,13 @@
+import { type BrokenRule, IdentityRejected } from '../../lib/errors.ts';
+
+/**
+ * Makes a refusal.
+ * @param sentence what is wrong, without its full stop: it follows "i-… is not enrolled:". It never quotes the node.
+ */
+export type Reject = (rule: BrokenRule, sentence: string, cause?: unknown) => IdentityRejected;
+
+/** How the instance's identity is rejected. */
+export function rejecting(instanceId: string): Reject {
+  return (rule, sentence, cause) =>
+    new IdentityRejected(`${instanceId} is not enrolled: ${sentence}.`, { rule, cause });
+}

@@ -1,0 +1,36 @@
+import type { ChefInfraServer } from '../../lib/profiles.ts';
+import { ChefInfra } from '../../local/doubles/chef-infra.ts';
+import { chefInfraServer } from '../../services/config-servers/chef-infra.ts';
+import { chefProfile } from '../flow/self-managed.ts';
+import { describeConfigServer, type Stage } from './config-server.ts';
+import { makeNode } from './make-node.ts';
+
+describeConfigServer('A Chef Infra Server', {
+  start,
+  notReady: ['ServerNotReady'],
+  issuesCertificates: false,
+  takesTime: false,
+  canBeHopeless: false,
+  hasRate: false,
+});
+
+/** The double, behind TLS on a port of its own. */
+async function start(): Promise<Stage> {
+  const chef = await ChefInfra.start();
+  const { associate, secrets } = chefProfile(chef);
+  const at = (changes: Partial<ChefInfraServer>) =>
+    chefInfraServer({ ...associate, ...changes }, async (name) => secrets[name as keyof typeof secrets]);
+  return {
+    server: at({}),
+    unknownServer: at({ url: chef.url.replace(/shop$/, 'nowhere') }),
+    // Each signs with the other's key.
+    asStranger: async () => at({ keySecret: 'chef/admin', retireKeySecret: 'chef/validator' }),
+    makeNode,
+    managedNodes: async () => chef.clients,
+    settle: async () => {},
+    makeBusy: async () => chef.setBusy(true),
+    makeReady: async () => chef.setBusy(false),
+    loseAnswer: async () => chef.loseNextCreation(),
+    close: () => chef.close(),
+  };
+}

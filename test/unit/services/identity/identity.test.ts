@@ -1,0 +1,99 @@
+import { generateKeyPairSync } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { IdentityRejected } from '../../../../lib/errors.ts';
+import { IdentitySigner } from '../../../../local/identity.ts';
+import { readIdentity, readRequestedIdentity, takesOnlyRsa } from '../../../../services/identity/index.ts';
+import { INSTANCE, pemOf, requestOf } from './requests.ts';
+
+const signer = await IdentitySigner.create(new Date('2030-01-01T00:00:00Z'));
+const { accountId, instanceId, region } = INSTANCE;
+const { document, signature } = await signer.sign(JSON.stringify({ accountId, instanceId, region }));
+const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const CSR = pemOf(requestOf({ privateKey, spki: publicKey.export({ type: 'spki', format: 'der' }) }));
+const ANSWER = { csr: CSR, identityDocument: document, identitySignature: signature };
+const POLICY = {
+  certificates: { 'eu-west-1': signer.certificatePem },
+  now: '2030-06-07T08:09:10.000Z',
+  onlyRsa: false,
+};
+
+describe('what a node answers', () => {
+  it('is its identity, when everything in it holds', () => {
+    expect(readIdentity(JSON.stringify(ANSWER), INSTANCE, POLICY)).toEqual({
+      csr: CSR.trim(),
+      publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString().trim(),
+      publicKeyFingerprint: expect.stringMatching(/^[0-9a-f:]{95}$/),
+      document,
+      signature,
+    });
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['a list', '[]'],
+    ['no signature', JSON.stringify({ ...ANSWER, identitySignature: undefined })],
+    ['more than is read', JSON.stringify({ ...ANSWER, more: 'x'.repeat(20_000) })],
+  ])('is refused when it is %s', (_what, output) => {
+    expect(() => readIdentity(output, INSTANCE, POLICY)).toThrow(
+      /^i-0123456789abcdef0 is not enrolled: its answer is /,
+    );
+  });
+
+  it('is refused, and never an error of our own, whatever it is', () => {
+    const rejects = (output: string) => {
+      try {
+        readIdentity(output, INSTANCE, POLICY);
+      } catch (error) {
+        return error instanceof IdentityRejected;
+      }
+      return false;
+    };
+    const text = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom(CSR, document, signature));
+    const answer = fc
+      .record({ csr: text, identityDocument: text, identitySignature: text })
+      .filter((one) => JSON.stringify(one) !== JSON.stringify(ANSWER));
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.json(),
+          answer.map((one) => JSON.stringify(one)),
+        ),
+        rejects,
+      ),
+    );
+  });
+
+  it('needs no document on Lightsail, where none tells the instance’s own account', () => {
+    const answer = JSON.stringify({ ...ANSWER, identityDocument: '{}', identitySignature: '' });
+    expect(readIdentity(answer, { ...INSTANCE, platform: 'lightsail' }, POLICY)).toMatchObject({ csr: CSR.trim() });
+    expect(() => readIdentity(answer, INSTANCE, POLICY)).toThrow(IdentityRejected);
+  });
+});
+
+describe('a CSR that the request brings', () => {
+  it('is held against the same policy', () => {
+    expect(readRequestedIdentity(CSR, INSTANCE, POLICY)).toMatchObject({
+      csr: CSR.trim(),
+      document: '',
+      signature: '',
+    });
+    expect(() => readRequestedIdentity(CSR, { ...INSTANCE, nodeName: 'web-1' }, POLICY)).toThrow('is not CN=web-1');
+  });
+});
+
+describe('the keys that are taken', () => {
+  const puppet = { engine: 'opsworks-cm', serverName: 's', serverEngine: 'Puppet' } as const;
+  const chef = { engine: 'opsworks-cm', serverName: 's', serverEngine: 'ChefAutomate' } as const;
+  const register = { stackId: '5f4dcc3b-5aa7-4d1e-8f3a-0123456789ab', awaitSetup: false } as never;
+
+  it.each([
+    ['RSA alone, for Chef', true, { associate: chef, register: null }],
+    ['elliptic curves too, for Puppet', false, { associate: puppet, register: null }],
+    ['RSA alone, where OpsWorks Stacks is to know it too', true, { associate: puppet, register }],
+    ['RSA alone, for OpsWorks Stacks', true, { associate: null, register }],
+  ])('are %s', (_what, expected, enrolment) => {
+    expect(takesOnlyRsa(enrolment)).toBe(expected);
+  });
+});
