@@ -3,6 +3,7 @@ import { readDeployment } from '../../local/deployment.ts';
 import { TaskFailure } from '../../local/states/task-failure.ts';
 import {
   changes,
+  enrolments,
   finalState,
   killOnce,
   launchActions,
@@ -53,6 +54,7 @@ describe('a task that is killed after its API call, and run again', () => {
     });
     expect(kill.happened, `${state} was killed`).toBe(true);
     expect(final).toEqual(undisturbed.state);
+    expect(enrolments(world).filter(({ outcome }) => outcome === 'failed')).toEqual([]);
     expect(changes(world).filter((change) => change === 'opsworks.RegisterInstance')).toHaveLength(1);
   });
 
