@@ -10,10 +10,11 @@ const PAUSE_MILLISECONDS = 60_000;
 
 /** What the scene is about, for its audience. */
 export const SCENE = [
-  'A launch under Chef, whose server is UNDER_MAINTENANCE for four minutes. Two under Puppet, one of which',
-  'fails at first, and is held. Two new Lightsail instances, locked to IMDSv2. And a launch in another',
-  "team's group, which is none of our business. Then somebody mends what failed and enrols that instance",
-  'by hand, and the instance under Chef is scaled in.',
+  'One launch under Chef, whose server is UNDER_MAINTENANCE for four minutes.',
+  'Two under Puppet, of which one fails and is held in its hook. Two new Lightsail',
+  "instances, locked to IMDSv2. One launch in another team's group, which is none",
+  'of our business. Then somebody mends what failed and enrols that instance by',
+  'hand, and the instance under Chef is scaled in.',
 ] as const;
 
 /**
