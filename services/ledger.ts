@@ -13,8 +13,8 @@ import { calling, clientOptions, isNamed } from './aws.ts';
  *   enrolling ──► enrolled ──► retiring ──► retired (expires)
  *       └──────►  failed  ───────┘
  *
- * Whoever takes an instance makes its generation one more, and every write of an owner names the generation that it
- * owns: a late writer, whose instance somebody else has taken meanwhile, is refused (ClaimedElsewhere).
+ * An execution that takes an instance makes its generation one more, and every write of an owner names the generation
+ * that it owns: a late writer, whose instance somebody else has taken meanwhile, is refused (ClaimedElsewhere).
  */
 const Item = z.object({
   /** `i-…` or `lightsail/NAME`. */
@@ -82,11 +82,28 @@ export async function claim(
   signal: AbortSignal,
   client = documents,
 ): Promise<LedgerItem> {
-  const generation = (seen?.generation ?? 0) + 1;
   const { instance, ...fields } = next;
-  const condition = seen ? { equal: { generation: seen.generation } } : { absent: ['instance'] };
-  const remove = ['endedAt', 'lastError', 'expiresAt'];
+  // A task that runs twice claims for the same execution: whichever run is heard, its generation holds.
+  const generation = seen?.execution === next.execution ? seen.generation : (seen?.generation ?? 0) + 1;
+  const condition = seen ? { equal: { generation: seen.generation, status: seen.status } } : { absent: ['instance'] };
+  const remove = ['endedAt', 'lastError', 'expiresAt', ...(isAnother(seen, next) ? OF_ONE_INSTANCE : [])];
   return Item.parse(await update(instance, { set: { ...fields, generation }, remove, condition }, signal, client));
+}
+
+/** What is true of one instance only, and not of another that is given its name. */
+const OF_ONE_INSTANCE = [
+  'publicKeyFingerprint',
+  'metadataBefore',
+  'opsworksInstanceId',
+  'registeringUntil',
+  'goneSince',
+];
+
+/** A Lightsail name can be given again. An EC2 instance id cannot, though its launch time changes when it is started again. */
+function isAnother(seen: LedgerItem | undefined, { instance, launchTime }: Partial<LedgerItem>): boolean {
+  return Boolean(
+    instance?.startsWith('lightsail/') && launchTime && seen?.launchTime && seen.launchTime !== launchTime,
+  );
 }
 
 /**

@@ -22,8 +22,15 @@ interface Scenario {
 
 /** Launches that together pass through every state of an enrolment. */
 const SCENARIOS: readonly Scenario[] = [
-  { group: 'web', prepare: ({ opsWorksCm }) => opsWorksCm.maintenance('ChefServer', 20 * 60) },
   { group: 'database', prepare: () => {} },
+  { group: 'web', prepare: ({ opsWorksCm }) => opsWorksCm.maintenance('ChefServer', 20 * 60) },
+  {
+    group: 'web',
+    prepare: ({ opsWorksCm, faults }) => {
+      opsWorksCm.maintenance('ChefServer', 20 * 60);
+      faults.set([{ service: 'autoscaling', operation: 'RecordLifecycleActionHeartbeat', statusCode: 500, times: 30 }]);
+    },
+  },
   {
     group: 'web',
     options: {
@@ -118,9 +125,12 @@ describe('an instance that is terminated', () => {
     world.lambda.interceptor = async (invocation, next) => {
       if (isMet || invocation.functionName !== functionName) return next();
       isMet = true;
-      // Each service takes its time once: what the task calls is done long after the group has let the instance go.
+      // What the task calls first is done long after the group has let the instance go; all others are as fast as ever.
       world.faults.set(SERVICES.map((service) => ({ service, delaySeconds: 9, times: 1 })));
-      world.clock.at(world.clock.now() + 1000, () => scaleIn(world, scenario));
+      world.clock.at(world.clock.now() + 100, () => {
+        world.faults.set([]);
+        scaleIn(world, scenario);
+      });
       return next();
     };
     await world.clock.advance(60 * MINUTE);
