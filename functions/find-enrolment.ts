@@ -67,8 +67,9 @@ async function whyNothing(
 ): Promise<string | undefined> {
   // The instance lives, and stays enrolled; only its hook is to be completed.
   if (lifecycleAction?.destination === 'WarmPool') return 'It returns to its warm pool.';
-  if (!seen || seen.execution === task.execution) return undefined;
+  if (!seen) return undefined;
   if (seen.status === 'retired') return `${seen.instance} was retired at ${seen.endedAt}.`;
+  if (seen.execution === task.execution) return undefined;
   if (seen.launchTime && trigger && Date.parse(trigger.eventTime) < Date.parse(seen.launchTime))
     return `The event is about an earlier instance of the name: ${seen.instance} was launched at ${seen.launchTime}.`;
   if (seen.status === 'retiring' && (await isRunning(seen.execution, call.signal)))

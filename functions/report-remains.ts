@@ -13,8 +13,8 @@ import { notify } from '../services/notifications.ts';
 const SoFar = z.object({
   retirement: Retirement.optional(),
   disassociation: Disassociation.optional(),
-  disassociated: z.unknown(),
-  deregistration: z.unknown(),
+  disassociated: z.unknown().optional(),
+  deregistration: z.unknown().optional(),
   failure: Failure,
 });
 type SoFar = z.infer<typeof SoFar>;

@@ -20,7 +20,7 @@ export interface Arguments {
 /** Where tools look for a local AWS. */
 const DEFAULT_PORT = 4566;
 /** A second is a minute: the whole scene takes less than fifteen. */
-const PLAY_SPEED = 60;
+const PLAY_SPEED = 90;
 /** Whoever calls from outside lives in real time. */
 const SERVE_SPEED = 1;
 

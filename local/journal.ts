@@ -55,8 +55,8 @@ interface JournalEvents {
   note: [sentence: string];
 }
 
-/** States that do nothing to an instance: an execution that has seen no other may still find it is not needed. */
-const LOOKING = ['DescribeInstance', 'ResolveProfile'];
+/** States that do nothing to a node: an execution that has seen no other may still find it is not needed. */
+const LOOKING = ['DescribeInstance', 'ResolveProfile', 'FindEnrolment', 'FinishTermination'];
 
 /**
  * Listens to a world and keeps what became of each instance. Give `hear` to createWorld.
@@ -194,7 +194,8 @@ function kindOf({ machine }: ExecutionView): Story['kind'] {
 
 function endOf(kind: Story['kind'], execution: ExecutionView): Story['outcome'] {
   const outcome = outcomeOf(execution);
-  return kind === 'retirement' && outcome === 'enrolled' ? 'retired' : outcome;
+  if (kind === 'enrolment' || outcome !== 'enrolled') return outcome;
+  return execution.stateName === 'Retired' ? 'retired' : 'ignored';
 }
 
 function keyOf({ platform, instance }: Named): string {
@@ -225,6 +226,6 @@ function refuse(step: Step, error: string, cause: string): void {
 function reasonOf({ outcome, status }: ExecutionView): string | null {
   if (status === 'ABORTED') return outcome.cause ?? 'The execution was stopped.';
   if (status !== 'SUCCEEDED') return outcome.cause ?? 'The execution ran out of time.';
-  const output = outcome.output as { enrolment?: { reason?: string | null } } | undefined;
-  return output?.enrolment?.reason ?? null;
+  const output = outcome.output as { [task in 'enrolment' | 'retirement']?: { reason?: string | null } } | undefined;
+  return output?.enrolment?.reason ?? output?.retirement?.reason ?? null;
 }

@@ -11,9 +11,10 @@ import { WorldClock } from './clock.ts';
 import { type Announcement, readEventFiles } from './event-files.ts';
 import { Journal } from './journal.ts';
 import type { LogListener } from './lambda.ts';
-import { play, untilAtRest } from './play.ts';
+import { play } from './play.ts';
 import { seededRandom } from './random.ts';
-import { SCENE } from './scene.ts';
+import { untilAtRest } from './rest.ts';
+import { playScene, SCENE } from './scene.ts';
 import { createGateway, type Gateway } from './server/listen.ts';
 import { Unusable } from './unusable.ts';
 import { holdingsTable } from './view/holdings.ts';
@@ -61,14 +62,23 @@ async function watch(asked: Arguments, world: World, journal: Journal, announcem
   const interrupted = interruption();
   introduce(asked, world, announcements);
   const view = viewOf(asked, world, journal);
-  const isIdle = asked.serve && announcements.length === 0;
-  const toEnrol = isIdle ? [] : await play(world, announcements);
-  const isPlayed = await Promise.race([untilAtRest(world, journal, toEnrol).then(() => true), interrupted]);
-  if (asked.serve && isPlayed) await interrupted;
+  const toEnrol = await Promise.race([perform(asked, world, journal, announcements), interrupted]);
+  if (asked.serve && toEnrol) await interrupted;
   await view.end();
   if (!asked.json) await conclude(world, journal, startedAt);
   if (asked.serve) return 0;
-  return isPlayed ? exitCodeOf(world, journal, toEnrol) : INTERRUPTED_EXIT_CODE;
+  return toEnrol ? exitCodeOf(world, journal, toEnrol) : INTERRUPTED_EXIT_CODE;
+}
+
+/**
+ * Plays what is asked for until the world is at rest.
+ * @returns the instances that are to be enrolled in the end, as far as that is known beforehand
+ */
+async function perform({ serve }: Arguments, world: World, journal: Journal, announcements: readonly Announcement[]) {
+  if (announcements.length > 0) play(world, announcements);
+  const toEnrol = announcements.length > 0 || serve ? [] : await playScene(world, journal);
+  await untilAtRest(world, journal, toEnrol);
+  return toEnrol;
 }
 
 function introduce({ json, serve }: Arguments, world: World, announcements: readonly Announcement[]): void {

@@ -271,7 +271,7 @@ function handlers(functions: readonly { name: string; file: string; timeoutSecon
   const load = ({ file, timeoutSeconds }: { file: string; timeoutSeconds: number }) => {
     let loaded: Promise<{ handler: Handler }> | undefined;
     const handler = async () => {
-      loaded ??= import(`../${file}`) as Promise<{ handler: Handler }>;
+      loaded ??= import(/* @vite-ignore */ `../${file}`) as Promise<{ handler: Handler }>;
       return (await loaded).handler;
     };
     return { handler, timeoutSeconds };

@@ -13,8 +13,8 @@ import { calling, clientOptions, isNamed } from './aws.ts';
  *   enrolling ──► enrolled ──► retiring ──► retired (expires)
  *       └──────►  failed  ───────┘
  *
- * Whoever takes an instance makes its generation one more, and every write of an owner names the generation that it
- * owns: a late writer, whose instance somebody else has taken meanwhile, is refused (ClaimedElsewhere).
+ * An execution that takes an instance makes its generation one more, and every write of an owner names the generation
+ * that it owns: a late writer, whose instance somebody else has taken meanwhile, is refused (ClaimedElsewhere).
  */
 const Item = z.object({
   /** `i-…` or `lightsail/NAME`. */
@@ -82,20 +82,24 @@ export async function claim(
   signal: AbortSignal,
   client = documents,
 ): Promise<LedgerItem> {
-  const generation = (seen?.generation ?? 0) + 1;
   const { instance, ...fields } = next;
-  const condition = seen ? { equal: { generation: seen.generation } } : { absent: ['instance'] };
-  const remove = ['endedAt', 'lastError', 'expiresAt', ...(isAnother(seen, next) ? OF_THE_INSTANCE : [])];
+  // A task that runs twice claims for the same execution: whichever run is heard, its generation holds.
+  const generation = seen?.execution === next.execution ? seen.generation : (seen?.generation ?? 0) + 1;
+  const condition = seen ? { equal: { generation: seen.generation, status: seen.status } } : { absent: ['instance'] };
+  const remove = ['endedAt', 'lastError', 'expiresAt', ...outdated(seen, next)];
   return Item.parse(await update(instance, { set: { ...fields, generation }, remove, condition }, signal, client));
 }
 
-/** What is known of one instance, and of no other that bears its name after it. */
-const OF_THE_INSTANCE = ['publicKeyFingerprint', 'metadataBefore'];
-
-/** A Lightsail name can be given again, once its instance is gone and retired; an EC2 id cannot. */
-function isAnother(seen: LedgerItem | undefined, { instance, launchTime }: Partial<LedgerItem>): boolean {
-  const isLightsail = instance?.startsWith('lightsail/') ?? false;
-  return isLightsail && seen?.status === 'retired' && !!launchTime && launchTime !== seen.launchTime;
+/**
+ * What is true of one instance, and not of another that is given its name. A Lightsail name can be given again; an EC2
+ * instance id cannot, though its launch time changes when it is started again.
+ */
+function outdated(seen: LedgerItem | undefined, { instance, launchTime }: Partial<LedgerItem>): string[] {
+  if (!instance?.startsWith('lightsail/') || !seen?.launchTime || !launchTime) return [];
+  if (seen.launchTime === launchTime) return [];
+  const ofOneInstance = ['metadataBefore', 'opsworksInstanceId', 'registeringUntil', 'goneSince'];
+  // The name's key is free only when the name is: before that, the server still knows the node by it.
+  return seen.status === 'retired' ? [...ofOneInstance, 'publicKeyFingerprint'] : ofOneInstance;
 }
 
 /**

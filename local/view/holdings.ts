@@ -66,9 +66,11 @@ function lifecycles({ autoScaling }: World): Rows {
 function ec2Metadata({ ec2 }: World): Rows {
   return ec2
     .snapshot()
-    .instances.map(({ InstanceId = '', MetadataOptions: options = {} }) => [
+    .instances.map(({ InstanceId = '', State, MetadataOptions: options = {} }) => [
       InstanceId,
-      metadataWords(options.HttpTokens, options.HttpPutResponseHopLimit, options.State),
+      State?.Name === 'running'
+        ? metadataWords(options.HttpTokens, options.HttpPutResponseHopLimit, options.State)
+        : `${State?.Name}`,
     ]);
 }
 

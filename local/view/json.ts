@@ -1,6 +1,6 @@
 import { describeEnrolment, describeIgnored } from '../enrolments.ts';
 import type { Journal, Story } from '../journal.ts';
-import { isOnItsWay } from '../play.ts';
+import { isOnItsWay } from '../rest.ts';
 import type { World } from '../world.ts';
 import type { View } from './view.ts';
 

@@ -12,9 +12,10 @@ export const OUTCOMES = {
 } as const;
 
 /** Where an instance belongs: its Auto Scaling group, or Lightsail. */
-export function placeOf({ autoScaling }: World, { instance, platform }: Pick<Story, 'instance' | 'platform'>): string {
+export function placeOf({ ec2 }: World, { instance, platform }: Pick<Story, 'instance' | 'platform'>): string {
   if (platform === 'lightsail') return 'Lightsail';
-  return autoScaling.members.get(instance)?.group.settings.AutoScalingGroupName ?? 'EC2';
+  // The tag stays on an instance that has left its group.
+  return ec2.instance(instance)?.tags.get('aws:autoscaling:groupName') ?? 'EC2';
 }
 
 /** An instant (milliseconds since the epoch) as the time of the world's day: `07:08:09`. */

@@ -195,6 +195,15 @@ export function describeConfigServer(name: string, harness: Harness): void {
         expect(issued.verify(new X509Certificate(caCertificate ?? '').publicKey)).toBe(true);
       });
 
+    if (harness.issuesCertificates)
+      it('hands on no certificate for another key than the node’s', async () => {
+        const association = await stage.server.associate(await stage.makeNode('confused'), signal);
+        await stage.settle();
+        const other = await stage.makeNode('confused');
+        const confirmed = stage.server.confirm(other, association, signal);
+        await expect(confirmed).rejects.toMatchObject({ name: 'AssociationFailed' });
+      });
+
     if (!harness.issuesCertificates)
       it('brings no certificate', async () => {
         expect(await enrol(await freshNode())).toMatchObject({ certificate: null, caCertificate: null });

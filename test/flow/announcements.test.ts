@@ -2,7 +2,8 @@ import { globSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { readEventFiles } from '../../local/event-files.ts';
 import { Journal } from '../../local/journal.ts';
-import { play, untilAtRest } from '../../local/play.ts';
+import { play } from '../../local/play.ts';
+import { untilAtRest } from '../../local/rest.ts';
 import { playWorld, START } from './world.ts';
 
 /** Plays files until the world has come to rest. */
@@ -11,7 +12,7 @@ async function played(...files: string[]) {
   const journal = new Journal(() => now());
   const world = await playWorld(journal.hear);
   now = () => world.clock.now();
-  await play(world, readEventFiles(files));
+  play(world, readEventFiles(files));
   await world.clock.run(untilAtRest(world, journal, []));
   return { world, journal, outcomes: journal.stories.map(({ instance, outcome }) => [instance, outcome]) };
 }

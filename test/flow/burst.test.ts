@@ -11,7 +11,7 @@ const hardened = { MetadataOptions: { HttpTokens: 'required', HttpPutResponseHop
 const estate = { ...ESTATE, groups: ESTATE.groups.map((group) => ({ ...group, ...hardened })) };
 
 describe('a thousand launches at once, at the five calls a second that OpsWorks CM allows', () => {
-  it('are all enrolled, none twice and none lost', { timeout: 300_000 }, async () => {
+  it('are all enrolled, none twice and none lost', { timeout: 600_000 }, async () => {
     const world = await playWorld({ profiles, estate, nodes: { agentUpAfterSeconds: 5 } });
     const instances = world.autoScaling.launch('web', LAUNCHES).sort();
     // Each is started twice: by its hook's event, and by Launch Successful, which finds nothing to do.

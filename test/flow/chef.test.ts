@@ -26,7 +26,9 @@ describe('a launch under Chef', () => {
     const world = await playWorld();
     world.autoScaling.launch('web', 1);
     await untilOneEnded(world);
-    expect([...new Set(changes(world))]).toEqual([
+    // A heartbeat changes nothing, and whether one is due depends on how long the node's agents take.
+    const changed = changes(world).filter((name) => name !== 'autoscaling.RecordLifecycleActionHeartbeat');
+    expect([...new Set(changed)]).toEqual([
       'states.StartExecution',
       'ec2.ModifyInstanceMetadataOptions',
       'ssm.SendCommand',

@@ -7,6 +7,7 @@ import { makeNode } from '../contract/make-node.ts';
 import { puppetProfile } from './self-managed.ts';
 import {
   changes,
+  enrolments,
   finalState,
   killOnce,
   launchActions,
@@ -73,6 +74,7 @@ describe('a task that is killed after its API call, and run again', () => {
     });
     expect(kill.happened, `${state} was killed`).toBe(true);
     expect(final).toEqual(undisturbed.state);
+    expect(enrolments(world).filter(({ outcome }) => outcome === 'failed')).toEqual([]);
     expect(changes(world).filter((change) => change === 'opsworks.RegisterInstance')).toHaveLength(1);
   });
 

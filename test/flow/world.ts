@@ -175,17 +175,23 @@ export async function finalState(played: Played) {
 }
 
 /**
- * Kills the function's next invocation when its handler has done everything, and before anybody hears of it. Whether
- * that has happened stands in the answer.
+ * Kills the function's first invocation in each execution (or by each event) when its handler has done everything, and
+ * before anybody hears of it. Whether that has happened stands in the answer.
  */
 export function killOnce(played: World, functionName: string): { readonly happened: boolean } {
-  const kill = { happened: false };
+  const killed = new Set<string>();
   const before = played.lambda.interceptor;
   played.lambda.interceptor = async (invocation, next) => {
     const answer = await before(invocation, next);
-    if (kill.happened || invocation.functionName !== functionName) return answer;
-    kill.happened = true;
+    const { task, id = '' } = invocation.payload as { task?: { execution: string }; id?: string };
+    const occasion = task?.execution ?? id;
+    if (killed.has(occasion) || invocation.functionName !== functionName) return answer;
+    killed.add(occasion);
     throw new TaskFailure('Lambda.Unknown', 'The function was killed.');
   };
-  return kill;
+  return {
+    get happened() {
+      return killed.size > 0;
+    },
+  };
 }

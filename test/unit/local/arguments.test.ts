@@ -3,11 +3,11 @@ import { readArguments } from '../../../local/arguments.ts';
 import { Unusable } from '../../../local/unusable.ts';
 
 describe('The command line', () => {
-  it('plays the scene, a minute of the world in a second of ours, when it says nothing', () => {
+  it('plays the scene, a minute and a half of the world in a second of ours, when it says nothing', () => {
     expect(readArguments([])).toStrictEqual({
       eventFiles: [],
       serve: false,
-      speed: 60,
+      speed: 90,
       port: 4566,
       json: false,
       logFile: undefined,

@@ -227,3 +227,21 @@ describe('An asynchronous invocation', () => {
     expect(requestIds.size).toBe(1);
   });
 });
+
+describe('What a handler writes', () => {
+  it('goes line by line to the listener', async () => {
+    const heard: string[] = [];
+    const talk: Handler = async () => {
+      process.stdout.write('one\ntwo\n');
+      process.stderr.write('three\n');
+    };
+    const lambda = new LambdaHost({
+      clock: new WorldClock({ speed: Number.POSITIVE_INFINITY }),
+      random: seededRandom(1),
+      functions: { talk: { handler: async () => talk, timeoutSeconds: 30 } },
+      onLog: (line, { functionName }) => heard.push(`${functionName}: ${line}`),
+    });
+    await lambda.invoke('talk', {});
+    expect(heard).toEqual(['talk: one', 'talk: two', 'talk: three']);
+  });
+});
