@@ -15,6 +15,7 @@ import { chefInfraServer } from '../services/config-servers/chef-infra.ts';
 import { signatureHeaders } from '../services/config-servers/chef-signature.ts';
 import type { Node } from '../services/config-servers/contract.ts';
 import { connectPuppet } from '../test/contract/connect-puppet.ts';
+import { chefProfile } from '../test/flow/self-managed.ts';
 import { startGoiardi } from '../test/servers/goiardi.ts';
 import { startPuppetServer } from '../test/servers/puppet-server.ts';
 
@@ -74,10 +75,12 @@ async function benchPuppet() {
 
 async function benchChef() {
   const server = await startGoiardi();
-  const engine = chefInfraServer(server.profile, server.secrets);
-  const key = createPrivateKey(server.validator.privateKey);
-  const of = { method: 'POST', path: '/clients', userId: server.validator.clientName, apiVersion: '1' };
   try {
+    const { associate, secrets } = chefProfile(server);
+    const texts = new Map(Object.entries(secrets));
+    const engine = chefInfraServer(associate, async (name) => texts.get(name) ?? '');
+    const key = createPrivateKey(server.validator.privateKey);
+    const of = { method: 'POST', path: '/clients', userId: server.validator.clientName, apiVersion: '1' };
     return await compare(
       'Chef Infra Server',
       (node) => engine.associate(node, signal),
