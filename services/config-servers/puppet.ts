@@ -74,8 +74,12 @@ export function puppetServer(
       }
     },
 
-    async confirm(_node, association) {
-      return association;
+    /** The CA signs at once; what it signed has been through the execution's data since. */
+    async confirm(node, association) {
+      if (association.certificate && isFor(node, association.certificate)) return association;
+      throw new AssociationFailed(
+        `The certificate that ${server.url} issued is for another key than ${node.nodeName}'s.`,
+      );
     },
 
     /** signed -> revoke it · revoked or only requested -> delete it · nothing there -> done */

@@ -197,9 +197,10 @@ export function describeConfigServer(name: string, harness: Harness): void {
 
     if (harness.issuesCertificates)
       it('hands on no certificate for another key than the node’s', async () => {
-        const association = await stage.server.associate(await stage.makeNode('confused'), signal);
+        const node = await freshNode();
+        const association = await stage.server.associate(node, signal);
         await stage.settle();
-        const other = await stage.makeNode('confused');
+        const other = await stage.makeNode(node.nodeName);
         const confirmed = stage.server.confirm(other, association, signal);
         await expect(confirmed).rejects.toMatchObject({ name: 'AssociationFailed' });
       });
