@@ -57,6 +57,18 @@ export const OUTCOMES = {
 
 export type OutcomeType = keyof typeof OUTCOMES;
 
+/** What is told of an instance when its enrolment or its retirement failed before anything was known of it. */
+export const NOTHING_KNOWN = {
+  instance: null,
+  platform: null,
+  profile: null,
+  profileVersion: null,
+  nodeName: null,
+  autoScalingGroupName: null,
+  engine: null,
+  server: null,
+};
+
 /** What every outcome of an enrolment says. */
 export function aboutEnrolment(instance: Instance, enrolment: Enrolment, execution: string): z.infer<typeof Detail> {
   return {

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { aboutEnrolment } from '../events/outcomes.ts';
+import { aboutEnrolment, NOTHING_KNOWN } from '../events/outcomes.ts';
 import { EnrolmentRequest } from '../events/request.ts';
 import { ClaimedElsewhere, NEVER } from '../lib/errors.ts';
 import { Association, Enrolment, Failure, type Hook, Instance, Registration, sentenceOf } from '../lib/state.ts';
@@ -157,21 +157,9 @@ function outcome(
   { error, cause, execution }: Told,
 ) {
   const known = instance && enrolment ? aboutEnrolment(instance, enrolment, execution) : {};
-  const detail = { ...UNKNOWN, ...identified(request), ...known, execution, error, cause, action };
+  const detail = { ...NOTHING_KNOWN, ...identified(request), ...known, execution, error, cause, action };
   return { detailType: action === 'hold' ? 'Instance Enrolment Held' : 'Instance Enrolment Failed', detail };
 }
-
-/** What is told of an enrolment that failed before anything was known. */
-const UNKNOWN = {
-  instance: null,
-  platform: null,
-  profile: null,
-  profileVersion: null,
-  nodeName: null,
-  autoScalingGroupName: null,
-  engine: null,
-  server: null,
-};
 
 /** An execution that has lost its claim has nothing to record: what is in the ledger is its successor's. */
 async function remember({ enrolment }: SoFar, isFinished: boolean, lastError: string, endedAt: string, call: Call) {

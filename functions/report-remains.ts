@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { aboutRetirement } from '../events/outcomes.ts';
+import { aboutRetirement, NOTHING_KNOWN } from '../events/outcomes.ts';
 import { RetirementRequest } from '../events/request.ts';
 import { ClaimedElsewhere } from '../lib/errors.ts';
 import { serverOf } from '../lib/profiles.ts';
@@ -27,7 +27,9 @@ export const handler = task({ request: z.unknown(), soFar: SoFar }, async ({ req
   const error = failure.Error;
   const cause = `${instance ?? 'The instance'} was not retired: ${sentenceOf(failure)}${whatIsLeft(soFar)}`;
   await remember(retirement, cause, call);
-  const known = retirement ? aboutRetirement(retirement, task.execution) : { ...UNKNOWN, execution: task.execution };
+  const known = retirement
+    ? aboutRetirement(retirement, task.execution)
+    : { ...NOTHING_KNOWN, execution: task.execution };
   await notify({ detailType: 'Instance Retirement Failed', detail: { ...known, instance, error, cause } }, call.signal);
   emit('RetirementsFailed');
   return { error, cause };
@@ -53,14 +55,3 @@ async function remember(retirement: Retirement | undefined, lastError: string, c
     call.log('The failure is not recorded: another execution has taken the instance');
   }
 }
-
-/** What is told of a retirement that failed before anything was known. */
-const UNKNOWN = {
-  platform: null,
-  profile: null,
-  profileVersion: null,
-  nodeName: null,
-  autoScalingGroupName: null,
-  engine: null,
-  server: null,
-};
