@@ -35,8 +35,8 @@ function compiled() {
   const text = process.env.MUSTER_PROFILES ?? '';
   if (!text) throw new InvalidRequest('No profiles were compiled into this function. Build it with `npm run package`.');
   if (read?.text !== text) {
-    const { profiles, exemptions = [] }: { profiles: Profile[]; exemptions?: unknown[] } = JSON.parse(text);
-    read = { text, profiles, exemptions: readable(exemptions) };
+    const { profiles, exemptions = [] }: { profiles: Profile[]; exemptions?: unknown } = JSON.parse(text);
+    read = { text, profiles, exemptions: readable([exemptions].flat()) };
   }
   return read;
 }
