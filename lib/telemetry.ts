@@ -33,9 +33,9 @@ export const METRICS = {
   SecondsToManaged: MetricUnit.Seconds,
 } as const;
 
-/** Emits one value. Each goes out on its own, because a process may serve several invocations at once. */
+/** Emits one value. Each goes out on its own and at once, because a process may serve several invocations at once. */
 export function emit(metric: keyof typeof METRICS, value = 1, dimensions: Record<string, string> = {}): void {
-  const single = metrics.singleMetric();
-  for (const [name, of] of Object.entries(dimensions)) single.addDimension(name, of);
-  single.addMetric(metric, METRICS[metric], value);
+  for (const [name, of] of Object.entries(dimensions)) metrics.addDimension(name, of);
+  metrics.addMetric(metric, METRICS[metric], value);
+  metrics.publishStoredMetrics();
 }

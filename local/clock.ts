@@ -1,3 +1,5 @@
+import { type Timer, TimerQueue } from './timer-queue.ts';
+
 /**
  * The one clock of the local world. Every wait, time-out, rate and life cycle in `local/` reads this clock and no other,
  * so that an hour of maintenance takes a moment, and so that a test decides when time passes.
@@ -5,6 +7,9 @@
  *   speed Infinity   virtual: time jumps to the next timer, and only while `run()` is awaited
  *   speed 1          the wall clock
  *   speed N          N times as fast as the wall clock
+ *
+ * With a grain, what falls due within it happens at once, at its end, as it does where many machines work side by side:
+ * a crowd of a thousand is then played as a crowd, and not one after the other.
  *
  * At every speed but 1, time stands still while somebody holds the clock. A task in flight does: its handler runs in
  * real time, and a cold import must not look like an hour of work. Nor does time pass what is due: a busy process that
@@ -21,14 +26,9 @@ export interface Clock {
   hold(): () => void;
 }
 
-interface Timer {
-  instant: number;
-  order: number;
-  callback: () => void;
-}
-
 export class WorldClock implements Clock {
   readonly speed: number;
+  readonly #grainMilliseconds: number | undefined;
   #instant: number;
   #readAt = performance.now();
   #holds = 0;
@@ -36,12 +36,13 @@ export class WorldClock implements Clock {
   #running = 0;
   #wake: NodeJS.Timeout | NodeJS.Immediate | undefined;
   #closed = false;
-  readonly #timers: Timer[] = [];
+  readonly #timers = new TimerQueue();
   readonly #idle = new Set<() => void>();
 
-  constructor(options: { speed: number; start?: Date }) {
+  constructor(options: { speed: number; start?: Date; grainMilliseconds?: number }) {
     if (!(options.speed > 0)) throw new RangeError(`A clock's speed is more than 0, not ${options.speed}.`);
     this.speed = options.speed;
+    this.#grainMilliseconds = options.grainMilliseconds;
     this.#instant = (options.start ?? new Date()).getTime();
   }
 
@@ -49,21 +50,18 @@ export class WorldClock implements Clock {
     if (this.speed === 1) return this.#instant + (performance.now() - this.#readAt);
     if (this.speed === Number.POSITIVE_INFINITY || this.#holds > 0) return this.#instant;
     const reached = this.#instant + (performance.now() - this.#readAt) * this.speed;
-    return Math.max(this.#instant, Math.min(reached, this.#timers[0]?.instant ?? reached));
+    return Math.max(this.#instant, Math.min(reached, this.#timers.first?.instant ?? reached));
   }
 
   at(instant: number, callback: () => void): () => void {
     // One such timer would stop all the others, or take virtual time to its end.
     if (!Number.isFinite(instant)) throw new RangeError(`A timer's instant is a finite number, not ${instant}.`);
     const timer = { instant, order: this.#order++, callback };
-    this.#timers.splice(position(this.#timers, timer), 0, timer);
+    this.#timers.add(timer);
     this.#plan();
     return () => {
       // A cancelled timer must not keep a virtual clock running towards an instant at which nothing happens.
-      const index = position(this.#timers, timer);
-      if (this.#timers[index] !== timer) return;
-      this.#timers.splice(index, 1);
-      this.#plan();
+      if (this.#timers.remove(timer)) this.#plan();
     };
   }
 
@@ -134,7 +132,7 @@ export class WorldClock implements Clock {
   /** Ends all waiting: no timer fires any more. */
   close(): void {
     this.#closed = true;
-    this.#timers.length = 0;
+    this.#timers.clear();
     this.#unplan();
     for (const resolve of this.#idle) resolve();
   }
@@ -161,7 +159,7 @@ export class WorldClock implements Clock {
       this.#wake = setImmediate(() => this.#tick());
       return;
     }
-    const next = this.#timers[0];
+    const next = this.#timers.first;
     if (!next) {
       if (this.#running > 0) this.#wake = setImmediate(() => this.#tick());
       return;
@@ -176,37 +174,40 @@ export class WorldClock implements Clock {
     if (this.#holds > 0 && (this.speed !== 1 || this.#timers.length === 0)) return;
     const virtual = this.speed === Number.POSITIVE_INFINITY;
     if (virtual && this.#running === 0) return;
-    const next = this.#timers[0];
+    const next = this.#timers.first;
     if (!next) {
       for (const resolve of this.#idle) resolve();
       return;
     }
     if (virtual) {
-      this.#instant = Math.max(this.#instant, next.instant);
-      this.#timers.shift();
-      next.callback();
+      this.#instant = Math.max(this.#instant, this.#endOfGrain(next.instant));
+      this.#ringAllDue(next);
     } else {
       if (this.speed !== 1) this.#settle();
       const now = this.now();
-      for (let next = this.#timers[0]; next && next.instant <= now; next = this.#timers[0]) {
-        this.#timers.shift();
-        next.callback();
+      for (let next = this.#timers.first; next && next.instant <= now; next = this.#timers.first) {
+        this.#ring(next);
         if (this.#holds > 0 && this.speed !== 1) break;
       }
     }
     this.#plan();
   }
-}
 
-function position(timers: readonly Timer[], timer: Timer): number {
-  let low = 0;
-  let high = timers.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const other = timers[middle] as Timer;
-    if (other.instant < timer.instant || (other.instant === timer.instant && other.order < timer.order))
-      low = middle + 1;
-    else high = middle;
+  /** With a grain, rings all that are due with the first. */
+  #ringAllDue(first: Timer): void {
+    this.#ring(first);
+    if (this.#grainMilliseconds === undefined) return;
+    for (let next = this.#timers.first; next && next.instant <= this.#instant; next = this.#timers.first)
+      this.#ring(next);
   }
-  return low;
+
+  #ring(timer: Timer): void {
+    this.#timers.remove(timer);
+    timer.callback();
+  }
+
+  #endOfGrain(instant: number): number {
+    const grain = this.#grainMilliseconds;
+    return grain === undefined ? instant : Math.ceil(instant / grain) * grain;
+  }
 }

@@ -30,8 +30,16 @@ export function sharedKeys(limit = 16, source: KeySource = freshKeys): KeySource
   };
 }
 
+const pems = new WeakMap<webcrypto.CryptoKey, Promise<string>>();
+
 /** The public key as `openssl rsa -pubout` prints it: PEM, SubjectPublicKeyInfo. */
-export async function publicKeyPem(key: webcrypto.CryptoKey): Promise<string> {
+export function publicKeyPem(key: webcrypto.CryptoKey): Promise<string> {
+  const known = pems.get(key) ?? exportPublicKey(key);
+  pems.set(key, known);
+  return known;
+}
+
+async function exportPublicKey(key: webcrypto.CryptoKey): Promise<string> {
   const der = Buffer.from(await crypto.subtle.exportKey('spki', key));
   return createPublicKey({ key: der, format: 'der', type: 'spki' }).export({ type: 'spki', format: 'pem' }).toString();
 }

@@ -92,16 +92,19 @@ const WELCOME =
   'This is the local world of Muster. It speaks the AWS APIs at POST / (aws --endpoint-url with this address), ' +
   'and GET /_local/world shows what it holds.';
 
-/** The body, or undefined when it is too long. */
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    // The rest is read and forgotten: who is cut off while sending does not read the refusal.
-    if (bytes <= BODY_LIMIT_BYTES) chunks.push(chunk);
-  }
-  return bytes > BODY_LIMIT_BYTES ? undefined : Buffer.concat(chunks).toString();
+/** The body, or undefined when it is too long. By events: an iterator takes several turns for each of thousands of bodies. */
+function readBody(request: IncomingMessage): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      // The rest is read and forgotten: who is cut off while sending does not read the refusal.
+      if (bytes <= BODY_LIMIT_BYTES) chunks.push(chunk);
+    });
+    request.once('end', () => resolve(bytes > BODY_LIMIT_BYTES ? undefined : Buffer.concat(chunks).toString()));
+    request.once('error', reject);
+  });
 }
 
 async function answerApi(apis: Apis, request: IncomingMessage, body: string, hold: Hold, response: ServerResponse) {

@@ -47,6 +47,25 @@ describe('A virtual clock', () => {
     );
   });
 
+  it('lets all that is due within a grain happen at once, at its end, though the first of them holds the clock', async () => {
+    const clock = new WorldClock({ speed: Number.POSITIVE_INFINITY, start: START, grainMilliseconds: 1000 });
+    clocks.push(clock);
+    const rang: string[] = [];
+    const plan = (milliseconds: number) =>
+      clock.at(START.getTime() + milliseconds, () => {
+        const release = clock.hold();
+        rang.push(`${milliseconds} begins at ${elapsed(clock)}`);
+        setImmediate(() => {
+          rang.push(`${milliseconds} ends at ${elapsed(clock)}`);
+          release();
+        });
+      });
+    for (const milliseconds of [1001, 900, 100]) plan(milliseconds);
+    await clock.run();
+    const first = ['100 begins at 1000', '900 begins at 1000', '100 ends at 1000', '900 ends at 1000'];
+    expect(rang).toEqual([...first, '1001 begins at 2000', '1001 ends at 2000']);
+  });
+
   it('does not go back for an instant that is past', async () => {
     const clock = clockOf(Number.POSITIVE_INFINITY);
     await clock.advance(HOUR);
