@@ -3,16 +3,17 @@
  * network. Arguments go to the Serverless Framework: `npm run package -- --stage prod --region eu-west-1`.
  */
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { parse } from 'yaml';
 import { exemptionsRunningOut, readProfilesFile } from '../lib/profiles.ts';
 import { readCertificates, runningOut } from '../services/identity/certificates.ts';
 import { type Bundle, bundle, faultsOfBundles } from './bundle.ts';
-import { faultsOfDefinition } from './definition.ts';
-import { faultsOfTemplate } from './template.ts';
+import { faultsOfStateMachines } from './definition.ts';
+import { faultsOfParameters, profilesFileOf, stageOf } from './stage.ts';
+import { faultsOfStack } from './template.ts';
+import { faultsByCfnLint } from './template-lint.ts';
 
 const HALF_A_YEAR_MILLISECONDS = 182 * 24 * 3600 * 1000;
 
@@ -21,12 +22,15 @@ const functions = readdirSync(join(root, 'functions'))
   .filter((file) => file.endsWith('.ts'))
   .map((file) => file.replace(/\.ts$/, ''));
 
+const args = process.argv.slice(2);
+
 try {
-  const profilesFile = relative(process.cwd(), join(root, 'profiles.yml'));
+  refuse(faultsOfParameters(root, args));
+  const profilesFile = relative(process.cwd(), join(root, profilesFileOf(root, stageOf(args))));
   const profiles = readProfilesFile(profilesFile);
-  console.log(`profiles.yml: ${profiles.profiles.map(({ name }) => name).join(', ')}`);
+  console.log(`${profilesFile}: ${profiles.profiles.map(({ name }) => name).join(', ')}`);
   for (const warning of exemptionsRunningOut(profilesFile)) console.warn(warning);
-  checkStateMachines();
+  refuse(faultsOfStateMachines(root, functions));
   const certificates = readCertificates(relative(process.cwd(), join(root, 'services/identity/aws-certificates')));
   console.log(`services/identity/aws-certificates: ${Object.keys(certificates).length} Regions`);
   for (const warning of runningOut(certificates, new Date(Date.now() + HALF_A_YEAR_MILLISECONDS)))
@@ -38,29 +42,27 @@ try {
   const bundles = await bundle(root, functions, define);
   refuse(await faultsOfBundles(bundles));
   console.log(table(bundles));
+  // What serverless.yml asks for: a build for another stage has other profiles in it.
+  writeFileSync(join(root, 'build/stage.json'), JSON.stringify({ [stageOf(args)]: profilesFile }));
   await makeTemplate();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
 }
 
-function checkStateMachines(): void {
-  for (const file of readdirSync(join(root, 'statemachines'))) {
-    const definition = parse(readFileSync(join(root, 'statemachines', file), 'utf8'), { merge: true });
-    refuse(faultsOfDefinition(definition, functions).map((fault) => `statemachines/${file}: ${fault}`));
-    console.log(`statemachines/${file}: ${Object.keys(definition.States).length} states`);
-  }
-}
-
 async function makeTemplate(): Promise<void> {
   const osls = fileURLToPath(import.meta.resolve('osls/bin/serverless.js'));
-  const run = promisify(execFile)(process.execPath, [osls, 'package', ...process.argv.slice(2)], { cwd: root });
+  const run = promisify(execFile)(process.execPath, [osls, 'package', ...args], { cwd: root });
   await run.catch(({ stdout, stderr }: { stdout: string; stderr: string }) => {
     throw new Error(`The Serverless Framework refuses serverless.yml.\n${stdout}${stderr}`);
   });
   const file = '.serverless/cloudformation-template-update-stack.json';
   const template = JSON.parse(readFileSync(join(root, file), 'utf8'));
-  refuse(faultsOfTemplate(template).map((fault) => `${file}: ${fault}`));
+  refuse(await faultsOfStack(template, root));
+  const lint = await faultsByCfnLint(join(root, file));
+  refuse(lint ?? []);
+  if (!lint)
+    console.warn('SKIPPED: cfn-lint is not installed, and has not looked at the template (pip install cfn-lint).');
   console.log(`${file}: ${Object.keys(template.Resources).length} resources`);
 }
 

@@ -77,7 +77,9 @@ function propertyFaults(value: object, properties: Record<string, Property>, at:
     })),
     ...Object.entries(value).flatMap(([key, below]) => {
       const property = properties[key];
-      return property ? valueFaults(below, [property.type, ...(property.previousTypes ?? [])], [...at, key], about) : [];
+      return property
+        ? valueFaults(below, [property.type, ...(property.previousTypes ?? [])], [...at, key], about)
+        : [];
     }),
   ];
 }
@@ -97,7 +99,10 @@ function flattened(type: PropertyType): PropertyType[] {
 
 function faultsOfType(value: unknown, type: PropertyType, at: Path, about: About): Fault[] {
   const wrong = (kind: string) => [
-    { at, says: `${about.name} has ${JSON.stringify(value)} in ${at.slice(2).join('.')}: CloudFormation takes ${kind}.` },
+    {
+      at,
+      says: `${about.name} has ${JSON.stringify(value)} in ${at.slice(2).join('.')}: CloudFormation takes ${kind}.`,
+    },
   ];
   switch (type.type) {
     case 'ref': {

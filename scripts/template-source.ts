@@ -59,7 +59,11 @@ function functionOf(resource: string): string {
 
 function open(root: string, file: string): Source {
   const lines = new LineCounter();
-  return { file, lines, document: parseDocument(readFileSync(join(root, file), 'utf8'), { lineCounter: lines, merge: true }) };
+  return {
+    file,
+    lines,
+    document: parseDocument(readFileSync(join(root, file), 'utf8'), { lineCounter: lines, merge: true }),
+  };
 }
 
 /** The line of the innermost part on the path that is written here, or in a file that it includes. */

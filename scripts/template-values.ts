@@ -10,7 +10,7 @@ export type Resource = z.infer<typeof Resource>;
 
 /** A CloudFormation template, as far as it is looked at. */
 export const Template = z.looseObject({
-  Parameters: z.record(z.string(), z.looseObject({ Default: z.unknown() })).default({}),
+  Parameters: z.record(z.string(), z.looseObject({ Default: z.unknown().optional() })).default({}),
   Conditions: z.record(z.string(), z.unknown()).default({}),
   Resources: z.record(z.string(), Resource),
   Outputs: z.record(z.string(), z.unknown()).default({}),
@@ -78,7 +78,10 @@ export function arnOf(name: string, template: Template): string {
 
 /** Whether `*` and `?` of an IAM pattern can stand for the rest of the text. */
 export function isLike(text: string, pattern: string): boolean {
-  const source = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
   return new RegExp(`^${source}$`).test(text);
 }
 
@@ -105,6 +108,8 @@ function substituted(argument: unknown, template: Template): string {
     const name = written.trim();
     if (name.startsWith('!')) return `$\{${name.slice(1)}}`;
     if (Object.hasOwn(own, name)) return String(resolved(own[name], template));
-    return String(name.includes('.') && !name.startsWith('AWS::') ? attribute(name, template) : reference(name, template));
+    return String(
+      name.includes('.') && !name.startsWith('AWS::') ? attribute(name, template) : reference(name, template),
+    );
   });
 }
