@@ -58,7 +58,7 @@ async function makeTemplate(): Promise<void> {
   });
   const file = '.serverless/cloudformation-template-update-stack.json';
   const template = JSON.parse(readFileSync(join(root, file), 'utf8'));
-  refuse(await faultsOfStack(template, root));
+  refuse(await faultsOfStack(template, root, stageOf(args)));
   const lint = await faultsByCfnLint(join(root, file));
   refuse(lint ?? []);
   if (!lint)

@@ -18,12 +18,13 @@ interface Taker {
  * Plays events/samples/ to the rules: an event that announces a launch or an end must come to the one function that
  * answers it, one that ended an execution badly to a topic, and any other to nobody.
  * @param root the folder that events/ stands in
+ * @param stage in the place of `dev`, which the samples are of
  */
-export function ruleFaults(template: Template, root: string): Fault[] {
+export function ruleFaults(template: Template, root: string, stage = 'dev'): Fault[] {
   const compiled = ofType(template, 'AWS::Events::Rule').map(([name]) => takerOf(name, template));
   const broken = compiled.flatMap((taker) => ('says' in taker ? [taker] : []));
   const takers = compiled.flatMap((taker) => ('says' in taker ? [] : [taker]));
-  const samples = samplesIn(root);
+  const samples = samplesIn(root, stage);
   const wrong = samples.flatMap(({ file, event, wanted }) => sampleFaults(file, event, wanted, takers));
   const idle = takers.filter(({ matches }) => !samples.some(({ event }) => matches(event)));
   return [
@@ -62,13 +63,15 @@ interface Sample {
   readonly wanted: RegExp | null | undefined;
 }
 
-function samplesIn(root: string): Sample[] {
+function samplesIn(root: string, stage: string): Sample[] {
   const read = (folder: string, wantedOf: (file: string, event: unknown) => Sample['wanted']): Sample[] => {
     const files = readdirSync(join(root, folder)).filter(
       (file) => file.endsWith('.json') && !/^typed-|-bare\./.test(file),
     );
     return files.map((file) => {
-      const event: unknown = JSON.parse(readFileSync(join(root, folder, file), 'utf8'));
+      const event: unknown = JSON.parse(
+        readFileSync(join(root, folder, file), 'utf8').replaceAll('muster-dev-', `muster-${stage}-`),
+      );
       return { file: `${folder}/${file}`, event, wanted: wantedOf(file, event) };
     });
   };

@@ -11,9 +11,17 @@ const { loadAwsServiceSpec: load }: { loadAwsServiceSpec: typeof loadAwsServiceS
   '@aws-cdk/aws-service-spec',
 );
 
+let loading: Promise<Database> | undefined;
+
+/** Once: it takes a second. */
+function specification(): Promise<Database> {
+  loading ??= load();
+  return loading;
+}
+
 /** Holds every resource against what CloudFormation knows of its type: properties, their kinds, what must be there. */
 export async function schemaFaults(template: Template): Promise<Fault[]> {
-  const database = await load();
+  const database = await specification();
   return Object.entries(template.Resources).flatMap(([name, resource]) => {
     const at = ['Resources', name];
     const schema = schemaOf(resource, database);
@@ -27,7 +35,7 @@ export async function schemaFaults(template: Template): Promise<Fault[]> {
 
 /** @returns one fault for each Fn::GetAtt of an attribute that its resource does not have */
 export async function attributeFaults(template: Template): Promise<Fault[]> {
-  const database = await load();
+  const database = await specification();
   const known = new Map(
     Object.entries(template.Resources).map(([name, resource]) => [
       name,

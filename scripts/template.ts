@@ -16,7 +16,7 @@ const MOST_RESOURCES = 500;
  * @param root the folder that serverless.yml stands in
  * @returns one sentence for each fault: file, line where it was written, and what to do
  */
-export async function faultsOfStack(input: unknown, root: string): Promise<string[]> {
+export async function faultsOfStack(input: unknown, root: string, stage = 'dev'): Promise<string[]> {
   const template = Template.parse(input);
   const where = sourcesOf(root);
   const first = [...faultsOfTemplate(input, where), ...render(await schemaFaults(template), where)];
@@ -27,7 +27,7 @@ export async function faultsOfStack(input: unknown, root: string): Promise<strin
     ...habitFaults(template),
     ...permissionFaults(template),
     ...metricFaults(template),
-    ...ruleFaults(template, root),
+    ...ruleFaults(template, root, stage),
   ];
   return render(faults, where);
 }
