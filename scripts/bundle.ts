@@ -3,7 +3,8 @@ import { readFile, rm } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { build, type Plugin } from 'esbuild';
+import { build } from 'esbuild';
+import { plugins } from './bundle-plugins.ts';
 
 /** One function, in one file that needs nothing beside it. */
 export interface Bundle {
@@ -17,18 +18,6 @@ export interface Bundle {
 
 /** Some packages are CommonJS and ask for `require`, which a module on Node does not have by itself. */
 const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
-
-/** `yaml` does not say of itself that it does nothing when it is imported, so it would stay in every bundle. */
-const withoutUnusedYaml: Plugin = {
-  name: 'without-unused-yaml',
-  setup(build) {
-    build.onResolve({ filter: /^yaml$/ }, async ({ path, pluginData, ...options }) => {
-      if (pluginData === withoutUnusedYaml) return undefined;
-      const resolved = await build.resolve(path, { ...options, pluginData: withoutUnusedYaml });
-      return { ...resolved, sideEffects: false };
-    });
-  },
-};
 
 /**
  * Bundles functions/*.ts into build/functions/, which it empties first.
@@ -56,7 +45,7 @@ export async function bundle(
     mainFields: ['module', 'main'],
     banner: { js: REQUIRE },
     define,
-    plugins: [withoutUnusedYaml],
+    plugins: [...plugins],
     logLevel: 'error',
   });
   return Promise.all(names.map((name) => measured(name, `${outdir}/${name}/index.mjs`)));
