@@ -2,7 +2,8 @@ import { IdentityPending, IdentityRejected } from '../lib/errors.ts';
 import { Command, Enrolment, type Identity, Instance } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { compiledCertificates } from '../services/identity/certificates.ts';
-import { countingRejections, readIdentity, takesOnlyRsa } from '../services/identity/index.ts';
+import { readIdentity, takesOnlyRsa } from '../services/identity/index.ts';
+import { countingRejections } from '../services/identity/refusal.ts';
 import { bindKey } from '../services/ledger.ts';
 import { commandResult } from '../services/run-command.ts';
 

@@ -2,7 +2,8 @@ import { EnrolmentRequest } from '../events/request.ts';
 import { InvalidRequest } from '../lib/errors.ts';
 import { Enrolment, type Identity, Instance } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
-import { countingRejections, readRequestedIdentity, takesOnlyRsa } from '../services/identity/index.ts';
+import { readRequestedIdentity, takesOnlyRsa } from '../services/identity/index.ts';
+import { countingRejections } from '../services/identity/refusal.ts';
 import { bindKey } from '../services/ledger.ts';
 
 /** Takes the CSR that the request brought, checks it, and binds its key to the instance: the first key wins. */

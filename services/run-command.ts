@@ -1,7 +1,8 @@
 import {
-  DescribeInstanceInformationCommand,
   GetCommandInvocationCommand,
   type GetCommandInvocationResult,
+  type InstanceInformation,
+  paginateDescribeInstanceInformation,
   SendCommandCommand,
   SSMClient,
 } from '@aws-sdk/client-ssm';
@@ -61,14 +62,7 @@ export async function findManagedNode(
   signal: AbortSignal,
   client = systemsManager,
 ): Promise<string | undefined> {
-  const { InstanceInformationList: nodes = [] } = await calling(`find the managed node of ${instanceName}`, () =>
-    client.send(
-      new DescribeInstanceInformationCommand({ Filters: [{ Key: 'tag:muster-node', Values: [instanceName] }] }),
-      {
-        abortSignal: signal,
-      },
-    ),
-  );
+  const nodes = await calling(`find the managed node of ${instanceName}`, () => nodesOf(instanceName, signal, client));
   const since = launchTime === null ? 0 : Date.parse(launchTime);
   const ids = nodes
     .filter(({ ResourceType, RegistrationDate }) => {
@@ -80,6 +74,15 @@ export async function findManagedNode(
     `${instanceName} is not enrolled: ${ids.join(' and ')} were both activated with the tag muster-node=${instanceName}. ` +
       'Use an activation for one node only, and deregister what is not this instance.',
   );
+}
+
+/** A filter leaves pages short or empty, so the first of them says nothing. */
+async function nodesOf(instanceName: string, signal: AbortSignal, client: SSMClient): Promise<InstanceInformation[]> {
+  const input = { Filters: [{ Key: 'tag:muster-node', Values: [instanceName] }] };
+  const nodes: InstanceInformation[] = [];
+  for await (const page of paginateDescribeInstanceInformation({ client }, input, { abortSignal: signal }))
+    nodes.push(...(page.InstanceInformationList ?? []));
+  return nodes;
 }
 
 /** Looks what came of a command. Source: Systems Manager GetCommandInvocation. */

@@ -1,8 +1,6 @@
 import * as z from 'zod';
-import { IdentityRejected } from '../../lib/errors.ts';
 import { agentOf } from '../../lib/profiles.ts';
 import type { Enrolment, Identity, Instance } from '../../lib/state.ts';
-import { emit } from '../../lib/telemetry.ts';
 import { checkRequest, type RequestPolicy } from './csr.ts';
 import { type DocumentTrust, requireOwnDocument } from './document.ts';
 import { rejecting } from './refusal.ts';
@@ -37,16 +35,6 @@ export function readRequestedIdentity(csr: string, instance: Instance, policy: R
 /** Chef's servers and OpsWorks Stacks know a node by an RSA key; Puppet's sign elliptic curves too. */
 export function takesOnlyRsa({ associate, register }: Pick<Enrolment, 'associate' | 'register'>): boolean {
   return register !== null || agentOf(associate) !== 'puppet';
-}
-
-/** Counts what the work rejects, by the rule that is broken. */
-export async function countingRejections<Output>(work: () => Promise<Output>): Promise<Output> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof IdentityRejected) emit('IdentitiesRejected', 1, { rule: error.rule });
-    throw error;
-  }
 }
 
 function parseAnswer(output: string, { instanceId }: Instance): z.infer<typeof Answer> {

@@ -1,4 +1,5 @@
 import { type BrokenRule, IdentityRejected } from '../../lib/errors.ts';
+import { emit } from '../../lib/telemetry.ts';
 
 /**
  * Makes a refusal.
@@ -10,4 +11,14 @@ export type Reject = (rule: BrokenRule, sentence: string, cause?: unknown) => Id
 export function rejecting(instanceId: string): Reject {
   return (rule, sentence, cause) =>
     new IdentityRejected(`${instanceId} is not enrolled: ${sentence}.`, { rule, cause });
+}
+
+/** Counts what the work rejects, by the rule that is broken. */
+export async function countingRejections<Output>(work: () => Promise<Output>): Promise<Output> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof IdentityRejected) emit('IdentitiesRejected', 1, { rule: error.rule });
+    throw error;
+  }
 }

@@ -61,6 +61,20 @@ describe('a Lightsail instance that is a managed node of Systems Manager', () =>
       outcome: 'failed',
       cause: expect.stringContaining('were both activated with the tag muster-node=blog-2'),
     });
+    expect(world.logs).toContainEqual(expect.objectContaining({ IdentitiesRejected: 1, rule: 'other' }));
+  });
+
+  it('is found behind a whole page of earlier ones of its name', async () => {
+    const world = await playLightsail();
+    create(world, 'blog-7');
+    await world.clock.advance(30_000);
+    for (let earlier = 0; earlier < 50; earlier++) world.activate('blog-7');
+    await retire(world, 'blog-7');
+    create(world, 'blog-7');
+    await world.clock.advance(300_000);
+    const own = world.activate('blog-7');
+    await world.clock.advance(3_600_000);
+    expect(own.installed?.nodeName).toBe('blog-7');
   });
 
   it('is not mistaken for an earlier one of its name', async () => {
