@@ -1,14 +1,15 @@
 import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Plugin } from 'esbuild';
 
-/** `yaml` does not say of itself that it does nothing when it is imported, so it would stay in every bundle. */
-const withoutUnusedYaml: Plugin = {
-  name: 'without-unused-yaml',
+/** Packages that do nothing when they are imported and do not say so, for which all of them would stay in a bundle. */
+const withoutSideEffects: Plugin = {
+  name: 'without-side-effects',
   setup(build) {
-    build.onResolve({ filter: /^yaml$/ }, async ({ path, pluginData, ...options }) => {
-      if (pluginData === withoutUnusedYaml) return undefined;
-      const resolved = await build.resolve(path, { ...options, pluginData: withoutUnusedYaml });
+    build.onResolve({ filter: /^(yaml|@aws-sdk\/lib-dynamodb)$/ }, async ({ path, pluginData, ...options }) => {
+      if (pluginData === withoutSideEffects) return undefined;
+      const resolved = await build.resolve(path, { ...options, pluginData: withoutSideEffects });
       return { ...resolved, sideEffects: false };
     });
   },
@@ -26,7 +27,7 @@ const environmentCredentials: Plugin = {
 /** What stands in the place of a module of a package, and why nobody misses it. */
 interface Replacement {
   readonly module: RegExp;
-  readonly contents: (source: string) => string;
+  readonly contents: (source: string, path: string) => string | Promise<string>;
 }
 
 const REPLACEMENTS: readonly Replacement[] = [
@@ -52,6 +53,11 @@ const REPLACEMENTS: readonly Replacement[] = [
     contents: refusing('the event streams of the SDK'),
   },
   {
+    // For the retry mode `adaptive`: clients have the standard one, and the state machine the rest.
+    module: /@smithy\/core\/dist-es\/submodules\/retry\/util-retry\/AdaptiveRetryStrategy\.js$/,
+    contents: refusing("the SDK's adaptive retries"),
+  },
+  {
     // For a Node without OpenSSL.
     module: /@smithy\/core\/dist-es\/submodules\/checksum\/sha256\/Sha256Js\.js$/,
     contents: refusing("the SDK's own SHA-256"),
@@ -68,7 +74,7 @@ const REPLACEMENTS: readonly Replacement[] = [
   },
   {
     module: /@aws-sdk\/client-[a-z0-9-]+\/dist-es\/schemas\/schemas_\d+\.js$/,
-    contents: (source) => withLiteralKeys(withoutPlainErrors(source)),
+    contents: async (source, path) => withLiteralKeys(await withoutPlainErrors(source, path)),
   },
 ];
 
@@ -79,7 +85,7 @@ const withoutUnusedParts: Plugin = {
     for (const { module, contents } of REPLACEMENTS) {
       build.onLoad({ filter: module }, async ({ path }) => {
         const loader = path.endsWith('.json') ? 'json' : 'js';
-        return { contents: contents(await readFile(path, 'utf8')), loader };
+        return { contents: await contents(await readFile(path, 'utf8'), path), loader };
       });
     }
   },
@@ -115,8 +121,23 @@ function withLiteralKeys(source: string): string {
   });
 }
 
-function withoutPlainErrors(source: string): string {
-  return source.replace(/^export var (\w+)\$ = \[-3, n0, \w+,\s+(?:0|\{.*\}),\s+\[(_m|_M)?\],\s+\[0?\]\s*\];\n\w+\.registerError\(\1\$, \1\);$/gm, '');
+/** An error of a service that says nothing but its name and a message. */
+const PLAIN_ERROR =
+  /^export var (\w+)\$ = \[-3, n0, \w+,\s+(?:0|\{.*\}),\s+\[(?:_m|_M)?\],\s+\[0?\]\s*\];\nn0_registry\.registerError\(\1\$, \1\);$/gm;
+
+/**
+ * Takes out the classes of plain errors. The client tells one that it has no class for by the same name and message,
+ * and names are all that our code asks for. What stays: errors with more in them, those that say of themselves that they
+ * are to be tried again, and all of the query protocols, where an error is called by a code that is not its name.
+ */
+async function withoutPlainErrors(source: string, path: string): Promise<string> {
+  const beside = (file: string) => readFile(join(dirname(path), '..', file), 'utf8');
+  const configuration = await beside('runtimeConfig.shared.js');
+  if (!/protocol \?\? AwsJson1_[01]Protocol,/.test(configuration) || /awsQueryCompatible/.test(configuration))
+    return source;
+  const classes = (await beside('models/errors.js')).split(/^export class /m);
+  const retried = classes.filter((text) => text.includes('$retryable')).map((text) => text.split(' ', 1)[0]);
+  return source.replace(PLAIN_ERROR, (error, name) => (retried.includes(name) ? error : ''));
 }
 
-export const plugins: readonly Plugin[] = [withoutUnusedYaml, environmentCredentials, withoutUnusedParts];
+export const plugins: readonly Plugin[] = [withoutSideEffects, environmentCredentials, withoutUnusedParts];

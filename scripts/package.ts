@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import { readProfiles } from '../lib/profiles.ts';
-import { readCertificates, runningOut } from '../services/identity/certificates.ts';
+import { keysOf, readCertificates, runningOut } from '../services/identity/certificates.ts';
 import { type Bundle, bundle, faultsOfBundles } from './bundle.ts';
 import { faultsOfDefinition } from './definition.ts';
 import { faultsOfTemplate } from './template.ts';
@@ -31,7 +31,7 @@ try {
     console.warn(warning);
   const define = {
     'process.env.MUSTER_PROFILES': JSON.stringify(JSON.stringify(profiles)),
-    'process.env.IDENTITY_CERTIFICATES': JSON.stringify(JSON.stringify(certificates)),
+    'process.env.IDENTITY_KEYS': JSON.stringify(JSON.stringify(keysOf(certificates))),
   };
   const bundles = await bundle(root, functions, define);
   refuse(await faultsOfBundles(bundles));

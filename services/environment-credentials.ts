@@ -18,8 +18,7 @@ export function defaultProvider(): () => Promise<Credentials> {
       AWS_SECRET_ACCESS_KEY: secretAccessKey,
       AWS_SESSION_TOKEN: sessionToken,
     } = process.env;
-    if (accessKeyId && secretAccessKey)
-      return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) };
+    if (accessKeyId && secretAccessKey) return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) };
     const missing = accessKeyId ? 'AWS_SECRET_ACCESS_KEY' : 'AWS_ACCESS_KEY_ID';
     throw new PermissionDenied(
       `The function's environment lacks ${missing}: Lambda sets it from the function's role. Give the function a role.`,
