@@ -21,7 +21,7 @@ const Detail = z.strictObject({
   /** Its name at the configuration server. */
   nodeName: Name.nullable(),
   autoScalingGroupName: Name.nullable(),
-  /** The configuration server's engine (`opsworks-cm`, `chef-infra`, `puppet`) and its name or URL; null where the profile names none. */
+  /** The configuration server's engine (`opsworks-cm`, `chef-infra`, `puppet`) and its name or URL; null where the profile names none, or the instance is exempt from it. */
   engine: Name.nullable(),
   server: Name.nullable(),
   /** ARN of the execution that came to this outcome. */

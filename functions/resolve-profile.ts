@@ -1,7 +1,8 @@
 import { type EnrolmentRequest, EnrolmentRequest as Request } from '../events/request.ts';
-import { profiles } from '../lib/config.ts';
+import { exemptions, profiles } from '../lib/config.ts';
 import { ClaimedElsewhere, InstanceGone, InvalidRequest } from '../lib/errors.ts';
-import { type Associate, matchProfile, type Profile, profileVersion } from '../lib/profiles.ts';
+import { type Exemptions, exemptionsOf, exemptParts, isMoreWanted, withoutExempted } from '../lib/exemptions.ts';
+import { type Associate, type Exemption, matchProfile, type Profile, profileVersion } from '../lib/profiles.ts';
 import { type Enrolment, type Hook, Instance, ledgerKey, type TaskContext } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
@@ -19,9 +20,11 @@ export const handler = task({ request: Request, instance: Instance }, async (inp
   const hook = await waitingHook(request, instance, profile, call);
   const deadline = await deadlineOf(request, profile, hook, task, call);
   const seen = await findItem(ledgerKey(instance), call.signal);
-  const enrolment = { ...resolved(instance, profile, request), hook, deadline };
+  const exempt = exemptionsOf(exemptions(), instance, task.enteredTime);
+  const enrolment = { ...resolved(instance, profile, exempt, request), hook, deadline };
   requireNotRetired(seen, request, instance);
-  if (seen && isEnrolled(seen, instance, enrolment)) {
+  if (enrolment.exempt.length > 0) call.log('Exempt', { from: enrolment.exempt, exemptions: enrolment.exemptions });
+  if (seen && isEnrolled(seen, instance, enrolment, exempt)) {
     const enrolledBefore = seen.execution !== task.execution;
     return { ...enrolment, status: 'enrolled', enrolledBefore, generation: seen.generation };
   }
@@ -68,6 +71,8 @@ const NOTHING_WANTED = {
   onFailure: 'hold',
   abandonLimit: 0,
   hook: null,
+  exempt: [],
+  exemptions: { imdsv2: null, association: null },
   register: null,
   associate: null,
   metadata: null,
@@ -80,14 +85,13 @@ const NOTHING_WANTED = {
     installation: false,
     assignment: false,
   },
-} as const;
+} satisfies Partial<Enrolment>;
 
-function resolved(instance: Instance, profile: Profile, request: EnrolmentRequest) {
-  const register = profile.register ?? null;
-  const associate = profile.associate ?? null;
-  const metadata = profile.metadata ?? null;
+function resolved(instance: Instance, profile: Profile, exempt: Exemptions, request: EnrolmentRequest) {
+  const asked = withoutExempted(profile, exempt);
+  const { register = null, associate = null, metadata = null } = asked;
   const isEc2 = instance.platform === 'ec2';
-  const identity = identityOf(instance, profile, request);
+  const identity = identityOf(instance, asked, request);
   const association = associate !== null && identity !== 'none';
   return {
     ...NOTHING_WANTED,
@@ -97,6 +101,8 @@ function resolved(instance: Instance, profile: Profile, request: EnrolmentReques
     profileVersion: profileVersion(profile),
     onFailure: profile.onFailure,
     abandonLimit: profile.abandonLimit,
+    exempt: exemptParts(profile, exempt),
+    exemptions: { imdsv2: toldOf(exempt.imdsv2), association: toldOf(exempt.association) },
     register,
     associate,
     metadata,
@@ -111,6 +117,10 @@ function resolved(instance: Instance, profile: Profile, request: EnrolmentReques
       assignment: isEc2 && register?.layerIds !== undefined,
     },
   };
+}
+
+function toldOf(exemption: Exemption | null): Enrolment['exemptions']['imdsv2'] {
+  return exemption && { owner: exemption.owner, reason: exemption.reason, until: exemption.expires };
 }
 
 /** Who is to show the node's key. OpsWorks Stacks takes EC2 instances only. */
@@ -199,15 +209,16 @@ function requireNotRetired(
   throw new InstanceGone(`${instanceId} is gone since ${goneSince}, after the event that asks for it.`);
 }
 
-/** Enrolled as this profile says now. A Lightsail name can be given again; its instance is then another one. */
+/** Enrolled as this profile says now, without more exemptions than there are now. A Lightsail name can be given again; its instance is then another one. */
 function isEnrolled(
   seen: LedgerItem,
   { platform, launchTime }: Instance,
   { profileVersion, wants }: Pick<ReturnType<typeof resolved>, 'profileVersion' | 'wants'>,
+  exempt: Exemptions,
 ): boolean {
   const same = platform === 'ec2' || seen.launchTime === launchTime;
   // An enrolment without a CSR has only hardened; one that brings it goes further.
-  const further = wants.association && seen.publicKeyFingerprint === undefined;
+  const further = isMoreWanted(seen.exempt, exempt) || (wants.association && seen.publicKeyFingerprint === undefined);
   return seen.status === 'enrolled' && seen.profileVersion === profileVersion && same && !further;
 }
 
@@ -230,7 +241,8 @@ function claimFor(instance: Instance, enrolment: Omit<ReturnType<typeof resolved
     nodeName: instance.nodeName,
     launchTime: instance.launchTime,
     autoScalingGroupName: instance.autoScalingGroupName,
-    register: enrolment.register,
-    associate: enrolment.associate,
+    exempt: enrolment.exempt,
+    // What was done for it before it was exempt stays, for its retirement to undo.
+    ...(!enrolment.exemptions.association && { register: enrolment.register, associate: enrolment.associate }),
   };
 }

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { InvalidRequest } from './errors.ts';
-import type { Profile } from './profiles.ts';
+import { Exemption, type Profile } from './profiles.ts';
+import { logger } from './telemetry.ts';
 
 /** What the stack tells its functions. The names are those of `provider.environment` in serverless.yml. */
 const Environment = z.object({
@@ -24,15 +25,38 @@ export function environment(): z.infer<typeof Environment> {
   );
 }
 
-let read: { text: string; profiles: Profile[] } | undefined;
+let read: { text: string; profiles: Profile[]; exemptions: Exemption[] } | undefined;
 
 /**
- * The profiles that this function was built with. The build checks profiles.yml and puts its content in the place of
- * this variable, so that a function carries neither a file nor a YAML parser; the local world sets it.
+ * What this function was built with. The build checks profiles.yml and puts its content in the place of this variable, so
+ * that a function carries neither a file nor a YAML parser; the local world sets it.
  */
-export function profiles(): readonly Profile[] {
+function compiled() {
   const text = process.env.MUSTER_PROFILES ?? '';
   if (!text) throw new InvalidRequest('No profiles were compiled into this function. Build it with `npm run package`.');
-  if (read?.text !== text) read = { text, profiles: JSON.parse(text) };
-  return read.profiles;
+  if (read?.text !== text) {
+    const { profiles, exemptions = [] }: { profiles: Profile[]; exemptions?: unknown } = JSON.parse(text);
+    read = { text, profiles, exemptions: readable([exemptions].flat()) };
+  }
+  return read;
+}
+
+/** The profiles of profiles.yml. */
+export function profiles(): readonly Profile[] {
+  return compiled().profiles;
+}
+
+/** The exemptions of profiles.yml that can be read. One that cannot be read exempts nobody. */
+export function exemptions(): readonly Exemption[] {
+  return compiled().exemptions;
+}
+
+/** The build refuses what cannot be read. Whatever comes here another way is looked at again, one by one. */
+function readable(exemptions: readonly unknown[]): Exemption[] {
+  return exemptions.flatMap((exemption, index) => {
+    const parsed = Exemption.safeParse(exemption);
+    if (parsed.success) return [parsed.data];
+    logger.warn('An exemption cannot be read, and exempts nobody', { index, reason: z.prettifyError(parsed.error) });
+    return [];
+  });
 }

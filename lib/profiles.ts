@@ -168,33 +168,116 @@ export const Profile = z
   });
 export type Profile = z.infer<typeof Profile>;
 
-const ProfilesFile = z.strictObject({ profiles: z.array(Profile).min(1) }).superRefine(({ profiles }, context) => {
-  profiles.forEach((profile, index) => {
-    if (profiles.findIndex((other) => other.name === profile.name) < index)
-      context.addIssue({
-        code: 'custom',
-        path: ['profiles', index, 'name'],
-        message: `"${profile.name}" is used twice.`,
-      });
-  });
+/** What somebody can be exempt from: the metadata options; or the stack and the configuration server. */
+export const EXEMPTIBLE = ['imdsv2', 'association'] as const;
+export type Exemptible = (typeof EXEMPTIBLE)[number];
+
+/** Who is left out, from what, and who answers for it until when. The rules are in lib/exemptions.ts. */
+export const Exemption = z.strictObject({
+  match: z
+    .strictObject({
+      instanceId: z
+        .string()
+        .regex(/^i-[0-9a-f]{8,17}$/, 'an EC2 instance id; a Lightsail instance has a name')
+        .optional(),
+      /** The Lightsail instance's name, or the EC2 instance's tag `Name`. */
+      name: Glob.optional(),
+      tags: z.record(z.string(), z.string()).optional(),
+    })
+    .refine(
+      ({ instanceId, name, tags }) => instanceId || name || Object.keys(tags ?? {}).length > 0,
+      'Say at least one of instanceId, name and tags.',
+    ),
+  from: z.array(z.enum(EXEMPTIBLE)).min(1),
+  owner: z.string('Say who answers for it.').trim().min(1, 'Say who answers for it.'),
+  reason: z.string('Say why.').trim().min(1, 'Say why.'),
+  /** The last day on which it exempts, in UTC. */
+  expires: z.iso.date('Say the last day on which it exempts, as YYYY-MM-DD, at most a year away.'),
 });
+export type Exemption = z.infer<typeof Exemption>;
+
+/** The file, as it is to be on a day. */
+const ProfilesFile = (today: string) =>
+  z
+    .strictObject({
+      profiles: z.array(Profile).min(1),
+      exemptions: z
+        .array(
+          Exemption.refine(({ expires }) => expires <= yearAfter(today), {
+            path: ['expires'],
+            error: `More than a year away: say a day up to ${yearAfter(today)}, and look at it again then.`,
+          }),
+        )
+        .default([]),
+    })
+    .superRefine(({ profiles }, context) => {
+      profiles.forEach((profile, index) => {
+        if (profiles.findIndex((other) => other.name === profile.name) < index)
+          context.addIssue({
+            code: 'custom',
+            path: ['profiles', index, 'name'],
+            message: `"${profile.name}" is used twice.`,
+          });
+      });
+    });
+/** All that profiles.yml says, with what it leaves out filled in. */
+export type ProfilesFile = z.infer<ReturnType<typeof ProfilesFile>>;
+
+/** The same day a year later. Compared as text only: in a leap year's February it may be a day that there is not. */
+export function yearAfter(day: string): string {
+  return `${Number(day.slice(0, 4)) + 1}${day.slice(4)}`;
+}
 
 /**
  * Reads and checks a profiles file (YAML).
  * @throws InvalidRequest with one sentence for each fault: file, line, field and what is expected.
  */
+export function readProfilesFile(file: string, now = new Date()): ProfilesFile {
+  const { content, lineOf } = openYaml(file);
+  const parsed = ProfilesFile(dayOf(now)).safeParse(content);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map(
+    ({ path, message }) => `${file}:${lineOf(path)} ${toDotPath(path)}: ${message}`,
+  );
+  throw new InvalidRequest(faults.join('\n'));
+}
+
+/** The profiles of a file alone. */
 export function readProfiles(file: string): Profile[] {
+  return readProfilesFile(file).profiles;
+}
+
+/**
+ * What will soon be exempt no more, and what is exempt no more already.
+ * @returns one sentence for each: file, line, and what to do
+ */
+export function exemptionsRunningOut(file: string, now = new Date()): string[] {
+  const { lineOf } = openYaml(file);
+  const today = dayOf(now);
+  const soon = dayOf(new Date(now.getTime() + WARNED_MILLISECONDS));
+  return readProfilesFile(file, now).exemptions.flatMap(({ owner, from, expires }, index) => {
+    if (expires > soon) return [];
+    const what = `${file}:${lineOf(['exemptions', index, 'expires'])} exemptions[${index}].expires: the exemption from ${from.join(' and ')}`;
+    return expires < today
+      ? `${what} ended after ${expires} and exempts nobody: remove it, or have ${owner} renew it.`
+      : `${what} ends after ${expires}, and what it exempts is enrolled in full from then on: ask ${owner}.`;
+  });
+}
+
+const WARNED_MILLISECONDS = 30 * 24 * 3600 * 1000;
+
+/** The day that it is, in UTC. */
+export function dayOf(instant: Date): string {
+  return instant.toISOString().slice(0, 10);
+}
+
+/** @throws InvalidRequest when it is not YAML */
+function openYaml(file: string) {
   const lines = new LineCounter();
   const document = parseDocument(readFileSync(file, 'utf8'), { lineCounter: lines });
   const [broken] = document.errors;
   if (broken) throw new InvalidRequest(`${file}: not YAML: ${broken.message}`);
-  const parsed = ProfilesFile.safeParse(document.toJS());
-  if (parsed.success) return parsed.data.profiles;
-  const faults = parsed.error.issues.map((issue) => {
-    const line = lineOf(issue.path);
-    return `${file}:${line} ${toDotPath(issue.path)}: ${issue.message}`;
-  });
-  throw new InvalidRequest(faults.join('\n'));
+  return { content: document.toJS() as unknown, lineOf };
 
   /** The line of the value at `path`, or of the nearest thing above it that is there. */
   function lineOf(path: PropertyKey[]): number {
@@ -222,11 +305,17 @@ export function matchProfile(profiles: readonly Profile[], instance: Instance): 
       !(instance.platform === 'lightsail' && matches(match.lightsail, instance.instanceId))
     )
       return false;
-    return Object.entries(match.tags ?? {}).every(([key, value]) => instance.tags[key] === value);
+    return isTagged(instance, match.tags);
   });
 }
 
-function matches(glob: string, name: string | null): boolean {
-  if (name === null) return false;
+/** Whether the instance has all of these tags. */
+export function isTagged(instance: Instance, tags: Readonly<Record<string, string>> = {}): boolean {
+  return Object.entries(tags).every(([key, value]) => instance.tags[key] === value);
+}
+
+/** Whether the name is the glob's. What has no name matches nothing. */
+export function matches(glob: string, name: string | null | undefined): boolean {
+  if (name === null || name === undefined) return false;
   return new RegExp(`^${glob.split('*').map(RegExp.escape).join('.*')}$`, 's').test(name);
 }

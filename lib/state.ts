@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { Associate, Metadata, Register } from './profiles.ts';
+import { Associate, EXEMPTIBLE, Metadata, Register } from './profiles.ts';
 
 /**
  * What an execution of `enrol-node` carries from state to state. The request stays at the top of the state's data; each
@@ -69,6 +69,9 @@ export const Hook = z.object({
 });
 export type Hook = z.infer<typeof Hook>;
 
+/** An exemption, as far as an execution shows it; null where there is none. */
+const Exempted = z.object({ owner: z.string(), reason: z.string(), until: z.iso.date() }).nullable();
+
 /** `$.enrolment`: what is to be done with the instance, by whom it is claimed, and until when. */
 export const Enrolment = z.object({
   /** `ignored`: not ours; `enrolled`: done before, so only its launch is left to finish. */
@@ -87,6 +90,12 @@ export const Enrolment = z.object({
   hook: Hook.nullable(),
   /** No retry goes on past this instant. */
   deadline: z.iso.datetime(),
+  /**
+   * What the profile asks for and the instance is exempt from: `register`, `associate` and `metadata` are without it. An
+   * execution that waits since before a deployment may not have it.
+   */
+  exempt: z.array(z.enum(EXEMPTIBLE)).default([]),
+  exemptions: z.object({ imdsv2: Exempted, association: Exempted }).default({ imdsv2: null, association: null }),
   register: Register.nullable(),
   associate: Associate.nullable(),
   metadata: Metadata.nullable(),

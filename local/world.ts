@@ -1,9 +1,8 @@
 import { AutoScalingClient, PutLifecycleHookCommand } from '@aws-sdk/client-auto-scaling';
 import { CreateTableCommand, DynamoDBClient, paginateScan } from '@aws-sdk/client-dynamodb';
 import { unmarshall } from '@aws-sdk/util-dynamodb';
-import type { Profile } from '../lib/profiles.ts';
-import { readProfiles } from '../lib/profiles.ts';
-import { keysOf } from '../services/identity/certificates.ts';
+import type { Exemption, Profile, ProfilesFile } from '../lib/profiles.ts';
+import { readProfilesFile } from '../lib/profiles.ts';
 import { REGION } from './account.ts';
 import type { WorldClock } from './clock.ts';
 import { createControl } from './control.ts';
@@ -42,6 +41,8 @@ export interface WorldOptions {
   readonly port: number;
   /** Left out: those of profiles.yml. */
   readonly profiles?: readonly Profile[];
+  /** Left out: those of profiles.yml. */
+  readonly exemptions?: readonly Exemption[];
   readonly estate?: Estate;
   /** OpsWorks CM's own rate when left out; false: none. */
   readonly rate?: Rate | false;
@@ -153,9 +154,9 @@ export async function createWorld(options: WorldOptions) {
   });
 
   const endpoint = `http://127.0.0.1:${port}`;
-  deploy(endpoint, { enrolNodeArn, retireNodeArn }, options.profiles ?? readProfiles('profiles.yml'));
+  deploy(endpoint, { enrolNodeArn, retireNodeArn }, profilesOf(options));
   // Its metadata service signs with a key of its own.
-  process.env.IDENTITY_KEYS = JSON.stringify(keysOf({ [REGION]: signer.certificatePem }));
+  process.env.IDENTITY_CERTIFICATES = JSON.stringify({ [REGION]: signer.certificatePem });
   const client = { endpoint, region: REGION, credentials: CREDENTIALS };
   const dynamoDb = new DynamoDBClient(client);
   const control = createControl({ random, autoScaling, ec2, lightsail, faults, world: snapshot });
@@ -247,11 +248,21 @@ const DOCUMENTS = {
   'Muster-InstallChef': installChef,
 };
 
+/** What the build would compile into the functions. */
+function profilesOf({ profiles, exemptions }: Pick<WorldOptions, 'profiles' | 'exemptions'>): ProfilesFile {
+  const file = readProfilesFile('profiles.yml');
+  return {
+    ...file,
+    ...(profiles && { profiles: [...profiles] }),
+    ...(exemptions && { exemptions: [...exemptions] }),
+  };
+}
+
 /** What the stack would put into the functions' environment. */
 function deploy(
   endpoint: string,
   { enrolNodeArn, retireNodeArn }: { enrolNodeArn: string; retireNodeArn: string },
-  profiles: readonly Profile[],
+  profiles: ProfilesFile,
 ): void {
   Object.assign(process.env, {
     AWS_ENDPOINT_URL: endpoint,

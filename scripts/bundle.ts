@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { build } from 'esbuild';
+import { build, type Metafile } from 'esbuild';
 import { plugins } from './bundle-plugins.ts';
 
 /** One function, in one file that needs nothing beside it. */
@@ -14,6 +15,8 @@ export interface Bundle {
   readonly file: string;
   readonly bytes: number;
   readonly gzipBytes: number;
+  /** What is in it: bytes by file, from the root. What tree shaking has taken out is not there. */
+  readonly inputs: Readonly<Record<string, number>>;
 }
 
 /** Some packages are CommonJS and ask for `require`, which a module on Node does not have by itself. */
@@ -32,7 +35,7 @@ export async function bundle(
 ): Promise<Bundle[]> {
   const outdir = `${root}/build/functions`;
   await rm(outdir, { recursive: true, force: true });
-  await build({
+  const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: names.map((name) => ({ in: `functions/${name}.ts`, out: `${name}/index` })),
     outdir,
@@ -46,14 +49,25 @@ export async function bundle(
     banner: { js: REQUIRE },
     define,
     plugins: [...plugins],
+    // No part of this is given to anybody else.
+    legalComments: 'none',
+    metafile: true,
     logLevel: 'error',
   });
-  return Promise.all(names.map((name) => measured(name, `${outdir}/${name}/index.mjs`)));
+  return Promise.all(
+    names.map(async (name) => {
+      const file = `build/functions/${name}/index.mjs`;
+      const content = await readFile(join(root, file));
+      const inputs = inputsOf(metafile.outputs[file]?.inputs ?? {});
+      const gzipBytes = gzipSync(content).byteLength;
+      return { name, file: join(root, file), bytes: content.byteLength, gzipBytes, inputs };
+    }),
+  );
 }
 
-async function measured(name: string, file: string): Promise<Bundle> {
-  const content = await readFile(file);
-  return { name, file, bytes: content.byteLength, gzipBytes: gzipSync(content).byteLength };
+function inputsOf(inputs: Metafile['outputs'][string]['inputs']): Bundle['inputs'] {
+  const all = Object.entries(inputs).map(([file, { bytesInOutput }]) => [file, bytesInOutput] as const);
+  return Object.fromEntries(all.filter(([, bytes]) => bytes > 0));
 }
 
 const IMPORT_EACH = `

@@ -8,8 +8,8 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
-import { readProfiles } from '../lib/profiles.ts';
-import { keysOf, readCertificates, runningOut } from '../services/identity/certificates.ts';
+import { exemptionsRunningOut, readProfilesFile } from '../lib/profiles.ts';
+import { readCertificates, runningOut } from '../services/identity/certificates.ts';
 import { type Bundle, bundle, faultsOfBundles } from './bundle.ts';
 import { faultsOfDefinition } from './definition.ts';
 import { faultsOfTemplate } from './template.ts';
@@ -22,8 +22,10 @@ const functions = readdirSync(join(root, 'functions'))
   .map((file) => file.replace(/\.ts$/, ''));
 
 try {
-  const profiles = readProfiles(relative(process.cwd(), join(root, 'profiles.yml')));
-  console.log(`profiles.yml: ${profiles.map(({ name }) => name).join(', ')}`);
+  const profilesFile = relative(process.cwd(), join(root, 'profiles.yml'));
+  const profiles = readProfilesFile(profilesFile);
+  console.log(`profiles.yml: ${profiles.profiles.map(({ name }) => name).join(', ')}`);
+  for (const warning of exemptionsRunningOut(profilesFile)) console.warn(warning);
   checkStateMachines();
   const certificates = readCertificates(relative(process.cwd(), join(root, 'services/identity/aws-certificates')));
   console.log(`services/identity/aws-certificates: ${Object.keys(certificates).length} Regions`);
@@ -31,7 +33,7 @@ try {
     console.warn(warning);
   const define = {
     'process.env.MUSTER_PROFILES': JSON.stringify(JSON.stringify(profiles)),
-    'process.env.IDENTITY_KEYS': JSON.stringify(JSON.stringify(keysOf(certificates))),
+    'process.env.IDENTITY_CERTIFICATES': JSON.stringify(JSON.stringify(certificates)),
   };
   const bundles = await bundle(root, functions, define);
   refuse(await faultsOfBundles(bundles));

@@ -3,7 +3,7 @@ import { DynamoDBDocumentClient, GetCommand, UpdateCommand } from '@aws-sdk/lib-
 import * as z from 'zod';
 import { environment } from '../lib/config.ts';
 import { ClaimedElsewhere, IdentityRejected, RegistrationPending } from '../lib/errors.ts';
-import { Associate, Register } from '../lib/profiles.ts';
+import { Associate, EXEMPTIBLE, Register } from '../lib/profiles.ts';
 import { MetadataOptions } from '../lib/state.ts';
 import { calling, clientOptions, isNamed } from './aws.ts';
 
@@ -38,6 +38,8 @@ const Item = z.object({
   /** Where the profile has it: what a retirement undoes, whatever the profile has become since. */
   register: Register.nullish(),
   associate: Associate.nullish(),
+  /** What its profile asks for and it was exempt from. When an exemption is over, an enrolment is due. */
+  exempt: z.array(z.enum(EXEMPTIBLE)).optional(),
   opsworksInstanceId: z.string().optional(),
   /** Until when an attempt may still be registering the instance. */
   registeringUntil: z.string().optional(),

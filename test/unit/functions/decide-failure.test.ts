@@ -17,6 +17,8 @@ const ENROLMENT: Enrolment = {
   generation: 1,
   profile: 'web',
   profileVersion: '3f1d0c9a7b42',
+  exempt: [],
+  exemptions: { imdsv2: null, association: null },
   onFailure: 'hold',
   abandonLimit: 3,
   hook: HOOK,

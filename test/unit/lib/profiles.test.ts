@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InvalidRequest } from '../../../lib/errors.ts';
-import { matchProfile, type Profile, profileVersion, readProfiles } from '../../../lib/profiles.ts';
+import {
+  exemptionsRunningOut,
+  matchProfile,
+  type Profile,
+  profileVersion,
+  readProfiles,
+  readProfilesFile,
+} from '../../../lib/profiles.ts';
 import type { Instance } from '../../../lib/state.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'muster-profiles-'));
@@ -151,6 +158,87 @@ describe('reading a profiles file', () => {
     const message = refusal(text);
     expect(message).toMatch(sentence);
     expect(message).toContain(folder);
+  });
+});
+
+const TODAY = new Date('2031-05-06T12:00:00Z');
+
+/** A file with one exemption, a field of it changed or left out. */
+const exempting = (changes: Record<string, string | undefined> = {}) => {
+  const fields = {
+    match: '{ instanceId: i-0123456789abcdef0 }',
+    from: '[imdsv2]',
+    owner: 'payments',
+    reason: 'Its scanner speaks IMDSv1 only.',
+    expires: '2031-09-30',
+    ...changes,
+  };
+  const lines = Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : `${name}: ${value}`));
+  return `${profile('')}exemptions:\n  - ${lines.join('\n    ')}\n`;
+};
+
+describe('the exemptions of a profiles file', () => {
+  it.each(['2031-09-30', '"2031-09-30"', "'2031-09-30'"])('have a day, quoted or not: %s', (expires) => {
+    expect(readProfilesFile(file(exempting({ expires })), TODAY).exemptions).toEqual([
+      {
+        match: { instanceId: 'i-0123456789abcdef0' },
+        from: ['imdsv2'],
+        owner: 'payments',
+        reason: 'Its scanner speaks IMDSv1 only.',
+        expires: '2031-09-30',
+      },
+    ]);
+  });
+
+  it('are none where the file says none', () => {
+    expect(readProfilesFile(file(profile('')), TODAY).exemptions).toEqual([]);
+  });
+
+  it.each([
+    ['without a day', { expires: undefined }, /:6 exemptions\[0\]\.expires: Say the last day/],
+    ['with a day that is none', { expires: '2031-02-30' }, /:10 exemptions\[0\]\.expires: Say the last day/],
+    ['with a time', { expires: '2031-09-30T00:00:00Z' }, /:10 exemptions\[0\]\.expires: Say the last day/],
+    ['for ever', { expires: 'never' }, /:10 exemptions\[0\]\.expires: Say the last day/],
+    ['for a number of days', { expires: '30' }, /:10 exemptions\[0\]\.expires: Say the last day/],
+    ['for more than a year', { expires: '2032-05-07' }, /:10 exemptions\[0\]\.expires: .*up to 2032-05-06/],
+    ['without an owner', { owner: undefined }, /:6 exemptions\[0\]\.owner: Say who answers/],
+    ['with an owner of blanks', { owner: '"  "' }, /:8 exemptions\[0\]\.owner: Say who answers/],
+    ['without a reason', { reason: undefined }, /:6 exemptions\[0\]\.reason: Say why/],
+    ['from nothing', { from: '[]' }, /:7 exemptions\[0\]\.from/],
+    ['from something else', { from: '[patching]' }, /:7 exemptions\[0\]\.from\[0\]: .*"imdsv2"\|"association"/],
+    ['of nobody', { match: '{}' }, /:6 exemptions\[0\]\.match: Say at least one/],
+    ['of no tags', { match: '{ tags: {} }' }, /:6 exemptions\[0\]\.match: Say at least one/],
+    ['of an id that is none', { match: '{ instanceId: web-1 }' }, /:6 exemptions\[0\]\.match\.instanceId: an EC2/],
+    ['with a field that does not exist', { until: '2031-09-30' }, /exemptions\[0\]: Unrecognized key: "until"/],
+  ])('are refused %s, with file, line and field', (_what, changes, sentence) => {
+    const path = file(exempting(changes));
+    expect(() => readProfilesFile(path, TODAY)).toThrow(sentence);
+    expect(() => readProfilesFile(path, TODAY)).toThrow(path);
+  });
+
+  it('may last until the same day of the next year', () => {
+    expect(readProfilesFile(file(exempting({ expires: '2032-05-06' })), TODAY).exemptions).toHaveLength(1);
+  });
+
+  it.each([
+    ['2031-05-05', /:10 exemptions\[0\]\.expires: the exemption from imdsv2 ended after 2031-05-05 .* remove it/],
+    ['2031-05-06', /:10 exemptions\[0\]\.expires: the exemption from imdsv2 ends after 2031-05-06.* ask payments/],
+    ['2031-06-05', /ends after 2031-06-05/],
+  ])('are warned of when they end within 30 days, or have ended: %s', (expires, sentence) => {
+    const path = file(exempting({ expires }));
+    expect(exemptionsRunningOut(path, TODAY)).toEqual([expect.stringMatching(sentence)]);
+    expect(exemptionsRunningOut(path, TODAY)[0]).toContain(path);
+  });
+
+  it('are not warned of while they have more than 30 days', () => {
+    expect(exemptionsRunningOut(file(exempting({ expires: '2031-06-06' })), TODAY)).toEqual([]);
+  });
+
+  it("change nobody's profile version", () => {
+    const versions = [profile(''), exempting()].map((text) =>
+      readProfilesFile(file(text), TODAY).profiles.map(profileVersion),
+    );
+    expect(versions[1]).toEqual(versions[0]);
   });
 });
 

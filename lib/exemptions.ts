@@ -1,0 +1,52 @@
+import { dayOf, type Exemptible, type Exemption, isTagged, matches, type Profile, yearAfter } from './profiles.ts';
+import type { Instance } from './state.ts';
+
+/** What an instance is exempt from, and by which exemption. */
+export type Exemptions = Readonly<Record<Exemptible, Exemption | null>>;
+
+/**
+ * What the instance is exempt from at an instant. A launch and a sweep both ask here. Of several exemptions the one that
+ * lasts longest counts. One whose last day is over exempts nobody, and neither does one that is more than a year away.
+ *
+ *   … ──── expires, the whole day in UTC ────┤ midnight: the next sweep enrols what was exempt
+ */
+export function exemptionsOf(exemptions: readonly Exemption[], instance: Instance, at: string): Exemptions {
+  const today = dayOf(new Date(at));
+  const holding = exemptions
+    .filter(({ expires }) => today <= expires && expires <= yearAfter(today))
+    .filter(({ match }) => isMeant(match, instance))
+    .sort((a, b) => (a.expires < b.expires ? 1 : a.expires > b.expires ? -1 : 0));
+  const from = (part: Exemptible) => holding.find((exemption) => exemption.from.includes(part)) ?? null;
+  return { imdsv2: from('imdsv2'), association: from('association') };
+}
+
+/** An EC2 instance's name is its tag `Name`; what is said of an instance must all be true of it. */
+function isMeant({ instanceId, name, tags }: Exemption['match'], instance: Instance): boolean {
+  if (instanceId !== undefined && !(instance.platform === 'ec2' && instance.instanceId === instanceId)) return false;
+  const itsName = instance.platform === 'lightsail' ? instance.instanceId : instance.tags.Name;
+  if (name !== undefined && !matches(name, itsName)) return false;
+  return isTagged(instance, tags);
+}
+
+/** What is left of the profile for somebody who is exempt: association is the stack's and the server's alike. */
+export function withoutExempted({ metadata, register, associate, ...profile }: Profile, exempt: Exemptions): Profile {
+  return {
+    ...profile,
+    ...(!exempt.imdsv2 && metadata && { metadata }),
+    ...(!exempt.association && register && { register }),
+    ...(!exempt.association && associate && { associate }),
+  };
+}
+
+/** The parts of the profile that are left out: what the profile does not ask for, nobody is exempt from. */
+export function exemptParts({ metadata, register, associate }: Profile, exempt: Exemptions): Exemptible[] {
+  const parts: Exemptible[] = [];
+  if (exempt.imdsv2 && metadata) parts.push('imdsv2');
+  if (exempt.association && (register || associate)) parts.push('association');
+  return parts;
+}
+
+/** Whether an instance that was enrolled without these parts is to have one of them now. */
+export function isMoreWanted(enrolledWithout: readonly Exemptible[] = [], exempt: Exemptions): boolean {
+  return enrolledWithout.some((part) => !exempt[part]);
+}
