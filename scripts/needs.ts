@@ -12,10 +12,9 @@ const USERS = {
     'associate-node': READ,
     'confirm-association': READ,
     'disassociate-node': READ,
-    'confirm-disassociation': READ,
   },
   keySecret: { 'check-request': READ, 'associate-node': READ, 'confirm-association': READ },
-  retireKeySecret: { 'check-request': LOOK, 'disassociate-node': READ, 'confirm-disassociation': READ },
+  retireKeySecret: { 'check-request': LOOK, 'disassociate-node': READ },
   stackId: { 'register-instance': 'opsworks:*', 'assign-instance': 'opsworks:*', 'deregister-instance': 'opsworks:*' },
 } as const;
 type Field = keyof typeof USERS;
