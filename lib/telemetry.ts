@@ -16,11 +16,11 @@ function write(line: Record<string, unknown>): void {
 
 type Log = (message: string, extra?: Record<string, unknown>) => void;
 
-function logging(level: 'INFO' | 'ERROR'): Log {
+function logging(level: 'INFO' | 'WARN' | 'ERROR'): Log {
   return (message, extra) => write({ level, message, timestamp: new Date().toISOString(), ...SERVICE, ...extra });
 }
 
-export const logger = { info: logging('INFO'), error: logging('ERROR') };
+export const logger = { info: logging('INFO'), warn: logging('WARN'), error: logging('ERROR') };
 
 /** Every metric that Muster emits, with its unit. */
 export const METRICS = {

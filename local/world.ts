@@ -3,6 +3,7 @@ import { CreateTableCommand, DynamoDBClient, paginateScan } from '@aws-sdk/clien
 import { unmarshall } from '@aws-sdk/util-dynamodb';
 import type { Exemption, Profile, ProfilesFile } from '../lib/profiles.ts';
 import { readProfilesFile } from '../lib/profiles.ts';
+import { keysOf } from '../services/identity/certificates.ts';
 import { REGION } from './account.ts';
 import type { WorldClock } from './clock.ts';
 import { createControl } from './control.ts';
@@ -159,7 +160,7 @@ export async function createWorld(options: WorldOptions) {
   const endpoint = `http://127.0.0.1:${port}`;
   deploy(endpoint, { enrolNodeArn, retireNodeArn }, profilesOf(options));
   // Its metadata service signs with a key of its own.
-  process.env.IDENTITY_CERTIFICATES = JSON.stringify({ [REGION]: signer.certificatePem });
+  process.env.IDENTITY_KEYS = JSON.stringify(keysOf({ [REGION]: signer.certificatePem }));
   const client = { endpoint, region: REGION, credentials: CREDENTIALS };
   const dynamoDb = new DynamoDBClient(client);
   const control = createControl({ clock, random, autoScaling, ec2, lightsail, faults, world: snapshot });

@@ -1,13 +1,15 @@
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { type Profile, readProfiles } from '../lib/profiles.ts';
+import { type ProfilesFile, readProfilesFile } from '../lib/profiles.ts';
 import { keysOf, type RegionCertificates, readCertificates } from '../services/identity/certificates.ts';
 
 /** What the build reads beside the code, checked. */
 export interface Sources {
   /** Names of the files in functions/, without extension. */
   readonly functions: readonly string[];
-  readonly profiles: readonly Profile[];
+  /** `profiles.yml` as a sentence is to call it, and what it says. */
+  readonly profilesFile: string;
+  readonly profiles: ProfilesFile;
   readonly certificates: RegionCertificates;
   /** What stands in the code in the place of an expression: values that are compiled in. */
   readonly define: Record<string, string>;
@@ -17,13 +19,14 @@ export interface Sources {
 export function readSources(root: string): Sources {
   const fromHere = (path: string) => relative(process.cwd(), join(root, path)) || '.';
   const files = readdirSync(join(root, 'functions')).filter((file) => file.endsWith('.ts'));
-  const profiles = readProfiles(fromHere('profiles.yml'));
+  const profilesFile = fromHere('profiles.yml');
+  const profiles = readProfilesFile(profilesFile);
   const certificates = readCertificates(fromHere('services/identity/aws-certificates'));
   const define = {
     'process.env.MUSTER_PROFILES': textOf(profiles),
     'process.env.IDENTITY_KEYS': textOf(keysOf(certificates)),
   };
-  return { functions: files.map((file) => file.replace(/\.ts$/, '')), profiles, certificates, define };
+  return { functions: files.map((file) => file.replace(/\.ts$/, '')), profilesFile, profiles, certificates, define };
 }
 
 /** JSON, as the source text of a string. */

@@ -26,7 +26,10 @@ export function grantsOf(profiles: readonly Profile[]) {
     retireKeys: secrets(servers.map(({ retireKeySecret }) => retireKeySecret)),
     /** What a node is sent: Puppet's comes from the server itself. */
     nodeSecrets: secrets(servers.flatMap((server) => (server.engine === 'chef-infra' ? server.caSecret : []))),
-    stacks: orNone(unique(profiles.flatMap(({ register }) => register?.stackId ?? [])).map(stackArn), 'opsworks:REGION:stack/none/'),
+    stacks: orNone(
+      unique(profiles.flatMap(({ register }) => register?.stackId ?? [])).map(stackArn),
+      'opsworks:REGION:stack/none/',
+    ),
     launchGroups: groups(profiles.filter(({ lifecycleHook }) => lifecycleHook)),
     terminationGroups: groups(profiles.filter(({ terminationHook }) => terminationHook)),
     /** Whom a document may be sent to. */
@@ -53,7 +56,9 @@ export function grantsOf(profiles: readonly Profile[]) {
 function targets(action: string, key: string, profiles: readonly Profile[]): Statement[] {
   const conditions = profiles.flatMap(({ match: { autoScalingGroup, tags = {}, lightsail } }) => {
     const wanted = { ...(autoScalingGroup && { 'aws:autoscaling:groupName': autoScalingGroup }), ...tags };
-    return lightsail ? [] : [Object.entries(wanted).map(([name, glob]) => [`${key}/${name}`, literally(glob)] as const)];
+    return lightsail
+      ? []
+      : [Object.entries(wanted).map(([name, glob]) => [`${key}/${name}`, literally(glob)] as const)];
   });
   return unique(conditions.map((entries) => JSON.stringify(entries))).map((entries) =>
     statement(action, 'ec2:REGION:instance/*', { StringLike: Object.fromEntries(JSON.parse(entries)) }),

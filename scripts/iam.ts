@@ -31,6 +31,7 @@ export const PLATFORM_ACTIONS: Readonly<Record<string, string>> = {
   'xray:PutTraceSegments': 'Lambda writes the trace',
   'xray:PutTelemetryRecords': 'Lambda writes the trace',
   'sqs:SendMessage': 'Lambda keeps an event that the function could not take',
+  'kms:Decrypt': 'Secrets Manager decrypts a secret for whoever reads it',
   'ec2:CreateNetworkInterface': 'Lambda brings the function into the VPC',
   'ec2:DescribeNetworkInterfaces': 'Lambda brings the function into the VPC',
   'ec2:DeleteNetworkInterface': 'Lambda brings the function into the VPC',
@@ -55,7 +56,11 @@ export const STARS: Readonly<Record<string, string>> = {
   'xray:PutTraceSegments': 'it takes no resource',
 };
 
-/** Actions that may only be allowed under a condition, for a thief of a role's credentials could do harm with them. */
+/**
+ * Actions that may only be allowed under a condition: with it a role allows them to its own function alone, whoever else
+ * is given the role. Lambda puts this key into every request from a function's environment. Source: Lambda, "Using source
+ * function ARN to control function access behavior".
+ */
 export const CONDITIONAL: Readonly<Record<string, string>> = {
   'autoscaling:CompleteLifecycleAction': 'lambda:SourceFunctionArn',
   'autoscaling:RecordLifecycleActionHeartbeat': 'lambda:SourceFunctionArn',
