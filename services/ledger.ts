@@ -150,15 +150,24 @@ export async function record(
   await update(owner.instance, { set: fields, remove: [], condition }, signal, client);
 }
 
-/** Remembers the metadata options from before our first change; a later one finds what we ourselves have set. */
-export async function recordMetadataBefore(
+/**
+ * Remembers, before they are changed, the metadata options from before our first change: a later one finds what we
+ * ourselves have set. Whoever changes them again takes back that they were put back.
+ * @param hardenedAt null unless this closes IMDSv1 on an instance that has run with it
+ */
+export async function recordHardening(
   owner: Claim,
-  metadataBefore: MetadataOptions,
+  { before, hardenedAt }: { before: MetadataOptions; hardenedAt: string | null },
   signal: AbortSignal,
   client = documents,
 ): Promise<void> {
   const item = await findItem(owner.instance, signal, client);
-  if (!item?.metadataBefore) await record(owner, { metadataBefore }, signal, client);
+  const fields = {
+    ...(!item?.metadataBefore && { metadataBefore: before }),
+    ...(hardenedAt !== null && { hardenedAt }),
+    ...(item?.reverted && { reverted: null }),
+  };
+  if (Object.keys(fields).length > 0) await record(owner, fields, signal, client);
 }
 
 /**

@@ -10,7 +10,7 @@ import {
   UpdateInstanceMetadataOptionsCommand,
 } from '@aws-sdk/client-lightsail';
 import { MetadataOptionsUnsupported } from '../lib/errors.ts';
-import type { Metadata } from '../lib/profiles.ts';
+import type { WantedOptions } from '../lib/profiles.ts';
 import type { Found, Instance, MetadataOptions } from '../lib/state.ts';
 import { calling, clientOptions, isNamed } from './aws.ts';
 
@@ -87,7 +87,7 @@ function toMetadataOptions(options: InstanceMetadataOptions | undefined): Metada
  */
 export async function updateMetadataOptions(
   instanceName: string,
-  wanted: Metadata,
+  wanted: WantedOptions,
   signal: AbortSignal,
   client = lightsail,
 ): Promise<string | null> {

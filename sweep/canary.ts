@@ -19,8 +19,8 @@ export interface CanaryFacts {
   readonly keys: ReadonlySet<string>;
   /** Who of them is not hardened yet, or is hardened and still being enrolled. */
   readonly awaited: readonly string[];
-  /** Whose enrolment failed, and why. */
-  readonly failed: { readonly instanceId: string; readonly reason: string } | null;
+  /** Why nobody else is to follow them: a sentence. */
+  readonly stopped: string | null;
   /** When the last of them was hardened. */
   readonly hardenedAt: string | null;
 }
@@ -36,14 +36,11 @@ export function canaryFacts(profile: Profile, fleet: readonly FleetMember[]): Ca
     profile,
     fleet.filter((member) => canGoFirst(profile, member)),
   );
-  const failed = first.find(({ record }) => record?.status === 'failed');
   const times = first.flatMap(({ record }) => record?.hardenedAt ?? []);
   return {
     keys: new Set(first.map(({ instance }) => ledgerKey(instance))),
     awaited: first.filter((member) => !isDone(profile, member)).map(({ instance }) => instance.instanceId),
-    failed: failed
-      ? { instanceId: failed.instance.instanceId, reason: failed.record?.lastError ?? 'Its record does not say why.' }
-      : null,
+    stopped: first.map((member) => whyStopped(profile, member)).find((reason) => reason !== null) ?? null,
     hardenedAt: times.toSorted((a, b) => Date.parse(a) - Date.parse(b)).at(-1) ?? null,
   };
 }
@@ -52,7 +49,8 @@ function canGoFirst(profile: Profile, { instance, record, imdsV1Calls }: FleetMe
   const { metadata } = profile;
   if (!metadata) return false;
   if (!closesImdsV1(instance.metadataOptions, metadata)) return record?.hardenedAt !== undefined;
-  return imdsV1Calls === 0 && !isReverted(record, profile) && !record?.metadataUnsupported;
+  if (isReverted(record, profile)) return record?.hardenedAt !== undefined;
+  return imdsV1Calls === 0 && !record?.metadataUnsupported;
 }
 
 function pick({ name, metadata }: Profile, members: readonly FleetMember[]): FleetMember[] {
@@ -69,6 +67,14 @@ function placeOf(profile: string, instance: Instance): number {
     .update(JSON.stringify([profile, ledgerKey(instance)]))
     .digest();
   return hash.readUIntBE(0, 6) / 2 ** 48;
+}
+
+function whyStopped(profile: Profile, { instance: { instanceId }, record }: FleetMember): string | null {
+  if (record?.status === 'failed')
+    return `The enrolment of ${instanceId}, which goes before it, failed: ${record.lastError ?? 'its record does not say why.'}`;
+  if (isReverted(record, profile))
+    return `The metadata options of ${instanceId}, which was hardened before it, were put back on request. Exempt ${instanceId} from imdsv2, or change the profile ${profile.name}, to go on.`;
+  return null;
 }
 
 function isDone({ metadata }: Profile, { instance, record }: FleetMember): boolean {

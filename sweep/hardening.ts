@@ -64,11 +64,7 @@ export function hardeningVerdict({ instance }: HardeningCandidate, context: Hard
 
 function ofTheCanary(instance: Instance, { at, fleet }: HardeningContext): HardeningVerdict {
   if (fleet.keys.has(ledgerKey(instance))) return { may: true };
-  if (fleet.failed)
-    return no(
-      'after-canary',
-      `The enrolment of ${fleet.failed.instanceId}, which was to be hardened before it, failed: ${fleet.failed.reason}`,
-    );
+  if (fleet.stopped) return no('after-canary', fleet.stopped);
   const [first] = fleet.awaited;
   if (first) return no('after-canary', `${first} is to be hardened before it${others(fleet.awaited.length - 1)}.`);
   if (fleet.hardenedAt === null) return no('after-canary', 'Nobody of its fleet was hardened before it.');

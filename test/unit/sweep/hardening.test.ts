@@ -170,6 +170,18 @@ describe('the canary', () => {
     });
   });
 
+  it('is followed by nobody while the options of one of it are put back, and the sentence says what to do', () => {
+    const reverted = { at: NOON, profileVersion: profileVersion(web) };
+    const fleet = sweep(fleetOf(40)).map((member) =>
+      member.record?.hardenedAt
+        ? { ...member, instance: { ...member.instance, metadataOptions: OPEN }, record: { ...member.record, reverted } }
+        : member,
+    );
+    expect(mayOf(fleet, later(30 * DAY))).toEqual([]);
+    const waiting = fleet.find(({ record }) => !record?.hardenedAt);
+    expect(waiting && verdictOf(waiting, fleet)).toMatchObject({ reason: expect.stringContaining('from imdsv2, or') });
+  });
+
   it('is followed by nobody while it is still being enrolled', () => {
     expect(mayOf(sweep(fleetOf(40), { status: 'enrolling' }), later(2 * DAY))).toEqual([]);
   });
