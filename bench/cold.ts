@@ -13,20 +13,24 @@ import { build } from 'esbuild';
 import { bundle } from '../scripts/bundle.ts';
 import { readSources } from '../scripts/compiled.ts';
 
-/** Of the time that the unbundled handler takes. */
-const MOST_SHARE = 0.5;
-
 const IMPORT = `
   const startedAt = performance.now();
   await import(process.argv[1]);
   console.log(performance.now() - startedAt);
   process.exit(0);`;
 
-const { values } = parseArgs({ options: { rounds: { type: 'string', default: '7' } } });
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '7' },
+    /** The share of the unbundled handler's time that no bundle may pass. */
+    most: { type: 'string', default: '0.5' },
+  },
+});
 const rounds = Number(values.rounds);
+const mostShare = Number(values.most);
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const { functions, define } = readSources(root);
-const bundles = await bundle(root, functions, define);
+const bundles = await bundle(root, functions, define, join(root, 'build/bundled'));
 const unbundled = await writeUnbundled();
 const empty = join(root, 'build/empty.mjs');
 await writeFile(empty, 'export const handler = async () => {};\n');
@@ -43,8 +47,8 @@ for (const { name, file } of bundles) {
   table.push([name, ours.toFixed(1), theirs.toFixed(1), share.toFixed(2), (ours / nothing).toFixed(0)]);
 }
 console.log(`Medians of ${rounds} imports, each in a process of its own.\n${table}`);
-console.log(`The slowest bundle takes ${slowest.toFixed(2)} of its unbundled form; ${MOST_SHARE} is the most.`);
-if (slowest > MOST_SHARE) process.exitCode = 1;
+console.log(`The slowest bundle takes ${slowest.toFixed(2)} of its unbundled form; ${mostShare} is the most.`);
+if (slowest > mostShare) process.exitCode = 1;
 
 /** @returns where the unbundled form of a function stands: below the root, where its packages are found */
 async function writeUnbundled(): Promise<(name: string) => string> {

@@ -58,6 +58,8 @@ export interface WorldOptions {
   readonly ec2?: Pick<Ec2Options, 'visibleAfterSeconds' | 'pageSize'>;
   readonly lightsail?: Pick<LightsailOptions, 'blueprintsWithoutImdsV2' | 'pageSize'>;
   readonly cloudWatch?: Pick<CloudWatchOptions, 'datapointsPerPage'>;
+  /** Loads a function, given its source (`functions/describe-instance.ts`); left out, the source itself is run. */
+  readonly load?: (file: string) => Promise<{ handler: Handler }>;
   /** Hears of every event on the bus, with the rules that took it. */
   readonly onEvent?: (event: AwsEvent, ruleNames: readonly string[]) => void;
   /** Hears, for each rule that took an event, what its function answered, or that the event is lost. */
@@ -123,7 +125,7 @@ export async function createWorld(options: WorldOptions) {
   const lambda = new LambdaHost({
     clock,
     random,
-    functions: handlers(deployment.functions),
+    functions: handlers(deployment.functions, options.load),
     ...(options.onLog && { onLog: options.onLog }),
   });
   const machines = new StateMachines({
@@ -283,16 +285,19 @@ function deploy(
   });
 }
 
-function handlers(functions: readonly { name: string; file: string; timeoutSeconds: number }[]) {
-  const load = ({ file, timeoutSeconds }: { file: string; timeoutSeconds: number }) => {
+function handlers(
+  functions: readonly { name: string; file: string; timeoutSeconds: number }[],
+  load: WorldOptions['load'] = (file) => import(/* @vite-ignore */ `../${file}`),
+) {
+  const once = ({ file, timeoutSeconds }: { file: string; timeoutSeconds: number }) => {
     let loaded: Promise<{ handler: Handler }> | undefined;
     const handler = async () => {
-      loaded ??= import(/* @vite-ignore */ `../${file}`) as Promise<{ handler: Handler }>;
+      loaded ??= load(file);
       return (await loaded).handler;
     };
     return { handler, timeoutSeconds };
   };
-  return Object.fromEntries(functions.map((one) => [one.name, load(one)]));
+  return Object.fromEntries(functions.map((one) => [one.name, once(one)]));
 }
 
 function machineOf(instance: Ec2Instance) {

@@ -56,7 +56,8 @@ function tooLarge({ name, gzipBytes, inputs }: Bundle, kilobytes: number): strin
 function heaviest(inputs: Bundle['inputs']): string[] {
   const bytes = new Map<string, number>();
   for (const [file, own] of Object.entries(inputs)) {
-    const [part = file] = /(?<=node_modules\/)(@[^/]+\/)?[^/]+(?!.*node_modules\/)|^[^/]+/.exec(file) ?? [];
+    const [, ofPackage] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file) ?? [];
+    const part = ofPackage ?? file.split('/', 1)[0] ?? file;
     bytes.set(part, (bytes.get(part) ?? 0) + own);
   }
   const sorted = [...bytes].sort((a, b) => b[1] - a[1]).slice(0, 3);

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
@@ -11,7 +11,7 @@ import { plugins } from './bundle-plugins.ts';
 export interface Bundle {
   /** The file in functions/, without extension. */
   readonly name: string;
-  /** `build/functions/NAME/index.mjs`, absolute. */
+  /** `…/NAME/index.mjs`, absolute. */
   readonly file: string;
   readonly bytes: number;
   readonly gzipBytes: number;
@@ -23,17 +23,18 @@ export interface Bundle {
 const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
 
 /**
- * Bundles functions/*.ts into build/functions/, which it empties first.
+ * Bundles functions/*.ts into a folder that it empties first.
  * @param root absolute path of the folder that functions/ stands in
  * @param names files in functions/, without extension
  * @param define what stands in the place of an expression, by its source text; values are source text too
+ * @param outdir absolute; left out, it is where serverless.yml looks for them
  */
 export async function bundle(
   root: string,
   names: readonly string[],
   define: Record<string, string>,
+  outdir = `${root}/build/functions`,
 ): Promise<Bundle[]> {
-  const outdir = `${root}/build/functions`;
   await rm(outdir, { recursive: true, force: true });
   const { metafile } = await build({
     absWorkingDir: root,
@@ -56,11 +57,11 @@ export async function bundle(
   });
   return Promise.all(
     names.map(async (name) => {
-      const file = `build/functions/${name}/index.mjs`;
-      const content = await readFile(join(root, file));
-      const inputs = inputsOf(metafile.outputs[file]?.inputs ?? {});
+      const file = join(outdir, name, 'index.mjs');
+      const content = await readFile(file);
+      const inputs = inputsOf(metafile.outputs[relative(root, file)]?.inputs ?? {});
       const gzipBytes = gzipSync(content).byteLength;
-      return { name, file: join(root, file), bytes: content.byteLength, gzipBytes, inputs };
+      return { name, file, bytes: content.byteLength, gzipBytes, inputs };
     }),
   );
 }

@@ -7,9 +7,6 @@ type Statement = { Effect: 'Allow'; Action: string; Resource: Sub; Condition: Co
 
 const [partition, region, account] = ['Partition', 'Region', 'AccountId'].map((name) => `$\{AWS::${name}}`);
 
-/** Instances that carry this tag may be sent our documents, whoever launched them. */
-const ENROLMENT_TAG = { key: 'muster', value: 'enrol' };
-
 /**
  * What the profiles say about whom the functions may touch. scripts/package.ts writes it where resources/roles.yml reads
  * it, so that a role names the groups, secrets and stacks of the profiles and no other.
@@ -33,43 +30,55 @@ export function grantsOf(profiles: readonly Profile[]) {
     launchGroups: groups(profiles.filter(({ lifecycleHook }) => lifecycleHook)),
     terminationGroups: groups(profiles.filter(({ terminationHook }) => terminationHook)),
     /** Whom a document may be sent to. */
-    commandTargets: [
-      ...targets(
-        'ssm:SendCommand',
-        'ssm:resourceTag',
-        profiles.filter(({ associate, register }) => associate || register),
-      ),
-      statement('ssm:SendCommand', 'ec2:REGION:instance/*', {
-        StringEquals: { [`ssm:resourceTag/${ENROLMENT_TAG.key}`]: ENROLMENT_TAG.value },
-      }),
-      // A Lightsail instance is a managed node, and was activated with this tag.
-      statement('ssm:SendCommand', 'ssm:REGION:managed-instance/*', {
-        StringLike: { 'ssm:resourceTag/muster-node': '*' },
-      }),
-    ],
+    commandTargets: orNobody('ssm:SendCommand', [
+      ...ec2Targets('ssm:SendCommand', 'ssm:resourceTag', profiles.filter(isAskedForIdentity)),
+      ...managedTargets(profiles.filter(isAskedForIdentity)),
+    ]),
     /** Whose metadata options may be changed. */
-    hardeningTargets: hardeningTargets(profiles.filter(({ metadata }) => metadata)),
+    hardeningTargets: orNobody(
+      'ec2:ModifyInstanceMetadataOptions',
+      ec2Targets(
+        'ec2:ModifyInstanceMetadataOptions',
+        'aws:ResourceTag',
+        profiles.filter(({ metadata }) => metadata),
+      ),
+    ),
   };
 }
 
-/** The members of the groups that profiles name, or whatever carries the tags of one that names none. */
-function targets(action: string, key: string, profiles: readonly Profile[]): Statement[] {
+function isAskedForIdentity({ associate, register }: Profile): boolean {
+  return Boolean(associate || register);
+}
+
+/** The members of the groups that profiles name, and what carries the tags that they name. */
+function ec2Targets(action: string, key: string, profiles: readonly Profile[]): Statement[] {
   const conditions = profiles.flatMap(({ match: { autoScalingGroup, tags = {}, lightsail } }) => {
-    const wanted = { ...(autoScalingGroup && { 'aws:autoscaling:groupName': autoScalingGroup }), ...tags };
-    return lightsail
-      ? []
-      : [Object.entries(wanted).map(([name, glob]) => [`${key}/${name}`, literally(glob)] as const)];
+    if (lightsail) return [];
+    const group = autoScalingGroup ? { [`${key}/aws:autoscaling:groupName`]: globbed(autoScalingGroup) } : {};
+    const own = Object.entries(tags).map(([name, value]) => [`${key}/${name}`, literally(value)]);
+    return [{ ...group, ...Object.fromEntries(own) }];
   });
-  return unique(conditions.map((entries) => JSON.stringify(entries))).map((entries) =>
-    statement(action, 'ec2:REGION:instance/*', { StringLike: Object.fromEntries(JSON.parse(entries)) }),
+  return unique(conditions.map((condition) => JSON.stringify(condition))).map((condition) =>
+    statement(action, 'ec2:REGION:instance/*', { StringLike: JSON.parse(condition) }),
   );
 }
 
-function hardeningTargets(profiles: readonly Profile[]): Statement[] {
-  const action = 'ec2:ModifyInstanceMetadataOptions';
-  const nobody = statement(action, 'ec2:REGION:instance/none', {});
-  const all = targets(action, 'aws:ResourceTag', profiles);
-  return all.length > 0 ? all : [nobody];
+/** A Lightsail instance is a managed node, which was activated with its name in this tag: services/run-command.ts. */
+function managedTargets(profiles: readonly Profile[]): Statement[] {
+  const globs = profiles.flatMap(({ match: { lightsail = '*', autoScalingGroup }, csrFrom }) =>
+    autoScalingGroup || csrFrom === 'request' ? [] : [globbed(lightsail)],
+  );
+  return unique(globs).map((glob) =>
+    statement('ssm:SendCommand', 'ssm:REGION:managed-instance/*', {
+      StringLike: { 'ssm:resourceTag/muster-node': glob },
+    }),
+  );
+}
+
+/** A policy must say something: where the profiles name nobody, it names an instance that there is not. */
+function orNobody(action: string, statements: readonly Statement[]): Statement[] {
+  const nobody = statement(action, 'ec2:REGION:instance/none', { StringEquals: { 'aws:ResourceTag/none': 'none' } });
+  return statements.length > 0 ? [...statements] : [nobody];
 }
 
 function statement(Action: string, resource: string, Condition: Condition): Statement {
@@ -78,7 +87,7 @@ function statement(Action: string, resource: string, Condition: Condition): Stat
 
 /** The groups by name, or all where a profile goes by tags alone: then nobody knows their names. */
 function groups(profiles: readonly Profile[]): Sub[] {
-  const globs = unique(profiles.map(({ match }) => match.autoScalingGroup ?? '*')).map(literally);
+  const globs = unique(profiles.map(({ match }) => match.autoScalingGroup ?? '*')).map(globbed);
   const arns = globs.map((glob) => arn(`autoscaling:REGION:autoScalingGroup:*:autoScalingGroupName/${glob}`));
   return orNone(arns, 'autoscaling:REGION:autoScalingGroup:none:autoScalingGroupName/none');
 }
@@ -110,8 +119,13 @@ function arn(resource: string): Sub {
 }
 
 /** A profile's pattern as one of IAM, to which `?` and `$` mean something too. */
-function literally(glob: string): string {
+function globbed(glob: string): string {
   return glob.replace(/[?$]/g, (character) => `$\{${character}}`);
+}
+
+/** A text as a pattern of IAM that matches nothing else. */
+function literally(text: string): string {
+  return text.replace(/[?$*]/g, (character) => `$\{${character}}`);
 }
 
 function unique<Value>(values: readonly Value[]): Value[] {
