@@ -11,6 +11,7 @@ import { readDeployment } from './deployment.ts';
 import { type CommandDocument, collectIdentity, installChef, installCredentials } from './documents.ts';
 import { AutoScaling } from './doubles/auto-scaling.ts';
 import type { AwsEvent } from './doubles/aws-event.ts';
+import { CloudWatch, type CloudWatchOptions } from './doubles/cloudwatch.ts';
 import { Ec2, type Ec2Options } from './doubles/ec2.ts';
 import type { Ec2Instance } from './doubles/ec2-instance.ts';
 import { EventBus } from './doubles/events.ts';
@@ -54,8 +55,9 @@ export interface WorldOptions {
   readonly secrets?: Readonly<Record<string, string>>;
   /** What runs on the nodes in the place of our documents' simulated scripts, by their names. */
   readonly documents?: Readonly<Record<string, CommandDocument>>;
-  readonly ec2?: Pick<Ec2Options, 'visibleAfterSeconds'>;
-  readonly lightsail?: Pick<LightsailOptions, 'blueprintsWithoutImdsV2'>;
+  readonly ec2?: Pick<Ec2Options, 'visibleAfterSeconds' | 'pageSize'>;
+  readonly lightsail?: Pick<LightsailOptions, 'blueprintsWithoutImdsV2' | 'pageSize'>;
+  readonly cloudWatch?: Pick<CloudWatchOptions, 'datapointsPerPage'>;
   /** Loads a function, given its source (`functions/describe-instance.ts`); left out, the source itself is run. */
   readonly load?: (file: string) => Promise<{ handler: Handler }>;
   /** Hears of every event on the bus, with the rules that took it. */
@@ -151,6 +153,7 @@ export async function createWorld(options: WorldOptions) {
       secretsManager,
       bus,
       new StepFunctions({ clock, machines }),
+      new CloudWatch({ clock, ec2, ...options.cloudWatch }),
     ].map(({ service }) => service),
     holdOf: (invocationId) => lambda.holdOf(invocationId),
     ...(options.onCall && { onCall: options.onCall }),
@@ -162,7 +165,7 @@ export async function createWorld(options: WorldOptions) {
   process.env.IDENTITY_KEYS = JSON.stringify(keysOf({ [REGION]: signer.certificatePem }));
   const client = { endpoint, region: REGION, credentials: CREDENTIALS };
   const dynamoDb = new DynamoDBClient(client);
-  const control = createControl({ random, autoScaling, ec2, lightsail, faults, world: snapshot });
+  const control = createControl({ clock, random, autoScaling, ec2, lightsail, faults, world: snapshot });
   gateway.world = { clock, apis, control };
   await createLedger(dynamoDb);
   for (const group of estate.groups) autoScaling.createGroup({ DesiredCapacity: 0, MinSize: 0, ...group });

@@ -42,6 +42,7 @@ export const PLATFORM_ACTIONS: Readonly<Record<string, string>> = {
 export const STARS: Readonly<Record<string, string>> = {
   'autoscaling:DescribeAutoScalingInstances': 'it takes no resource',
   'autoscaling:DescribeLifecycleHooks': 'it takes no resource',
+  'cloudwatch:GetMetricData': 'it takes no resource',
   'ec2:DescribeInstances': 'it takes no resource',
   'ec2:AssignPrivateIpAddresses': 'Lambda makes the interface, and nobody knows its name before',
   'ec2:CreateNetworkInterface': 'Lambda makes the interface, and nobody knows its name before',
