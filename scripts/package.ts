@@ -3,14 +3,20 @@
  * network. Arguments go to the Serverless Framework: `npm run package -- --stage prod --region eu-west-1`.
  */
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { exemptionsRunningOut, readProfilesFile } from '../lib/profiles.ts';
-import { readCertificates, runningOut } from '../services/identity/certificates.ts';
+import { exemptionsRunningOut } from '../lib/profiles.ts';
+import { runningOut } from '../services/identity/certificates.ts';
+import { faultsOfSizes } from './budgets.ts';
 import { type Bundle, bundle, faultsOfBundles } from './bundle.ts';
+import { readSources } from './compiled.ts';
 import { faultsOfStateMachines } from './definition.ts';
+import { grantsOf } from './from-profiles.ts';
+import { needsOf } from './needs.ts';
+import { faultsOfClients, faultsOfRoles } from './permissions.ts';
+import { readRoles } from './roles.ts';
 import { faultsOfParameters, profilesFileOf, stageOf } from './stage.ts';
 import { faultsOfStack } from './template.ts';
 import { faultsByCfnLint } from './template-lint.ts';
@@ -18,30 +24,35 @@ import { faultsByCfnLint } from './template-lint.ts';
 const HALF_A_YEAR_MILLISECONDS = 182 * 24 * 3600 * 1000;
 
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
-const functions = readdirSync(join(root, 'functions'))
-  .filter((file) => file.endsWith('.ts'))
-  .map((file) => file.replace(/\.ts$/, ''));
+const fromHere = (path: string) => relative(process.cwd(), join(root, path));
 
 const args = process.argv.slice(2);
 
 try {
   refuse(faultsOfParameters(root, args));
-  const profilesFile = relative(process.cwd(), join(root, profilesFileOf(root, stageOf(args))));
-  const profiles = readProfilesFile(profilesFile);
+  const { functions, profilesFile, profiles, certificates, define } = readSources(
+    root,
+    profilesFileOf(root, stageOf(args)),
+  );
   console.log(`${profilesFile}: ${profiles.profiles.map(({ name }) => name).join(', ')}`);
   for (const warning of exemptionsRunningOut(profilesFile)) console.warn(warning);
   refuse(faultsOfStateMachines(root, functions));
-  const certificates = readCertificates(relative(process.cwd(), join(root, 'services/identity/aws-certificates')));
   console.log(`services/identity/aws-certificates: ${Object.keys(certificates).length} Regions`);
   for (const warning of runningOut(certificates, new Date(Date.now() + HALF_A_YEAR_MILLISECONDS)))
     console.warn(warning);
-  const define = {
-    'process.env.MUSTER_PROFILES': JSON.stringify(JSON.stringify(profiles)),
-    'process.env.IDENTITY_CERTIFICATES': JSON.stringify(JSON.stringify(certificates)),
-  };
   const bundles = await bundle(root, functions, define);
   refuse(await faultsOfBundles(bundles));
   console.log(table(bundles));
+  const grants = grantsOf(profiles.profiles);
+  const needs = needsOf(profilesFile, readFileSync(profilesFile, 'utf8'), profiles.profiles);
+  refuse([
+    ...faultsOfSizes(fromHere('scripts/budgets.yml'), bundles),
+    ...faultsOfClients(bundles),
+    ...faultsOfRoles(readRoles(root, bundles, grants), needs),
+  ]);
+  console.log(`resources/roles.yml: ${bundles.length} roles allow what the functions send, and no more`);
+  // What resources/roles.yml includes.
+  writeFileSync(join(root, 'build/from-profiles.json'), JSON.stringify(grants, null, 2));
   // What serverless.yml asks for: a build for another stage has other profiles in it.
   writeFileSync(join(root, 'build/stage.json'), JSON.stringify({ [stageOf(args)]: profilesFile }));
   await makeTemplate();

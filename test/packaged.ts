@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { readProfiles } from '../lib/profiles.ts';
+import { grantsOf } from '../scripts/from-profiles.ts';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -29,6 +31,8 @@ export async function packageStack(change: (folder: string) => void = () => {}):
     writeFileSync(join(built, 'index.mjs'), 'export const handler = () => {};');
   }
   writeFileSync(join(folder, 'build/stage.json'), '{"dev":"profiles.yml"}');
+  const grants = grantsOf(readProfiles(join(root, 'profiles.yml')));
+  writeFileSync(join(folder, 'build/from-profiles.json'), JSON.stringify(grants));
   change(folder);
   const osls = fileURLToPath(import.meta.resolve('osls/bin/serverless.js'));
   await promisify(execFile)(process.execPath, [osls, 'package'], { cwd: folder });
