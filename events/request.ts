@@ -39,6 +39,13 @@ const Trigger = z.strictObject({
   eventTime: Instant,
 });
 
+/** What stands in the place of an event's detail-type where no event asks, but a sweep that found the instance. */
+export const SWEEP = 'Muster Sweep';
+
+export function isSwept(trigger: z.infer<typeof Trigger> | undefined): boolean {
+  return trigger?.detailType === SWEEP;
+}
+
 /** What every request says: which instance, and who asks. */
 const RequestFields = z.strictObject({
   instanceId: InstanceId.optional(),
@@ -82,6 +89,10 @@ export const RetirementRequest = RequestFields.extend({
 export type RetirementRequest = z.infer<typeof RetirementRequest>;
 export type TriggeredRetirement = Triggered<RetirementRequest>;
 
+/** Whose metadata options a person has put back: `{"instanceId":"i-0123456789abcdef0"}` or `{"lightsailInstanceName":"web-1"}`. */
+const RevertRequest = RequestFields.pick({ instanceId: true, lightsailInstanceName: true }).check(namesOneInstance);
+export type RevertRequest = z.infer<typeof RevertRequest>;
+
 /** A check of zod's. */
 function namesOneInstance({ value, issues }: z.core.ParsePayload<z.infer<typeof EnrolmentFields>>): void {
   // A misspelt field is already reported, and its correction may be what names the instance.
@@ -118,6 +129,11 @@ export function parseEnrolmentRequest(input: unknown): EnrolmentRequest {
 /** @throws InvalidRequest with one sentence a fault, each naming the field and the fix. */
 export function parseRetirementRequest(input: unknown): RetirementRequest {
   return parse(RetirementRequest, input, { subject: 'The input' });
+}
+
+/** @throws InvalidRequest with one sentence a fault, each naming the field and the fix. */
+export function parseRevertRequest(input: unknown): RevertRequest {
+  return parse(RevertRequest, input, { subject: 'The input' });
 }
 
 /**

@@ -18,7 +18,10 @@ export const handler = task(
     if (!enrolledBefore)
       await record({ instance: ledgerKey, generation }, { status: 'enrolled', endedAt }, call.signal);
     const lifecycleAction = hook && (await completeLifecycleAction(hook, instance.instanceId, 'CONTINUE', call.signal));
-    if (enrolledBefore) return { lifecycleAction };
+    if (enrolledBefore) {
+      emit('EnrolmentsFoundDone');
+      return { lifecycleAction };
+    }
 
     const secondsToManaged = instance.launchTime
       ? (Date.parse(endedAt) - Date.parse(instance.launchTime)) / 1000

@@ -127,8 +127,21 @@ export const Metadata = z.strictObject({
   httpPutResponseHopLimit: z.int().min(1).max(64).optional(),
   /** What an instance that cannot do this means for its launch: `continue` without it, or `fail` the enrolment. */
   onFailure: z.enum(['continue', 'fail']).default('continue'),
+  /** A sweep hardens an instance only when IMDSv1 was asked for nothing in so many days. CloudWatch keeps 455. */
+  lookBackDays: z
+    .int()
+    .min(1, 'Say at least one day: without looking back nobody knows who still asks IMDSv1.')
+    .max(455, 'CloudWatch keeps 455 days.')
+    .default(14),
+  /** Which part of a fleet a sweep hardens before the others. */
+  canary: z
+    .string()
+    .regex(/^([1-9]\d?|100)%$/, 'a share such as "10%", from 1% to 100%')
+    .default('10%'),
 });
 export type Metadata = z.infer<typeof Metadata>;
+/** Of them, what is asked of an instance. */
+export type WantedOptions = Pick<Metadata, 'httpTokens' | 'httpEndpoint' | 'httpPutResponseHopLimit'>;
 
 export const Profile = z
   .strictObject({
@@ -290,9 +303,11 @@ function openYaml(file: string) {
   }
 }
 
-/** The profile's version: changes with its content and with nothing else. */
-export function profileVersion(profile: Profile): string {
-  return createHash('sha256').update(JSON.stringify(profile)).digest('hex').slice(0, 12);
+/** The profile's version: changes with what it asks for and with nothing else; how a sweep goes about it is not asked. */
+export function profileVersion({ metadata, ...profile }: Profile): string {
+  const { lookBackDays: _, canary: __, ...asked } = metadata ?? {};
+  const content = JSON.stringify(metadata ? { ...profile, metadata: asked } : profile);
+  return createHash('sha256').update(content).digest('hex').slice(0, 12);
 }
 
 /** The first profile that matches the instance. */

@@ -2,14 +2,22 @@ import {
   DescribeInstancesCommand,
   EC2Client,
   type Instance as Ec2Instance,
+  type Filter,
   ModifyInstanceMetadataOptionsCommand,
+  type ModifyInstanceMetadataOptionsCommandInput,
+  type Reservation,
 } from '@aws-sdk/client-ec2';
 import { MetadataOptionsUnsupported } from '../lib/errors.ts';
-import type { Metadata } from '../lib/profiles.ts';
+import type { WantedOptions } from '../lib/profiles.ts';
 import type { Found, Instance, MetadataOptions } from '../lib/state.ts';
 import { calling, clientOptions, isNamed } from './aws.ts';
 
 const ec2 = new EC2Client(clientOptions);
+
+/** EC2 of another Region than the function's own. */
+export function ec2In(region: string): EC2Client {
+  return new EC2Client({ ...clientOptions, region });
+}
 
 /**
  * The instance, or undefined when EC2 knows no such id, as it may for some seconds after a launch.
@@ -34,6 +42,37 @@ async function describe(instanceId: string, signal: AbortSignal, client: EC2Clie
     if (isNamed(error, 'InvalidInstanceID.NotFound', 'InvalidInstanceID.Malformed')) return undefined;
     throw error;
   }
+}
+
+/**
+ * Every instance that the filters let pass, page by page. EC2 shows a terminated one for an hour.
+ * Source: EC2 DescribeInstances.
+ */
+export async function* listInstances(
+  filters: readonly Filter[],
+  signal: AbortSignal,
+  client = ec2,
+): AsyncGenerator<Found[]> {
+  let NextToken: string | undefined;
+  do {
+    const page = await calling('list the instances of EC2', () =>
+      client.send(new DescribeInstancesCommand({ Filters: [...filters], MaxResults: PAGE_SIZE, NextToken }), {
+        abortSignal: signal,
+      }),
+    );
+    yield (page.Reservations ?? []).flatMap(found);
+    NextToken = page.NextToken;
+  } while (NextToken);
+}
+
+/** The most that DescribeInstances takes. */
+const PAGE_SIZE = 1000;
+
+function found({ OwnerId = '', Instances = [] }: Reservation): Found[] {
+  return Instances.map((instance) => ({
+    instance: toInstance(instance.InstanceId ?? '', OwnerId, instance),
+    state: instance.State?.Name ?? 'pending',
+  }));
 }
 
 function toInstance(instanceId: string, accountId: string, instance: Ec2Instance): Instance {
@@ -65,27 +104,36 @@ function toMetadataOptions(options: Ec2Instance['MetadataOptions']): MetadataOpt
 }
 
 /**
- * Asks for the options that the profile names and for no other.
+ * Asks for the options that are named and for no other. Beside a disabled endpoint EC2 takes no other option, so that comes
+ * by itself, and last.
  * @throws MetadataOptionsUnsupported when EC2 refuses them for this instance.
  * Source: EC2 ModifyInstanceMetadataOptions.
  */
 export async function updateMetadataOptions(
   instanceId: string,
-  wanted: Metadata,
+  { httpTokens, httpEndpoint, httpPutResponseHopLimit }: WantedOptions,
   signal: AbortSignal,
   client = ec2,
 ): Promise<void> {
+  const isDisabled = httpEndpoint === 'disabled';
+  await modify(
+    {
+      InstanceId: instanceId,
+      HttpTokens: httpTokens,
+      ...(httpEndpoint && !isDisabled && { HttpEndpoint: httpEndpoint }),
+      ...(httpPutResponseHopLimit && { HttpPutResponseHopLimit: httpPutResponseHopLimit }),
+    },
+    signal,
+    client,
+  );
+  if (isDisabled) await modify({ InstanceId: instanceId, HttpEndpoint: 'disabled' }, signal, client);
+}
+
+async function modify(input: ModifyInstanceMetadataOptionsCommandInput, signal: AbortSignal, client: EC2Client) {
+  const { InstanceId: instanceId } = input;
   try {
     await calling(`change the metadata options of ${instanceId}`, () =>
-      client.send(
-        new ModifyInstanceMetadataOptionsCommand({
-          InstanceId: instanceId,
-          HttpTokens: wanted.httpTokens,
-          ...(wanted.httpEndpoint && { HttpEndpoint: wanted.httpEndpoint }),
-          ...(wanted.httpPutResponseHopLimit && { HttpPutResponseHopLimit: wanted.httpPutResponseHopLimit }),
-        }),
-        { abortSignal: signal },
-      ),
+      client.send(new ModifyInstanceMetadataOptionsCommand(input), { abortSignal: signal }),
     );
   } catch (cause) {
     if (!isNamed(cause, 'UnsupportedOperation', 'InvalidParameterValue', 'InvalidParameterCombination')) throw cause;
