@@ -1,21 +1,24 @@
 import type { ProfileSummary, ReportRow, SweepReport } from './report.ts';
 
-export type Finding = ReportRow['finding'];
+type Finding = ReportRow['finding'];
 
-/** What can be said of an instance, those that a person looks at first to begin with. */
+/** What can be said of an instance. */
 export type Condition = Finding | 'under-way' | 'as-it-should-be';
 
-/** How each finding is called, and what it means: for a person. */
+/** How each is called and what it means, for a person; first what a person looks at first. */
 export const CONDITIONS: Readonly<Record<Condition, { readonly label: string; readonly meaning: string }>> = {
-  failed: { label: 'failed', meaning: 'Its enrolment failed, and nothing has changed since that would let it succeed.' },
+  failed: {
+    label: 'failed',
+    meaning: 'Its enrolment failed, and nothing has changed since that would let it succeed.',
+  },
+  unknown: { label: 'unknown', meaning: 'It could not be looked at, or what it needs could not be started.' },
   'still-on-imdsv1': { label: 'still on IMDSv1', meaning: 'It still asks IMDSv1, so IMDSv1 is not closed.' },
   drifting: { label: 'drifting', meaning: 'It is not as its profile says, and is enrolled again.' },
-  unknown: { label: 'unknown', meaning: 'It could not be looked at, or what it needs could not be started.' },
   reverted: { label: 'reverted', meaning: 'Its metadata options were put back on request.' },
   'after-canary': { label: 'after the canary', meaning: 'Its turn to be hardened has not come yet.' },
   exempt: { label: 'exempt', meaning: 'Somebody answers for it being left out, until a day.' },
   'under-way': { label: 'under way', meaning: 'It was being enrolled or retired while the sweep looked.' },
-  'as-it-should-be': { label: 'as it should be', meaning: 'Enrolled, and with the metadata options of its profile.' },
+  'as-it-should-be': { label: 'as it should be', meaning: 'It is as its profile says.' },
   gone: { label: 'gone', meaning: 'The ledger knows it, and its service does not any more.' },
 };
 
@@ -48,3 +51,5 @@ export function exemptUntil({ rows }: SweepReport, profile: string): string | nu
   const days = rows.flatMap((row) => (row.profile === profile && row.exemptUntil ? [row.exemptUntil] : []));
   return days.sort()[0] ?? null;
 }
+
+export const numberWords = (count: number) => count.toLocaleString('en');
