@@ -26,7 +26,7 @@ h1 b { font-weight: 650; }
 h2 { font-size: 1.125rem; font-weight: 600; margin: 2.5rem 0 0.75rem; }
 h3 { font-size: 1rem; font-weight: 600; overflow-wrap: anywhere; }
 small, .when, .took, .note, .share { color: var(--quiet); font-size: 0.8125rem; font-weight: 400; }
-.dry { margin-left: 0.5rem; padding: 0.1rem 0.6rem; border-radius: 1rem; background: var(--under-way); color: var(--panel); font-weight: 600; }
+.dry { display: inline-block; margin-left: 0.5rem; padding: 0.1rem 0.6rem; border-radius: 1rem; background: var(--under-way); color: var(--panel); font-weight: 600; }
 .alerts { margin-top: 1.5rem; padding: 0.75rem 1.1rem; background: var(--panel); border: 1px solid var(--line); border-left: 4px solid var(--failed); border-radius: 0.5rem; overflow-wrap: anywhere; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.35rem 1.4rem; list-style: none; margin: 0 0 1rem; padding: 0; }
 .mark { width: 0.7em; height: 0.7em; margin-right: 0.15em; }

@@ -29,7 +29,7 @@ export function actionWords({ action, starts }: Pick<ReportRow, 'action' | 'star
   if (action === 'started') return `${starts} started`;
   if (action === 'would-start') return `${starts} would start`;
   if (action === 'later') return `${starts ?? 'it'} later`;
-  return 'nothing';
+  return 'nothing started';
 }
 
 /** The counts, with the heading of each. */
