@@ -13,6 +13,8 @@ const Environment = z.object({
   COLLECT_IDENTITY_DOCUMENT: z.string(),
   INSTALL_CREDENTIALS_DOCUMENT: z.string(),
   INSTALL_CHEF_DOCUMENT: z.string(),
+  /** The address of the bucket in which each sweep leaves its report. */
+  REPORTS_URL: z.string(),
 });
 
 /** The function's environment. Throws InvalidRequest when the stack left something out. */

@@ -16,6 +16,7 @@ import { EventBus } from './doubles/events.ts';
 import { Lightsail, type LightsailOptions } from './doubles/lightsail.ts';
 import { OpsWorks } from './doubles/opsworks.ts';
 import { OpsWorksCm } from './doubles/opsworks-cm.ts';
+import { S3 } from './doubles/s3.ts';
 import { SecretsManager } from './doubles/secrets-manager.ts';
 import { SystemsManager } from './doubles/ssm.ts';
 import { StepFunctions } from './doubles/states.ts';
@@ -68,6 +69,7 @@ export interface WorldOptions {
 export type World = Awaited<ReturnType<typeof createWorld>>;
 
 const LEDGER_TABLE = 'muster-dev-ledger';
+export const REPORTS_BUCKET = 'muster-dev-reports';
 
 /** A world: the doubles of all services, what is deployed into them, and the machines, all on one clock. */
 export async function createWorld(options: WorldOptions) {
@@ -117,6 +119,7 @@ export async function createWorld(options: WorldOptions) {
     documents: { ...DOCUMENTS, ...options.documents },
   });
   const secretsManager = new SecretsManager({ clock, random, secrets: options.secrets ?? {} });
+  const s3 = new S3({ clock, random, buckets: [REPORTS_BUCKET] });
   const lambda = new LambdaHost({
     clock,
     random,
@@ -149,6 +152,7 @@ export async function createWorld(options: WorldOptions) {
       bus,
       new StepFunctions({ clock, machines }),
     ].map(({ service }) => service),
+    rest: [s3.endpoint],
     holdOf: (invocationId) => lambda.holdOf(invocationId),
     ...(options.onCall && { onCall: options.onCall }),
   });
@@ -206,6 +210,7 @@ export async function createWorld(options: WorldOptions) {
       opsworks: opsWorks.snapshot(),
       'opsworks-cm': opsWorksCm.snapshot(),
       ssm: systemsManager.snapshot(),
+      s3: s3.snapshot(),
       executions: machines.executions().map(({ name, status, stateName }) => ({ name, status, stateName })),
       ledger: await ledger(),
       deadLetters: lambda.deadLetters,
@@ -227,6 +232,7 @@ export async function createWorld(options: WorldOptions) {
       opsWorksCm,
       systemsManager,
       secretsManager,
+      s3,
     },
     ...{ fleet, lambda, machines, apis, faults, control, ledger, snapshot, activate },
     /** Tells of every execution that starts or ends. */
@@ -275,6 +281,7 @@ function deploy(
     COLLECT_IDENTITY_DOCUMENT: 'Muster-CollectIdentity',
     INSTALL_CREDENTIALS_DOCUMENT: 'Muster-InstallCredentials',
     INSTALL_CHEF_DOCUMENT: 'Muster-InstallChef',
+    REPORTS_URL: `${endpoint}/${REPORTS_BUCKET}`,
     MUSTER_PROFILES: JSON.stringify(profiles),
   });
 }
