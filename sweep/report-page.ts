@@ -93,11 +93,11 @@ const isAsItShouldBe = ({ condition }: Part) => condition === 'as-it-should-be';
 function heading({ startedAt, endedAt, dryRun, apiCalls }: SweepReport, fleet: readonly Block[]) {
   const parts = fleet.flatMap((block) => block.parts);
   const [fine, all] = [countIn(parts, isAsItShouldBe), countIn(parts, isPresent)];
-  const seconds = Math.round((Date.parse(endedAt) - Date.parse(startedAt)) / 1000);
+  const seconds = (Date.parse(endedAt) - Date.parse(startedAt)) / 1000;
   return html`<header>
 <p class="when">Muster’s sweep of <time datetime="${startedAt}">${momentWords(startedAt)}</time>${dryRun && html` <strong class="dry">dry run: nothing was started</strong>`}</p>
 <h1><b>${numberWords(fine)}</b> of ${numberWords(all)} instances are as they should be</h1>
-<p class="took">It took ${numberWords(seconds)} s and ${numberWords(apiCalls)} API calls.</p>
+<p class="took">It took ${numberWords(Number(seconds.toFixed(1)))} s and ${numberWords(apiCalls)} API calls.</p>
 </header>`;
 }
 
@@ -130,8 +130,8 @@ function blockOf({ name, regions, stoppedBecause, parts }: Block, scale: Scale) 
   const [fine, all] = [countIn(parts, isAsItShouldBe), countIn(parts, isPresent)];
   return html`<article>
 <h3>${name} <small>${regions.join(', ')}</small></h3>
-<p class="share">${numberWords(fine)} of ${numberWords(all)}</p>
-${stoppedBecause !== null && html`<p class="stopped">Not all of it was seen. ${stoppedBecause}</p>\n`}${picture(name, parts, scale)}
+<p class="share">${all > 0 ? `${numberWords(fine)} of ${numberWords(all)}` : 'no instances'}</p>
+${stoppedBecause !== null && html`<p class="stopped">Not all of it was seen. ${stoppedBecause}</p>\n`}${parts.some(({ count }) => count > 0) && picture(name, parts, scale)}
 </article>
 `;
 }
@@ -161,7 +161,7 @@ function instanceRow(row: NumberedRow) {
 <th scope="row">${instance} <small>${[profile, platform, region].filter(Boolean).join(' · ')}</small></th>
 <td class="finding">${mark(finding)} ${CONDITIONS[finding].label}${until}</td>
 <td>${reason}</td>
-<td>${actionWords(row)}${execution !== null && html` <small>${execution}</small>`}</td>
+<td>${actionWords(row)}${execution !== null && html` <small class="execution">${execution}</small>`}</td>
 </tr>
 `;
 }

@@ -59,7 +59,7 @@ export interface Part {
 export function picture(profile: string, parts: readonly Part[], scale: Scale) {
   const { columns } = scale;
   const marks = parts.flatMap((part) => marksOf(part, scale));
-  const lines = Math.max(1, Math.ceil(marks.length / columns));
+  const lines = Math.ceil(marks.length / columns);
   const drawn = marks.map((mark, index) => {
     const [x, y] = [(index % columns) * PITCH, Math.floor(index / columns) * PITCH];
     return { ...mark, d: `M${x} ${y}${FORMS[mark.condition]}` };
@@ -99,5 +99,5 @@ export function mark(condition: Condition) {
 function named(profile: string, parts: readonly Part[]): string {
   const told = parts.filter(({ count }) => count > 0);
   const words = told.map(({ condition, count }) => `${numberWords(count)} ${CONDITIONS[condition].label}`);
-  return `${profile}: ${words.join(', ') || 'no instances'}`;
+  return `${profile}: ${words.join(', ')}`;
 }

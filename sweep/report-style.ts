@@ -30,7 +30,7 @@ small, .when, .took, .note, .share { color: var(--quiet); font-size: 0.8125rem; 
 .alerts { margin-top: 1.5rem; padding: 0.75rem 1.1rem; background: var(--panel); border: 1px solid var(--line); border-left: 4px solid var(--failed); border-radius: 0.5rem; overflow-wrap: anywhere; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.35rem 1.4rem; list-style: none; margin: 0 0 1rem; padding: 0; }
 .mark { width: 0.7em; height: 0.7em; margin-right: 0.15em; }
-article { display: grid; grid-template-columns: 1fr auto; gap: 0.6rem 1rem; align-items: baseline; margin-bottom: 0.75rem; padding: 1rem 1.25rem 1.25rem; background: var(--panel); border: 1px solid var(--line); border-radius: 0.75rem; break-inside: avoid; }
+article { display: grid; grid-template-columns: 1fr auto; gap: 0.6rem 1rem; align-items: baseline; margin-bottom: 0.75rem; padding: 1rem 1.25rem; background: var(--panel); border: 1px solid var(--line); border-radius: 0.75rem; break-inside: avoid; }
 .fleet, .stopped { grid-column: 1 / -1; }
 .stopped { color: var(--failed); overflow-wrap: anywhere; }
 .fleet { display: block; width: 100%; height: auto; }
@@ -49,6 +49,9 @@ th small, td small { display: block; overflow-wrap: anywhere; }
 .counts th:not(:first-child), .counts td { text-align: right; }
 tr:target { background: color-mix(in srgb, var(--under-way) 14%, transparent); }
 ${CONDITION_NAMES.map((condition) => `.is-${condition} { color: var(--${condition}); }`).join('\n')}
+@media screen {
+  .execution { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+}
 @media (max-width: 45rem) {
   body { padding: 1.5rem 0.75rem 3rem; }
   .instances, .instances tbody, .instances tr, .instances th, .instances td { display: block; width: auto !important; }
