@@ -160,3 +160,27 @@ describe('the documents', () => {
     expect(Object.keys(Content.parameters)).toEqual(parameters);
   });
 });
+
+describe("the reports' bucket", () => {
+  const { Reports, ReportsPolicy } = yaml('resources/reports.yml').Resources;
+
+  it('is encrypted, nobody else’s, and outlives the stack', () => {
+    expect(Object.values(Reports.Properties.PublicAccessBlockConfiguration)).toEqual([true, true, true, true]);
+    expect(Reports).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
+    const [rule] = Reports.Properties.BucketEncryption.ServerSideEncryptionConfiguration;
+    expect(rule.ServerSideEncryptionByDefault.SSEAlgorithm).toBe('AES256');
+  });
+
+  it('is spoken to over TLS only, the objects in it as well', () => {
+    const [statement] = ReportsPolicy.Properties.PolicyDocument.Statement;
+    expect(statement).toMatchObject({ Effect: 'Deny', Principal: '*', Action: 's3:*' });
+    expect(statement.Condition).toEqual({ Bool: { 'aws:SecureTransport': 'false' } });
+    expect(statement.Resource).toHaveLength(2);
+  });
+
+  it('forgets a report after the days that are asked for, and what was written over after fewer', () => {
+    const [rule] = Reports.Properties.LifecycleConfiguration.Rules;
+    expect(rule.ExpirationInDays).toMatch(/^\$\{param:reportDays, \d+\}$/);
+    expect(rule.NoncurrentVersionExpiration.NoncurrentDays).toBeGreaterThan(0);
+  });
+});
