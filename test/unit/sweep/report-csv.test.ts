@@ -47,6 +47,7 @@ describe("A report's table", () => {
     expect(heading).toBe(CSV_COLUMNS.join(','));
     expect(reportCsv(reportOf(0, {}, { profiles: [] }))).toBe(`${heading}\r\n`);
     expect(told).toHaveLength(3);
+    expect(CSV_COLUMNS).toEqual(expect.arrayContaining(report.rows.flatMap((row) => Object.keys(row))));
     for (const line of told) expect(line).toMatch(/^2026-11-26T03:00:00\.000Z,true,/);
   });
 
