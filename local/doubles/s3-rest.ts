@@ -26,6 +26,7 @@ export interface ListObjectsV2Input {
   readonly Bucket: string;
   readonly Prefix?: string | undefined;
   readonly MaxKeys?: number | undefined;
+  readonly Delimiter?: string | undefined;
   readonly ContinuationToken?: string | undefined;
   readonly StartAfter?: string | undefined;
 }
@@ -35,7 +36,9 @@ export interface ListObjectsV2Output {
   readonly prefix: string;
   readonly maxKeys: number;
   readonly objects: readonly StoredObject[];
-  readonly nextToken?: string;
+  /** What several keys have in common up to the delimiter. */
+  readonly prefixes: readonly string[];
+  readonly nextToken: string | undefined;
 }
 
 const NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/';
@@ -83,13 +86,13 @@ function inputOf(operation: string, body: string, request: ApiRequest): unknown 
 }
 
 function listed(query: URLSearchParams): Omit<ListObjectsV2Input, 'Bucket'> {
-  if (query.get('delimiter')) throw new ServiceError('NotImplemented', "The local world's s3 knows no Delimiter.", 501);
   const maxKeys = Number(query.get('max-keys') ?? 1000);
   if (!Number.isInteger(maxKeys) || maxKeys < 0)
     throw new ServiceError('InvalidArgument', 'Argument maxKeys must be an integer between 0 and 2147483647');
   return {
     Prefix: query.get('prefix') ?? undefined,
     MaxKeys: maxKeys,
+    Delimiter: query.get('delimiter') || undefined,
     ContinuationToken: query.get('continuation-token') ?? undefined,
     StartAfter: query.get('start-after') ?? undefined,
   };
@@ -171,11 +174,14 @@ function answerOf(operation: string, output: unknown, requestId: string): Answer
   };
 }
 
-function listAnswer({ bucket, prefix, maxKeys, objects, nextToken }: ListObjectsV2Output, requestId: string): Answer {
+function listAnswer(
+  { bucket, prefix, maxKeys, objects, prefixes, nextToken }: ListObjectsV2Output,
+  requestId: string,
+): Answer {
   return xmlAnswer(200, requestId, {
     ListBucketResult: {
       '@_xmlns': NAMESPACE,
-      ...{ Name: bucket, Prefix: prefix, KeyCount: objects.length, MaxKeys: maxKeys },
+      ...{ Name: bucket, Prefix: prefix, KeyCount: objects.length + prefixes.length, MaxKeys: maxKeys },
       IsTruncated: nextToken !== undefined,
       ...(nextToken !== undefined && { NextContinuationToken: nextToken }),
       Contents: objects.map(({ key, body, etag, lastModified }) => ({
@@ -185,6 +191,7 @@ function listAnswer({ bucket, prefix, maxKeys, objects, nextToken }: ListObjects
         Size: Buffer.byteLength(body),
         StorageClass: 'STANDARD',
       })),
+      CommonPrefixes: prefixes.map((name) => ({ Prefix: name })),
     },
   });
 }

@@ -81,18 +81,21 @@ export class S3 {
     return found;
   }
 
-  /** In the order of the keys' bytes; the token is the last key of the page before. */
-  #listObjects({ Bucket, Prefix = '', MaxKeys = PAGE, ContinuationToken, StartAfter = '' }: ListObjectsV2Input) {
+  /** In the order of the keys' bytes; the token is the last name of the page before. */
+  #listObjects(input: ListObjectsV2Input): ListObjectsV2Output {
+    const { Bucket, Prefix = '', MaxKeys = PAGE, Delimiter, ContinuationToken, StartAfter = '' } = input;
     const after = ContinuationToken === undefined ? StartAfter : keyIn(ContinuationToken);
     const limit = Math.min(MaxKeys, PAGE);
-    const matching = [...this.#bucket(Bucket).values()]
-      .filter(({ key }) => key.startsWith(Prefix) && compareBytes(key, after) > 0)
-      .sort((a, b) => compareBytes(a.key, b.key));
-    const objects = matching.slice(0, limit);
-    const last = objects.at(-1);
-    const isTruncated = last !== undefined && matching.length > objects.length;
-    const output: ListObjectsV2Output = { bucket: Bucket, prefix: Prefix, maxKeys: limit, objects };
-    return isTruncated ? { ...output, nextToken: Buffer.from(last.key).toString('base64') } : output;
+    const matching = [...this.#bucket(Bucket).values()].filter(({ key }) => key.startsWith(Prefix));
+    // What has the delimiter behind the prefix is listed once, up to there, as a folder would be.
+    const byName = Map.groupBy(matching, ({ key }) => upTo(key, Prefix.length, Delimiter));
+    const names = [...byName.keys()].filter((name) => compareBytes(name, after) > 0).sort(compareBytes);
+    const shown = names.slice(0, limit);
+    const isPrefix = (name: string) => Delimiter !== undefined && name !== Prefix && name.endsWith(Delimiter);
+    const last = names.length > shown.length ? shown.at(-1) : undefined;
+    const nextToken = last === undefined ? undefined : Buffer.from(last).toString('base64');
+    const objects = shown.flatMap((name) => (isPrefix(name) ? [] : (byName.get(name) ?? [])));
+    return { bucket: Bucket, prefix: Prefix, maxKeys: limit, objects, prefixes: shown.filter(isPrefix), nextToken };
   }
 
   #bucket(name: string): Map<string, StoredObject> {
@@ -100,6 +103,12 @@ export class S3 {
     if (!found) throw new ServiceError('NoSuchBucket', 'The specified bucket does not exist', 404);
     return found;
   }
+}
+
+/** The key up to the first delimiter after so many characters; all of it where there is none. */
+function upTo(key: string, from: number, delimiter: string | undefined): string {
+  if (delimiter === undefined || !key.includes(delimiter, from)) return key;
+  return key.slice(0, key.indexOf(delimiter, from) + delimiter.length);
 }
 
 const compareBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));

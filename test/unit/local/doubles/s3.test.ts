@@ -1,6 +1,7 @@
 import {
   GetObjectCommand,
   HeadObjectCommand,
+  ListObjectsV2Command,
   PutObjectCommand,
   paginateListObjectsV2,
   S3Client,
@@ -60,6 +61,20 @@ describe('S3', () => {
     ))
       keys.push(Contents.map(({ Key }) => Key));
     expect(keys).toEqual([['reports/B', 'reports/a', 'reports/b'], ['reports/ä']]);
+  });
+
+  it('lists what keys have in common as a folder, once, also over several pages', async () => {
+    const { client } = await setUp();
+    for (const Key of ['reports/a', 'reports/b', 'reports-2/a', 'top'])
+      await client.send(new PutObjectCommand({ Bucket, Key, Body: Key }));
+    const names: (string | undefined)[][] = [];
+    for await (const page of paginateListObjectsV2({ client, pageSize: 2 }, { Bucket, Delimiter: '/' })) {
+      const { CommonPrefixes = [], Contents = [] } = page;
+      names.push([...CommonPrefixes.map(({ Prefix }) => Prefix), ...Contents.map(({ Key }) => Key)]);
+    }
+    expect(names).toEqual([['reports-2/', 'reports/'], ['top']]);
+    const inside = await client.send(new ListObjectsV2Command({ Bucket, Delimiter: '/', Prefix: 'reports/' }));
+    expect(inside.Contents?.map(({ Key }) => Key)).toEqual(['reports/a', 'reports/b']);
   });
 
   it.each([
