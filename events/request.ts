@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
+import { EXEMPTIBLE } from '../lib/profiles.ts';
 import { parse } from './parse.ts';
 
 /** `i-` and 17 hexadecimal digits; 8 for instances from before 2016. */
@@ -39,6 +40,13 @@ const Trigger = z.strictObject({
   eventTime: Instant,
 });
 
+/** What stands in the place of an event's detail-type where no event asks, but a sweep that found the instance. */
+export const SWEEP = 'Muster Sweep';
+
+export function isSwept(trigger: z.infer<typeof Trigger> | undefined): boolean {
+  return trigger?.detailType === SWEEP;
+}
+
 /** What every request says: which instance, and who asks. */
 const RequestFields = z.strictObject({
   instanceId: InstanceId.optional(),
@@ -61,6 +69,8 @@ const EnrolmentFields = RequestFields.extend({
   identity: z.strictObject({ csr: z.string().min(1).max(8192) }).optional(),
   /** The group of an instance whose launch waited for nobody. EC2 only. */
   autoScalingGroupName: AutoScalingName.optional(),
+  /** What its profile asks for and is not to be done this time. */
+  leaveOut: z.array(z.enum(EXEMPTIBLE)).min(1).optional(),
 });
 
 /**
@@ -81,6 +91,15 @@ export const RetirementRequest = RequestFields.extend({
 }).check(namesOneInstance);
 export type RetirementRequest = z.infer<typeof RetirementRequest>;
 export type TriggeredRetirement = Triggered<RetirementRequest>;
+
+/** What a sweep is started with; a schedule says nothing. */
+const SweepRequest = z.strictObject({
+  /** Only say what would be started, and change nothing. */
+  dryRun: z.boolean().default(false),
+  /** Only this profile. */
+  profile: z.string().optional(),
+});
+export type SweepRequest = z.infer<typeof SweepRequest>;
 
 /** A check of zod's. */
 function namesOneInstance({ value, issues }: z.core.ParsePayload<z.infer<typeof EnrolmentFields>>): void {
@@ -118,6 +137,11 @@ export function parseEnrolmentRequest(input: unknown): EnrolmentRequest {
 /** @throws InvalidRequest with one sentence a fault, each naming the field and the fix. */
 export function parseRetirementRequest(input: unknown): RetirementRequest {
   return parse(RetirementRequest, input, { subject: 'The input' });
+}
+
+/** @throws InvalidRequest with one sentence a fault, each naming the field and the fix. */
+export function parseSweepRequest(input: unknown): SweepRequest {
+  return parse(SweepRequest, input, { subject: 'The input' });
 }
 
 /**

@@ -1,8 +1,8 @@
 import { InstanceGone, MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
 import { Metadata } from '../lib/profiles.ts';
-import { Hardening, Instance } from '../lib/state.ts';
+import { complies, Hardening, Instance } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
-import { checkUpdate, complies, findInstance } from '../services/instances.ts';
+import { checkUpdate, findInstance } from '../services/instances.ts';
 
 /** Waits until the instance really refuses IMDSv1: the service takes the options first and applies them later. */
 export const handler = task(

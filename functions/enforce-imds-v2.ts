@@ -1,8 +1,8 @@
 import { InstanceGone, MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
 import { Metadata } from '../lib/profiles.ts';
-import { Enrolment, type Hardening, Instance } from '../lib/state.ts';
+import { complies, Enrolment, type Hardening, Instance } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
-import { complies, findInstance, updateMetadataOptions } from '../services/instances.ts';
+import { findInstance, updateMetadataOptions } from '../services/instances.ts';
 import { recordMetadataBefore } from '../services/ledger.ts';
 
 /** Has the instance refuse IMDSv1, as the profile says. An instance that already complies is sent nothing. */

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { InvalidRequest } from './errors.ts';
-import { Exemption, type Profile } from './profiles.ts';
+import { Exemption, type Profile, type SweepSettings } from './profiles.ts';
 import { logger } from './telemetry.ts';
 
 /** What the stack tells its functions. The names are those of `provider.environment` in serverless.yml. */
@@ -27,7 +27,7 @@ export function environment(): z.infer<typeof Environment> {
   );
 }
 
-let read: { text: string; profiles: Profile[]; exemptions: Exemption[] } | undefined;
+let read: { text: string; profiles: Profile[]; exemptions: Exemption[]; sweep: SweepSettings } | undefined;
 
 /**
  * What this function was built with. The build checks profiles.yml and puts its content in the place of this variable, so
@@ -37,10 +37,16 @@ function compiled() {
   const text = process.env.MUSTER_PROFILES ?? '';
   if (!text) throw new InvalidRequest('No profiles were compiled into this function. Build it with `npm run package`.');
   if (read?.text !== text) {
-    const { profiles, exemptions = [] }: { profiles: Profile[]; exemptions?: unknown } = JSON.parse(text);
-    read = { text, profiles, exemptions: readable([exemptions].flat()) };
+    const { profiles, exemptions = [], sweep }: Compiled = JSON.parse(text);
+    read = { text, profiles, exemptions: readable([exemptions].flat()), sweep };
   }
   return read;
+}
+
+interface Compiled {
+  profiles: Profile[];
+  exemptions?: unknown;
+  sweep: SweepSettings;
 }
 
 /** The profiles of profiles.yml. */
@@ -51,6 +57,11 @@ export function profiles(): readonly Profile[] {
 /** The exemptions of profiles.yml that can be read. One that cannot be read exempts nobody. */
 export function exemptions(): readonly Exemption[] {
   return compiled().exemptions;
+}
+
+/** How fast a sweep goes. */
+export function sweepSettings(): SweepSettings {
+  return compiled().sweep;
 }
 
 /** The build refuses what cannot be read. Whatever comes here another way is looked at again, one by one. */

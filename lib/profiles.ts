@@ -120,6 +120,18 @@ export function agentOf(associate: Associate | null): 'puppet' | 'chef' | 'any' 
   return associate.engine === 'puppet' ? 'puppet' : 'chef';
 }
 
+/** Who is to show the node's key: the node, whoever asks, or nobody. OpsWorks Stacks takes EC2 instances only. */
+export function identityFrom(
+  { platform }: Pick<Instance, 'platform'>,
+  { register, associate, csrFrom }: Pick<Profile, 'register' | 'associate' | 'csrFrom'>,
+  bringsCsr: boolean,
+): 'node' | 'request' | 'none' {
+  if (platform === 'ec2') return register || associate ? 'node' : 'none';
+  if (!associate) return 'none';
+  if (bringsCsr) return 'request';
+  return csrFrom === 'request' ? 'none' : 'node';
+}
+
 /** Only the options named here are ever changed; httpTokens is named always, because Lightsail resets it otherwise. */
 export const Metadata = z.strictObject({
   httpTokens: z.enum(['required', 'optional']),
@@ -127,6 +139,17 @@ export const Metadata = z.strictObject({
   httpPutResponseHopLimit: z.int().min(1).max(64).optional(),
   /** What an instance that cannot do this means for its launch: `continue` without it, or `fail` the enrolment. */
   onFailure: z.enum(['continue', 'fail']).default('continue'),
+  /** A sweep hardens an instance only when IMDSv1 was asked for nothing in so many days. CloudWatch keeps 455. */
+  lookBackDays: z
+    .int()
+    .min(1, 'Say at least one day: without looking back nobody knows who still asks IMDSv1.')
+    .max(455, 'CloudWatch keeps 455 days.')
+    .default(14),
+  /** Which part of a fleet a sweep hardens before the others. */
+  canary: z
+    .string()
+    .regex(/^([1-9]\d?|100)%$/, 'a share such as "10%", from 1% to 100%')
+    .default('10%'),
 });
 export type Metadata = z.infer<typeof Metadata>;
 
@@ -196,6 +219,15 @@ export const Exemption = z.strictObject({
 });
 export type Exemption = z.infer<typeof Exemption>;
 
+/** How fast a sweep goes, and where it stops and asks. */
+const SweepSettings = z.strictObject({
+  /** The most executions that one sweep starts, of all profiles together. */
+  maxStarts: z.int().min(1).max(1000).default(100),
+  /** The most nodes that may be gone at once. Left out: 10, or 5 % of the profile's, whichever is less. */
+  maxRetirements: z.int().min(0).optional(),
+});
+export type SweepSettings = z.infer<typeof SweepSettings>;
+
 /** The file, as it is to be on a day. */
 const ProfilesFile = (today: string) =>
   z
@@ -209,6 +241,7 @@ const ProfilesFile = (today: string) =>
           }),
         )
         .default([]),
+      sweep: SweepSettings.prefault({}),
     })
     .superRefine(({ profiles }, context) => {
       profiles.forEach((profile, index) => {
@@ -290,9 +323,11 @@ function openYaml(file: string) {
   }
 }
 
-/** The profile's version: changes with its content and with nothing else. */
-export function profileVersion(profile: Profile): string {
-  return createHash('sha256').update(JSON.stringify(profile)).digest('hex').slice(0, 12);
+/** The profile's version: changes with what it asks for and with nothing else; how a sweep goes about it is not asked. */
+export function profileVersion({ metadata, ...profile }: Profile): string {
+  const { lookBackDays: _, canary: __, ...asked } = metadata ?? {};
+  const content = JSON.stringify(metadata ? { ...profile, metadata: asked } : profile);
+  return createHash('sha256').update(content).digest('hex').slice(0, 12);
 }
 
 /** The first profile that matches the instance. */

@@ -30,6 +30,15 @@ export const MetadataOptions = z.object({
 });
 export type MetadataOptions = z.infer<typeof MetadataOptions>;
 
+/** Whether the options are those that the profile names. What the service did not tell does not comply. */
+export function complies(options: MetadataOptions, wanted: Metadata): boolean {
+  return (
+    options.httpTokens === wanted.httpTokens &&
+    (wanted.httpEndpoint === undefined || options.httpEndpoint === wanted.httpEndpoint) &&
+    (wanted.httpPutResponseHopLimit === undefined || options.httpPutResponseHopLimit === wanted.httpPutResponseHopLimit)
+  );
+}
+
 /** `$.instance`: the instance as the control plane knows it. Nothing here comes from the node. */
 export const Instance = z.object({
   platform: z.enum(['ec2', 'lightsail']),
@@ -59,6 +68,12 @@ export interface Found {
 /** The key of an instance's item in the ledger. */
 export function ledgerKey(instance: Pick<Instance, 'platform' | 'instanceId'>): string {
   return instance.platform === 'ec2' ? instance.instanceId : `lightsail/${instance.instanceId}`;
+}
+
+/** The instance whose item in the ledger has this key. */
+export function namedBy(key: string): Pick<Instance, 'platform' | 'instanceId'> {
+  const [, name] = key.split('/');
+  return name === undefined ? { platform: 'ec2', instanceId: key } : { platform: 'lightsail', instanceId: name };
 }
 
 /** The lifecycle action that waits for this enrolment. Without a token it is addressed by instance id. */

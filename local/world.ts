@@ -135,7 +135,9 @@ export async function createWorld(options: WorldOptions) {
     },
     ...(options.onHistory && { onEvent: options.onHistory }),
   });
-  const [enrolNodeArn = '', retireNodeArn = ''] = deployment.stateMachines.map((machine) => machines.create(machine));
+  const [enrolNodeArn = '', retireNodeArn = '', sweepFleetArn = ''] = deployment.stateMachines.map((machine) =>
+    machines.create(machine),
+  );
   const faults = new Faults();
   const apis = new Apis({
     clock,
@@ -224,6 +226,7 @@ export async function createWorld(options: WorldOptions) {
       endpoint,
       enrolNodeArn,
       retireNodeArn,
+      sweepFleetArn,
       bus,
       ec2,
       autoScaling,

@@ -57,6 +57,27 @@ export async function findMember(
   );
 }
 
+/** The most that DescribeAutoScalingInstances takes. */
+const MEMBERS_PAGE = 50;
+
+/** The instances' states in their groups; one that is in no group is left out. Source: DescribeAutoScalingInstances. */
+export async function lifecycleStates(
+  instanceIds: readonly string[],
+  signal: AbortSignal,
+  client = autoScaling,
+): Promise<Map<string, string>> {
+  const states = new Map<string, string>();
+  for (let from = 0; from < instanceIds.length; from += MEMBERS_PAGE) {
+    const InstanceIds = instanceIds.slice(from, from + MEMBERS_PAGE);
+    const { AutoScalingInstances = [] } = await calling(
+      `describe ${InstanceIds.length} instances in their groups`,
+      () => client.send(new DescribeAutoScalingInstancesCommand({ InstanceIds }), { abortSignal: signal }),
+    );
+    for (const { InstanceId = '', LifecycleState = '' } of AutoScalingInstances) states.set(InstanceId, LifecycleState);
+  }
+  return states;
+}
+
 /** The lifecycle states in which an instance waits in a hook for somebody to complete its action. */
 export const WAITS_IN_LAUNCH_HOOK = ['Pending:Wait', 'Warmed:Pending:Wait'];
 export const WAITS_IN_TERMINATION_HOOK = ['Terminating:Wait', 'Warmed:Terminating:Wait'];

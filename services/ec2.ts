@@ -2,7 +2,9 @@ import {
   DescribeInstancesCommand,
   EC2Client,
   type Instance as Ec2Instance,
+  type Filter,
   ModifyInstanceMetadataOptionsCommand,
+  type Reservation,
 } from '@aws-sdk/client-ec2';
 import { MetadataOptionsUnsupported } from '../lib/errors.ts';
 import type { Metadata } from '../lib/profiles.ts';
@@ -34,6 +36,37 @@ async function describe(instanceId: string, signal: AbortSignal, client: EC2Clie
     if (isNamed(error, 'InvalidInstanceID.NotFound', 'InvalidInstanceID.Malformed')) return undefined;
     throw error;
   }
+}
+
+/**
+ * Every instance that the filters let pass, page by page. EC2 shows a terminated one for an hour.
+ * Source: EC2 DescribeInstances.
+ */
+export async function* listInstances(
+  filters: readonly Filter[],
+  signal: AbortSignal,
+  client = ec2,
+): AsyncGenerator<Found[]> {
+  let NextToken: string | undefined;
+  do {
+    const page = await calling('list the instances of EC2', () =>
+      client.send(new DescribeInstancesCommand({ Filters: [...filters], MaxResults: PAGE_SIZE, NextToken }), {
+        abortSignal: signal,
+      }),
+    );
+    yield (page.Reservations ?? []).flatMap(found);
+    NextToken = page.NextToken;
+  } while (NextToken);
+}
+
+/** The most that DescribeInstances takes. */
+const PAGE_SIZE = 1000;
+
+function found({ OwnerId = '', Instances = [] }: Reservation): Found[] {
+  return Instances.map((instance) => ({
+    instance: toInstance(instance.InstanceId ?? '', OwnerId, instance),
+    state: instance.State?.Name ?? 'pending',
+  }));
 }
 
 function toInstance(instanceId: string, accountId: string, instance: Ec2Instance): Instance {

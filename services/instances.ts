@@ -1,5 +1,5 @@
 import type { Metadata } from '../lib/profiles.ts';
-import type { Found, Instance, MetadataOptions } from '../lib/state.ts';
+import type { Found, Instance } from '../lib/state.ts';
 import * as ec2 from './ec2.ts';
 import * as lightsail from './lightsail.ts';
 
@@ -9,15 +9,6 @@ export function findInstance(
   signal: AbortSignal,
 ): Promise<Found | undefined> {
   return platform === 'ec2' ? ec2.findInstance(instanceId, signal) : lightsail.findInstance(instanceId, signal);
-}
-
-/** Whether the options are those that the profile names. What the service did not tell does not comply. */
-export function complies(options: MetadataOptions, wanted: Metadata): boolean {
-  return (
-    options.httpTokens === wanted.httpTokens &&
-    (wanted.httpEndpoint === undefined || options.httpEndpoint === wanted.httpEndpoint) &&
-    (wanted.httpPutResponseHopLimit === undefined || options.httpPutResponseHopLimit === wanted.httpPutResponseHopLimit)
-  );
 }
 
 /** Asks for the metadata options that the profile names. The answer is Lightsail's operation; EC2 has none. */

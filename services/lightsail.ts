@@ -1,5 +1,6 @@
 import {
   GetInstanceCommand,
+  GetInstancesCommand,
   GetOperationCommand,
   type InstanceMetadataOptions,
   LightsailClient,
@@ -29,6 +30,21 @@ export async function findInstance(
     if (isNamed(error, 'NotFoundException')) return undefined;
     throw error;
   }
+}
+
+/** Every instance, page by page. Source: Lightsail GetInstances, which has no filters. */
+export async function* listInstances(signal: AbortSignal, client = lightsail): AsyncGenerator<Found[]> {
+  let pageToken: string | undefined;
+  do {
+    const page = await calling('list the instances of Lightsail', () =>
+      client.send(new GetInstancesCommand({ pageToken }), { abortSignal: signal }),
+    );
+    yield (page.instances ?? []).map((instance) => ({
+      instance: toInstance(instance.name ?? '', instance),
+      state: instance.state?.name ?? 'pending',
+    }));
+    pageToken = page.nextPageToken;
+  } while (pageToken);
 }
 
 function toInstance(instanceName: string, instance: LightsailInstance): Instance {

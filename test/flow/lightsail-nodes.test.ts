@@ -19,7 +19,7 @@ function playLightsail(csrFrom?: Profile['csrFrom']): Promise<Played> {
     match: { lightsail: '*' },
     associate,
     ...(csrFrom && { csrFrom }),
-    metadata: { httpTokens: 'required', onFailure: 'continue' },
+    metadata: { httpTokens: 'required', onFailure: 'continue', lookBackDays: 14, canary: '10%' },
     enrolWithinMinutes: 60,
     onFailure: 'hold',
     abandonLimit: 3,

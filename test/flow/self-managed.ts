@@ -10,7 +10,7 @@ export function databaseProfile(associate: NonNullable<Profile['associate']>): P
     lifecycleHook: 'muster-launch',
     terminationHook: 'muster-terminate',
     associate,
-    metadata: { httpTokens: 'required', onFailure: 'continue' },
+    metadata: { httpTokens: 'required', onFailure: 'continue', lookBackDays: 14, canary: '10%' },
     enrolWithinMinutes: 60,
     onFailure: 'hold',
     abandonLimit: 3,

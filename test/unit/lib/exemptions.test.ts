@@ -148,7 +148,7 @@ describe('a profile for somebody who is exempt', () => {
     match: { autoScalingGroup: 'web*' },
     register: { stackId: '4c1c3e2a-8d0e-4c56-9d3e-6f0f5b3f7a11' },
     associate: { engine: 'opsworks-cm', serverName: 'S', serverEngine: 'Puppet' },
-    metadata: { httpTokens: 'required', onFailure: 'fail' },
+    metadata: { httpTokens: 'required', onFailure: 'fail', lookBackDays: 14, canary: '10%' },
     enrolWithinMinutes: 60,
     onFailure: 'hold',
     abandonLimit: 3,

@@ -262,7 +262,7 @@ const named = (name: string, match: Profile['match']): Profile => ({
   enrolWithinMinutes: 60,
   onFailure: 'hold',
   abandonLimit: 3,
-  metadata: { httpTokens: 'required', onFailure: 'continue' },
+  metadata: { httpTokens: 'required', onFailure: 'continue', lookBackDays: 14, canary: '10%' },
 });
 const matched = (profiles: Profile[], one: Instance = instance) => matchProfile(profiles, one)?.name;
 
