@@ -9,9 +9,11 @@ import { countingCalls, refusalOf } from '../services/aws.ts';
 import { listFleet } from '../services/fleet.ts';
 import { findInstance } from '../services/instances.ts';
 import { type LedgerItem, listItems, setMissingSince } from '../services/ledger.ts';
+import { storeReport } from '../services/reports.ts';
 import { startExecution } from '../services/state-machines.ts';
 import type { Hands } from '../sweep/hands.ts';
 import type { SweepReport } from '../sweep/report.ts';
+import { formsOf } from '../sweep/report-forms.ts';
 import { startDue } from '../sweep/start.ts';
 import { reportOf } from '../sweep/summary.ts';
 import { Survey } from '../sweep/survey.ts';
@@ -19,12 +21,14 @@ import { Survey } from '../sweep/survey.ts';
 /** What the state machine gives; a person who invokes the function gives the request alone. */
 const AsTask = z.object({ task: TaskContext, request: z.unknown() });
 
-/** Compares what is with what the profiles say, and starts enrol-node and retire-node for what differs. */
+/** Compares what is with what the profiles say, starts enrol-node and retire-node for what differs, and reports. */
 export const handler = answer(async (event, call) => {
   const { data } = AsTask.safeParse(event);
   const request = parseSweepRequest(data ? data.request : event);
   const at = data?.task.enteredTime ?? new Date().toISOString();
   const report = await countingCalls((calls) => sweep(request, at, call, calls));
+  const isOfEverything = request.profile === undefined;
+  await storeReport(report.startedAt, await formsOf(report), { isLatest: isOfEverything }, call.signal);
   return answerOf(report);
 });
 

@@ -2,11 +2,6 @@
 export const ACCOUNT_ID = '123456789012';
 export const REGION = 'eu-west-1';
 
-/** The ARN that a state machine of the local world has. */
-export function stateMachineArn(name: string): string {
-  return `arn:aws:states:${REGION}:${ACCOUNT_ID}:stateMachine:${name}`;
-}
-
 /** The ARN that a function of the local world has. */
 export function functionArn(name: string): string {
   return `arn:aws:lambda:${REGION}:${ACCOUNT_ID}:function:${name}`;

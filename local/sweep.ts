@@ -2,13 +2,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EC2Client, ModifyInstanceMetadataOptionsCommand } from '@aws-sdk/client-ec2';
 import { SweepReport } from '../sweep/report.ts';
-import { REGION, stateMachineArn } from './account.ts';
+import { REGION } from './account.ts';
 import type { Journal } from './journal.ts';
 import { untilAtRest } from './rest.ts';
 import { Unusable } from './unusable.ts';
 import { REPORTS_BUCKET, type World } from './world.ts';
 
-const SWEEP_FLEET = stateMachineArn('muster-dev-sweep-fleet');
 /** Longer than a sweep takes for a launch that is about to be told of. */
 const UNTOLD_MILLISECONDS = 10 * 60_000;
 
@@ -45,7 +44,7 @@ async function letImdsV1In(endpoint: string, InstanceId: string): Promise<void> 
  */
 export async function sweepWorld(world: World, journal: Journal, { isDryRun }: { isDryRun: boolean }) {
   const input = JSON.stringify({ dryRun: isDryRun });
-  const sweep = world.machines.start({ stateMachineArn: SWEEP_FLEET, input });
+  const sweep = world.machines.start({ stateMachineArn: world.sweepFleetArn, input });
   await untilAtRest(world, journal, []);
   if (sweep.status === 'SUCCEEDED') return SweepReport.parse(JSON.parse(stored(world, 'json')));
   throw new Unusable(`The sweep failed: ${sweep.outcome.cause ?? sweep.outcome.error ?? sweep.status}`, 1);

@@ -26,17 +26,19 @@ const Credentials = z.object({
 });
 
 /**
- * Stores a report in its three forms under `reports/`: under the instant at which its sweep started, and as `latest`.
+ * Stores a report in its three forms under `reports/`: under the instant at which its sweep started, and as `latest`
+ * where it tells of everything.
  * @returns the keys, of those that stay first
  * @throws InvalidRequest where there is no bucket. Source: S3 PutObject.
  */
 export async function storeReport(
   startedAt: string,
   forms: Readonly<Record<Form, string>>,
+  { isLatest }: { isLatest: boolean },
   signal: AbortSignal,
 ): Promise<string[]> {
   // No colons: a file of that name could not be kept on every machine.
-  const names = [startedAt.replaceAll(':', '-'), 'latest'];
+  const names = [startedAt.replaceAll(':', '-'), ...(isLatest ? ['latest'] : [])];
   const keys: string[] = [];
   for (const name of names) {
     for (const form of Object.keys(CONTENT_TYPES) as Form[]) {

@@ -1,4 +1,4 @@
-import { ACCOUNT_ID, REGION, stateMachineArn } from '../account.ts';
+import { ACCOUNT_ID, REGION } from '../account.ts';
 import type { Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
 import { uuid } from '../uuid.ts';
@@ -62,7 +62,7 @@ export class StateMachines {
    * @throws UnsupportedDefinition
    */
   create(machine: { name: string; definition: unknown; roleArn?: string }): string {
-    const arn = stateMachineArn(machine.name);
+    const arn = `arn:aws:states:${REGION}:${ACCOUNT_ID}:stateMachine:${machine.name}`;
     if (this.#machines.has(arn)) throw new Error(`There is a state machine '${machine.name}' already.`);
     this.#machines.set(arn, {
       arn,

@@ -9,6 +9,7 @@ import { openPort } from '../local/server/open-port.ts';
 const BUCKET = 'reports-1';
 const STARTED_AT = '2026-11-26T03:00:00.000Z';
 const FORMS = { json: '{}\n', csv: 'a\r\n', html: '<p>ü</p>' };
+const LATEST = { isLatest: true };
 const never = new AbortController().signal;
 
 afterEach(() => vi.unstubAllEnvs());
@@ -29,7 +30,7 @@ async function setUp(bucket = BUCKET) {
 describe('A report', () => {
   it('is stored in its three forms, under its instant and as the latest', async () => {
     const { s3 } = await setUp();
-    const keys = await storeReport(STARTED_AT, FORMS, never);
+    const keys = await storeReport(STARTED_AT, FORMS, LATEST, never);
     expect(keys).toEqual(
       ['2026-11-26T03-00-00.000Z', 'latest'].flatMap((name) =>
         ['json', 'csv', 'html'].map((form) => `reports/${name}.${form}`),
@@ -38,9 +39,15 @@ describe('A report', () => {
     for (const key of keys) expect(s3.text(BUCKET, key)).toBe(FORMS[key.split('.').at(-1) as keyof typeof FORMS]);
   });
 
+  it('of a part is not the latest', async () => {
+    const { s3 } = await setUp();
+    expect(await storeReport(STARTED_AT, FORMS, { isLatest: false }, never)).toHaveLength(3);
+    expect(s3.text(BUCKET, 'reports/latest.json')).toBeUndefined();
+  });
+
   it('is what a browser takes it for', async () => {
     const { heard } = await setUp();
-    await storeReport(STARTED_AT, FORMS, never);
+    await storeReport(STARTED_AT, FORMS, LATEST, never);
     const types = heard.map(({ input }) => (input as { ContentType: string }).ContentType);
     expect(types.slice(0, 3)).toEqual(['application/json', 'text/csv; charset=utf-8', 'text/html; charset=utf-8']);
   });
@@ -48,11 +55,11 @@ describe('A report', () => {
   it('is put again where S3 is busy, and says so where it stays busy', async () => {
     const { fail, s3, heard } = await setUp();
     fail({ error: 'Throttling', times: 2 });
-    await storeReport(STARTED_AT, FORMS, never);
+    await storeReport(STARTED_AT, FORMS, LATEST, never);
     expect(heard).toHaveLength(8);
     expect(s3.text(BUCKET, 'reports/latest.html')).toBe(FORMS.html);
     fail({ error: 'Throttling' });
-    await expect(storeReport(STARTED_AT, FORMS, never)).rejects.toMatchObject({ name: 'ServiceUnavailable' });
+    await expect(storeReport(STARTED_AT, FORMS, LATEST, never)).rejects.toMatchObject({ name: 'ServiceUnavailable' });
   });
 
   it.each([
@@ -61,7 +68,7 @@ describe('A report', () => {
   ])('ends with %s where it is met by %j', async (name, fault) => {
     const { fail } = await setUp();
     fail(fault);
-    await expect(storeReport(STARTED_AT, FORMS, never)).rejects.toMatchObject({
+    await expect(storeReport(STARTED_AT, FORMS, LATEST, never)).rejects.toMatchObject({
       name,
       message: expect.stringContaining('store the report reports/2026-11-26T03-00-00.000Z.json'),
     });
@@ -69,7 +76,7 @@ describe('A report', () => {
 
   it('is refused where there is no bucket, in a sentence that says what to do', async () => {
     await setUp('nobody');
-    await expect(storeReport(STARTED_AT, FORMS, never)).rejects.toMatchObject({
+    await expect(storeReport(STARTED_AT, FORMS, LATEST, never)).rejects.toMatchObject({
       name: 'InvalidRequest',
       message: expect.stringContaining('deploy the stack again'),
     });
@@ -77,7 +84,9 @@ describe('A report', () => {
 
   it('is not stored any more when time is over', async () => {
     const { heard } = await setUp();
-    await expect(storeReport(STARTED_AT, FORMS, AbortSignal.abort())).rejects.toMatchObject({ name: 'AbortError' });
+    await expect(storeReport(STARTED_AT, FORMS, LATEST, AbortSignal.abort())).rejects.toMatchObject({
+      name: 'AbortError',
+    });
     expect(heard).toEqual([]);
   });
 });
