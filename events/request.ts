@@ -101,6 +101,10 @@ const SweepRequest = z.strictObject({
 });
 export type SweepRequest = z.infer<typeof SweepRequest>;
 
+/** Whose metadata options a person has put back: `{"instanceId":"i-0123456789abcdef0"}` or `{"lightsailInstanceName":"web-1"}`. */
+const RevertRequest = RequestFields.pick({ instanceId: true, lightsailInstanceName: true }).check(namesOneInstance);
+export type RevertRequest = z.infer<typeof RevertRequest>;
+
 /** A check of zod's. */
 function namesOneInstance({ value, issues }: z.core.ParsePayload<z.infer<typeof EnrolmentFields>>): void {
   // A misspelt field is already reported, and its correction may be what names the instance.
@@ -142,6 +146,11 @@ export function parseRetirementRequest(input: unknown): RetirementRequest {
 /** @throws InvalidRequest with one sentence a fault, each naming the field and the fix. */
 export function parseSweepRequest(input: unknown): SweepRequest {
   return parse(SweepRequest, input, { subject: 'The input' });
+}
+
+/** @throws InvalidRequest with one sentence a fault, each naming the field and the fix. */
+export function parseRevertRequest(input: unknown): RevertRequest {
+  return parse(RevertRequest, input, { subject: 'The input' });
 }
 
 /**

@@ -1,11 +1,11 @@
 import { Associate } from '../lib/profiles.ts';
 import { type Association, Identity, Instance } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
-import { configServer } from '../services/config-servers/index.ts';
+import { associatingServer } from '../services/config-servers/index.ts';
 
 /** Has the configuration server take the node. */
 export const handler = task(
   { instance: Instance, associate: Associate, identity: Identity },
   ({ instance: { nodeName }, associate, identity }, call): Promise<Association> =>
-    configServer(associate).associate({ nodeName, identity }, call.signal),
+    associatingServer(associate).associate({ nodeName, identity }, call.signal),
 );

@@ -1,7 +1,7 @@
 import { IdentityPending, IdentityRejected } from '../lib/errors.ts';
 import { Command, Enrolment, type Identity, Instance } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
-import { compiledCertificates } from '../services/identity/certificates.ts';
+import { compiledKeys } from '../services/identity/certificates.ts';
 import { readIdentity, takesOnlyRsa } from '../services/identity/index.ts';
 import { countingRejections } from '../services/identity/refusal.ts';
 import { bindKey } from '../services/ledger.ts';
@@ -21,7 +21,7 @@ export const handler = task(
           rule: 'answer',
         });
       const identity = readIdentity(result.output, instance, {
-        certificates: compiledCertificates(),
+        keys: compiledKeys(),
         now: task.enteredTime,
         onlyRsa: takesOnlyRsa(enrolment),
         managedId,

@@ -1,11 +1,11 @@
 import { Associate } from '../lib/profiles.ts';
 import { Association, Identity, Instance } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
-import { configServer } from '../services/config-servers/index.ts';
+import { confirmingServer } from '../services/config-servers/index.ts';
 
 /** Waits until the configuration server has finished with the node, and takes what the node needs back. */
 export const handler = task(
   { instance: Instance, associate: Associate, identity: Identity, association: Association },
   ({ instance: { nodeName }, associate, identity, association }, call): Promise<Association> =>
-    configServer(associate).confirm({ nodeName, identity }, association, call.signal),
+    confirmingServer(associate).confirm({ nodeName, identity }, association, call.signal),
 );

@@ -1,14 +1,17 @@
+import { EnrolmentRequest, isSwept } from '../events/request.ts';
 import { InstanceGone, MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
 import { Metadata } from '../lib/profiles.ts';
 import { complies, Enrolment, type Hardening, Instance } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { findInstance, updateMetadataOptions } from '../services/instances.ts';
-import { recordMetadataBefore } from '../services/ledger.ts';
+import { recordHardening } from '../services/ledger.ts';
+import { closesImdsV1 } from '../sweep/imdsv1.ts';
 
 /** Has the instance refuse IMDSv1, as the profile says. An instance that already complies is sent nothing. */
 export const handler = task(
-  { instance: Instance, enrolment: Enrolment, metadata: Metadata },
-  async ({ instance, enrolment, metadata }, call): Promise<Hardening> => {
+  // An execution that began before a deployment may bring no request.
+  { request: EnrolmentRequest.optional(), instance: Instance, enrolment: Enrolment, metadata: Metadata },
+  async ({ request, instance, enrolment, metadata, task: { enteredTime } }, call): Promise<Hardening> => {
     const found = await findInstance(instance, call.signal);
     if (!found) throw new InstanceGone(`${instance.instanceId} is gone: there is nothing left to harden.`);
     const before = found.instance.metadataOptions;
@@ -21,10 +24,16 @@ export const handler = task(
       );
     }
     const owner = { instance: enrolment.ledgerKey, generation: enrolment.generation };
-    await recordMetadataBefore(owner, before, call.signal);
+    const hardenedAt = hasRun(request, enrolment) && closesImdsV1(before, metadata) ? enteredTime : null;
+    await recordHardening(owner, { before, hardenedAt }, call.signal);
     return enforce(instance, metadata, before, call);
   },
 );
+
+/** A launch has run nothing yet; whatever a sweep or a person finds has. */
+function hasRun(request: EnrolmentRequest | undefined, { hook }: Enrolment): boolean {
+  return request !== undefined && hook === null && (!request.trigger || isSwept(request.trigger));
+}
 
 async function enforce(
   instance: Instance,

@@ -152,6 +152,8 @@ export const Metadata = z.strictObject({
     .default('10%'),
 });
 export type Metadata = z.infer<typeof Metadata>;
+/** Of them, what is asked of an instance. */
+export type WantedOptions = Pick<Metadata, 'httpTokens' | 'httpEndpoint' | 'httpPutResponseHopLimit'>;
 
 export const Profile = z
   .strictObject({

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { REGION } from './account.ts';
+import type { Clock } from './clock.ts';
 import type { AutoScaling } from './doubles/auto-scaling.ts';
 import type { Ec2 } from './doubles/ec2.ts';
 import type { Lightsail } from './doubles/lightsail.ts';
@@ -13,8 +14,9 @@ import { uuid } from './uuid.ts';
 export interface Controlled {
   readonly random: Random;
   readonly autoScaling: Pick<AutoScaling, 'launch' | 'setDesiredCapacity' | 'terminate' | 'members'>;
-  readonly ec2: Pick<Ec2, 'terminate' | 'instance'>;
-  readonly lightsail: Pick<Lightsail, 'createInstances' | 'deleteInstance'>;
+  readonly ec2: Pick<Ec2, 'terminate' | 'instance' | 'countMetadataNoToken'>;
+  readonly lightsail: Pick<Lightsail, 'createInstances' | 'deleteInstance' | 'countMetadataNoToken'>;
+  readonly clock: Pick<Clock, 'now'>;
   readonly faults: { set(faults: unknown): void; list(): unknown };
   /** The state of every service. */
   readonly world: () => unknown;
@@ -35,17 +37,21 @@ const CreateLightsail = z.strictObject({
   bundleId: z.string().min(1).default('nano_3_0'),
   tags: z.array(z.strictObject({ key: z.string(), value: z.string().optional() })).default([]),
 });
+const named = { instanceId: z.string().optional(), lightsailInstanceName: z.string().optional() };
+const namesOne = (body: { instanceId?: string | undefined; lightsailInstanceName?: string | undefined }) =>
+  (body.instanceId === undefined) !== (body.lightsailInstanceName === undefined);
+const NAME_ONE = { path: ['instanceId'], message: 'Name either instanceId or lightsailInstanceName' };
+
 const Terminate = z
   .strictObject({
-    instanceId: z.string().optional(),
-    lightsailInstanceName: z.string().optional(),
+    ...named,
     /** Whether the group becomes smaller; otherwise it replaces the instance. */
     shouldDecrementDesiredCapacity: z.boolean().default(false),
   })
-  .refine((body) => (body.instanceId === undefined) !== (body.lightsailInstanceName === undefined), {
-    path: ['instanceId'],
-    message: 'Name either instanceId or lightsailInstanceName',
-  });
+  .refine(namesOne, NAME_ONE);
+const ImdsV1Calls = z
+  .strictObject({ ...named, count: z.int().min(1).default(1), daysAgo: z.number().min(0).default(0) })
+  .refine(namesOne, NAME_ONE);
 
 type Handler = (body: unknown) => unknown;
 
@@ -57,6 +63,7 @@ type Handler = (body: unknown) => unknown;
  *   POST /_local/scale      {"autoScalingGroupName":"web","desiredCapacity":1}  -> {"instanceIds":[…]} of what comes
  *   POST /_local/lightsail  {"instanceNames":["blog-1"]}                        -> {"operations":[…]}
  *   POST /_local/terminate  {"instanceId":"i-…"} or {"lightsailInstanceName":"blog-1"}
+ *   POST /_local/imdsv1-calls {"instanceId":"i-…","count":3,"daysAgo":2}: it answered so many calls without a token
  *   GET  /_local/faults     the faults in force; PUT replaces them
  *
  * A refused request is answered with 400, 404 or 405 and {"message": a sentence}.
@@ -98,6 +105,7 @@ function routesOf(controlled: Controlled): Readonly<Record<string, Readonly<Reco
       POST: (body) => lightsail.createInstances(CreateLightsail.parse(body), { requestId: uuid(random) }),
     },
     '/_local/terminate': { POST: (body) => terminate(controlled, Terminate.parse(body)) },
+    '/_local/imdsv1-calls': { POST: (body) => countCalls(controlled, ImdsV1Calls.parse(body)) },
     '/_local/faults': {
       GET: () => faults.list(),
       PUT: (body) => {
@@ -117,6 +125,16 @@ async function terminate(controlled: Controlled, body: z.infer<typeof Terminate>
   if (autoScaling.members.get(instanceId)) autoScaling.terminate(instanceId, shouldDecrementDesiredCapacity);
   else ec2.terminate(instanceId);
   return { instanceId, state: ec2.instance(instanceId)?.state };
+}
+
+function countCalls(
+  { clock, ec2, lightsail }: Controlled,
+  { instanceId, lightsailInstanceName, count, daysAgo }: z.infer<typeof ImdsV1Calls>,
+): unknown {
+  const instant = clock.now() - daysAgo * 24 * 3600 * 1000;
+  if (lightsailInstanceName !== undefined) lightsail.countMetadataNoToken(lightsailInstanceName, count, instant);
+  if (instanceId !== undefined) ec2.countMetadataNoToken(instanceId, count, instant);
+  return { at: new Date(instant).toISOString(), count };
 }
 
 function refusal(status: number, message: string) {

@@ -3,6 +3,7 @@ import { CreateTableCommand, DynamoDBClient, paginateScan } from '@aws-sdk/clien
 import { unmarshall } from '@aws-sdk/util-dynamodb';
 import type { Exemption, Profile, ProfilesFile } from '../lib/profiles.ts';
 import { readProfilesFile } from '../lib/profiles.ts';
+import { keysOf } from '../services/identity/certificates.ts';
 import { REGION } from './account.ts';
 import type { WorldClock } from './clock.ts';
 import { createControl } from './control.ts';
@@ -10,6 +11,7 @@ import { readDeployment } from './deployment.ts';
 import { type CommandDocument, collectIdentity, installChef, installCredentials } from './documents.ts';
 import { AutoScaling } from './doubles/auto-scaling.ts';
 import type { AwsEvent } from './doubles/aws-event.ts';
+import { CloudWatch, type CloudWatchOptions } from './doubles/cloudwatch.ts';
 import { Ec2, type Ec2Options } from './doubles/ec2.ts';
 import type { Ec2Instance } from './doubles/ec2-instance.ts';
 import { EventBus } from './doubles/events.ts';
@@ -54,8 +56,11 @@ export interface WorldOptions {
   readonly secrets?: Readonly<Record<string, string>>;
   /** What runs on the nodes in the place of our documents' simulated scripts, by their names. */
   readonly documents?: Readonly<Record<string, CommandDocument>>;
-  readonly ec2?: Pick<Ec2Options, 'visibleAfterSeconds'>;
-  readonly lightsail?: Pick<LightsailOptions, 'blueprintsWithoutImdsV2'>;
+  readonly ec2?: Pick<Ec2Options, 'visibleAfterSeconds' | 'pageSize'>;
+  readonly lightsail?: Pick<LightsailOptions, 'blueprintsWithoutImdsV2' | 'pageSize'>;
+  readonly cloudWatch?: Pick<CloudWatchOptions, 'datapointsPerPage'>;
+  /** Loads a function, given its source (`functions/describe-instance.ts`); left out, the source itself is run. */
+  readonly load?: (file: string) => Promise<{ handler: Handler }>;
   /** Hears of every event on the bus, with the rules that took it. */
   readonly onEvent?: (event: AwsEvent, ruleNames: readonly string[]) => void;
   /** Hears, for each rule that took an event, what its function answered, or that the event is lost. */
@@ -123,7 +128,7 @@ export async function createWorld(options: WorldOptions) {
   const lambda = new LambdaHost({
     clock,
     random,
-    functions: handlers(deployment.functions),
+    functions: handlers(deployment.functions, options.load),
     ...(options.onLog && { onLog: options.onLog }),
   });
   const machines = new StateMachines({
@@ -153,6 +158,7 @@ export async function createWorld(options: WorldOptions) {
       secretsManager,
       bus,
       new StepFunctions({ clock, machines }),
+      new CloudWatch({ clock, ec2, ...options.cloudWatch }),
     ].map(({ service }) => service),
     rest: [s3.endpoint],
     holdOf: (invocationId) => lambda.holdOf(invocationId),
@@ -162,10 +168,10 @@ export async function createWorld(options: WorldOptions) {
   const endpoint = `http://127.0.0.1:${port}`;
   deploy(endpoint, { enrolNodeArn, retireNodeArn }, profilesOf(options));
   // Its metadata service signs with a key of its own.
-  process.env.IDENTITY_CERTIFICATES = JSON.stringify({ [REGION]: signer.certificatePem });
+  process.env.IDENTITY_KEYS = JSON.stringify(keysOf({ [REGION]: signer.certificatePem }));
   const client = { endpoint, region: REGION, credentials: CREDENTIALS };
   const dynamoDb = new DynamoDBClient(client);
-  const control = createControl({ random, autoScaling, ec2, lightsail, faults, world: snapshot });
+  const control = createControl({ clock, random, autoScaling, ec2, lightsail, faults, world: snapshot });
   gateway.world = { clock, apis, control };
   await createLedger(dynamoDb);
   for (const group of estate.groups) autoScaling.createGroup({ DesiredCapacity: 0, MinSize: 0, ...group });
@@ -289,16 +295,19 @@ function deploy(
   });
 }
 
-function handlers(functions: readonly { name: string; file: string; timeoutSeconds: number }[]) {
-  const load = ({ file, timeoutSeconds }: { file: string; timeoutSeconds: number }) => {
+function handlers(
+  functions: readonly { name: string; file: string; timeoutSeconds: number }[],
+  load: WorldOptions['load'] = (file) => import(/* @vite-ignore */ `../${file}`),
+) {
+  const once = ({ file, timeoutSeconds }: { file: string; timeoutSeconds: number }) => {
     let loaded: Promise<{ handler: Handler }> | undefined;
     const handler = async () => {
-      loaded ??= import(/* @vite-ignore */ `../${file}`) as Promise<{ handler: Handler }>;
+      loaded ??= load(file);
       return (await loaded).handler;
     };
     return { handler, timeoutSeconds };
   };
-  return Object.fromEntries(functions.map((one) => [one.name, load(one)]));
+  return Object.fromEntries(functions.map((one) => [one.name, once(one)]));
 }
 
 function machineOf(instance: Ec2Instance) {

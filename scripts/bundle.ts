@@ -1,49 +1,42 @@
 import { execFile } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
-import { build, type Plugin } from 'esbuild';
+import { build, type Metafile } from 'esbuild';
+import { plugins } from './bundle-plugins.ts';
 
 /** One function, in one file that needs nothing beside it. */
 export interface Bundle {
   /** The file in functions/, without extension. */
   readonly name: string;
-  /** `build/functions/NAME/index.mjs`, absolute. */
+  /** `…/NAME/index.mjs`, absolute. */
   readonly file: string;
   readonly bytes: number;
   readonly gzipBytes: number;
+  /** What is in it: bytes by file, from the root. What tree shaking has taken out is not there. */
+  readonly inputs: Readonly<Record<string, number>>;
 }
 
 /** Some packages are CommonJS and ask for `require`, which a module on Node does not have by itself. */
 const REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
 
-/** `yaml` does not say of itself that it does nothing when it is imported, so it would stay in every bundle. */
-const withoutUnusedYaml: Plugin = {
-  name: 'without-unused-yaml',
-  setup(build) {
-    build.onResolve({ filter: /^yaml$/ }, async ({ path, pluginData, ...options }) => {
-      if (pluginData === withoutUnusedYaml) return undefined;
-      const resolved = await build.resolve(path, { ...options, pluginData: withoutUnusedYaml });
-      return { ...resolved, sideEffects: false };
-    });
-  },
-};
-
 /**
- * Bundles functions/*.ts into build/functions/, which it empties first.
+ * Bundles functions/*.ts into a folder that it empties first.
  * @param root absolute path of the folder that functions/ stands in
  * @param names files in functions/, without extension
  * @param define what stands in the place of an expression, by its source text; values are source text too
+ * @param outdir absolute; left out, it is where serverless.yml looks for them
  */
 export async function bundle(
   root: string,
   names: readonly string[],
   define: Record<string, string>,
+  outdir = `${root}/build/functions`,
 ): Promise<Bundle[]> {
-  const outdir = `${root}/build/functions`;
   await rm(outdir, { recursive: true, force: true });
-  await build({
+  const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: names.map((name) => ({ in: `functions/${name}.ts`, out: `${name}/index` })),
     outdir,
@@ -56,15 +49,26 @@ export async function bundle(
     mainFields: ['module', 'main'],
     banner: { js: REQUIRE },
     define,
-    plugins: [withoutUnusedYaml],
+    plugins: [...plugins],
+    // No part of this is given to anybody else.
+    legalComments: 'none',
+    metafile: true,
     logLevel: 'error',
   });
-  return Promise.all(names.map((name) => measured(name, `${outdir}/${name}/index.mjs`)));
+  return Promise.all(
+    names.map(async (name) => {
+      const file = join(outdir, name, 'index.mjs');
+      const content = await readFile(file);
+      const inputs = inputsOf(metafile.outputs[relative(root, file)]?.inputs ?? {});
+      const gzipBytes = gzipSync(content).byteLength;
+      return { name, file, bytes: content.byteLength, gzipBytes, inputs };
+    }),
+  );
 }
 
-async function measured(name: string, file: string): Promise<Bundle> {
-  const content = await readFile(file);
-  return { name, file, bytes: content.byteLength, gzipBytes: gzipSync(content).byteLength };
+function inputsOf(inputs: Metafile['outputs'][string]['inputs']): Bundle['inputs'] {
+  const all = Object.entries(inputs).map(([file, { bytesInOutput }]) => [file, bytesInOutput] as const);
+  return Object.fromEntries(all.filter(([, bytes]) => bytes > 0));
 }
 
 const IMPORT_EACH = `

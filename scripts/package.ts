@@ -3,48 +3,56 @@
  * network. Arguments go to the Serverless Framework: `npm run package -- --stage prod --region eu-west-1`.
  */
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
-import { exemptionsRunningOut, readProfilesFile } from '../lib/profiles.ts';
-import { readCertificates, runningOut } from '../services/identity/certificates.ts';
+import { exemptionsRunningOut } from '../lib/profiles.ts';
+import { runningOut } from '../services/identity/certificates.ts';
+import { faultsOfSizes } from './budgets.ts';
 import { type Bundle, bundle, faultsOfBundles } from './bundle.ts';
+import { readSources } from './compiled.ts';
 import { faultsOfDefinition } from './definition.ts';
+import { grantsOf } from './from-profiles.ts';
+import { needsOf } from './needs.ts';
+import { faultsOfClients, faultsOfRoles } from './permissions.ts';
+import { readRoles } from './roles.ts';
 import { faultsOfTemplate } from './template.ts';
 
 const HALF_A_YEAR_MILLISECONDS = 182 * 24 * 3600 * 1000;
 
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
-const functions = readdirSync(join(root, 'functions'))
-  .filter((file) => file.endsWith('.ts'))
-  .map((file) => file.replace(/\.ts$/, ''));
+const fromHere = (path: string) => relative(process.cwd(), join(root, path));
 
 try {
-  const profilesFile = relative(process.cwd(), join(root, 'profiles.yml'));
-  const profiles = readProfilesFile(profilesFile);
+  const { functions, profilesFile, profiles, certificates, define } = readSources(root);
   console.log(`profiles.yml: ${profiles.profiles.map(({ name }) => name).join(', ')}`);
   for (const warning of exemptionsRunningOut(profilesFile)) console.warn(warning);
-  checkStateMachines();
-  const certificates = readCertificates(relative(process.cwd(), join(root, 'services/identity/aws-certificates')));
+  checkStateMachines(functions);
   console.log(`services/identity/aws-certificates: ${Object.keys(certificates).length} Regions`);
   for (const warning of runningOut(certificates, new Date(Date.now() + HALF_A_YEAR_MILLISECONDS)))
     console.warn(warning);
-  const define = {
-    'process.env.MUSTER_PROFILES': JSON.stringify(JSON.stringify(profiles)),
-    'process.env.IDENTITY_CERTIFICATES': JSON.stringify(JSON.stringify(certificates)),
-  };
   const bundles = await bundle(root, functions, define);
   refuse(await faultsOfBundles(bundles));
   console.log(table(bundles));
+  const grants = grantsOf(profiles.profiles);
+  const needs = needsOf(profilesFile, readFileSync(profilesFile, 'utf8'), profiles.profiles);
+  refuse([
+    ...faultsOfSizes(fromHere('scripts/budgets.yml'), bundles),
+    ...faultsOfClients(bundles),
+    ...faultsOfRoles(readRoles(root, bundles, grants), needs),
+  ]);
+  console.log(`resources/roles.yml: ${bundles.length} roles allow what the functions send, and no more`);
+  // What resources/roles.yml includes.
+  writeFileSync(join(root, 'build/from-profiles.json'), JSON.stringify(grants, null, 2));
   await makeTemplate();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
 }
 
-function checkStateMachines(): void {
+function checkStateMachines(functions: readonly string[]): void {
   for (const file of readdirSync(join(root, 'statemachines'))) {
     const definition = parse(readFileSync(join(root, 'statemachines', file), 'utf8'), { merge: true });
     refuse(faultsOfDefinition(definition, functions).map((fault) => `statemachines/${file}: ${fault}`));

@@ -83,7 +83,9 @@ function translated(what: string, cause: unknown): unknown {
     return new Throttled(`Could not ${what}: the service refuses for its rate (${cause.name}).`, { cause });
   }
   if (DENIED.has(cause.name)) {
-    const sentence = `Could not ${what}: ${cause.name}. Give the function's role this action in serverless.yml.`;
+    const sentence =
+      `Could not ${what}: ${cause.name}. Allow it in the function's role (resources/roles.yml); a secret, stack or ` +
+      'group is allowed while a profile names it.';
     return new PermissionDenied(sentence, { cause });
   }
   if (isOutage(cause)) {

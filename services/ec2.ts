@@ -4,14 +4,20 @@ import {
   type Instance as Ec2Instance,
   type Filter,
   ModifyInstanceMetadataOptionsCommand,
+  type ModifyInstanceMetadataOptionsCommandInput,
   type Reservation,
 } from '@aws-sdk/client-ec2';
 import { MetadataOptionsUnsupported } from '../lib/errors.ts';
-import type { Metadata } from '../lib/profiles.ts';
+import type { WantedOptions } from '../lib/profiles.ts';
 import type { Found, Instance, MetadataOptions } from '../lib/state.ts';
 import { calling, clientOptions, isNamed } from './aws.ts';
 
 const ec2 = new EC2Client(clientOptions);
+
+/** EC2 of another Region than the function's own. */
+export function ec2In(region: string): EC2Client {
+  return new EC2Client({ ...clientOptions, region });
+}
 
 /**
  * The instance, or undefined when EC2 knows no such id, as it may for some seconds after a launch.
@@ -98,27 +104,36 @@ function toMetadataOptions(options: Ec2Instance['MetadataOptions']): MetadataOpt
 }
 
 /**
- * Asks for the options that the profile names and for no other.
+ * Asks for the options that are named and for no other. Beside a disabled endpoint EC2 takes no other option, so that comes
+ * by itself, and last.
  * @throws MetadataOptionsUnsupported when EC2 refuses them for this instance.
  * Source: EC2 ModifyInstanceMetadataOptions.
  */
 export async function updateMetadataOptions(
   instanceId: string,
-  wanted: Metadata,
+  { httpTokens, httpEndpoint, httpPutResponseHopLimit }: WantedOptions,
   signal: AbortSignal,
   client = ec2,
 ): Promise<void> {
+  const isDisabled = httpEndpoint === 'disabled';
+  await modify(
+    {
+      InstanceId: instanceId,
+      HttpTokens: httpTokens,
+      ...(httpEndpoint && !isDisabled && { HttpEndpoint: httpEndpoint }),
+      ...(httpPutResponseHopLimit && { HttpPutResponseHopLimit: httpPutResponseHopLimit }),
+    },
+    signal,
+    client,
+  );
+  if (isDisabled) await modify({ InstanceId: instanceId, HttpEndpoint: 'disabled' }, signal, client);
+}
+
+async function modify(input: ModifyInstanceMetadataOptionsCommandInput, signal: AbortSignal, client: EC2Client) {
+  const { InstanceId: instanceId } = input;
   try {
     await calling(`change the metadata options of ${instanceId}`, () =>
-      client.send(
-        new ModifyInstanceMetadataOptionsCommand({
-          InstanceId: instanceId,
-          HttpTokens: wanted.httpTokens,
-          ...(wanted.httpEndpoint && { HttpEndpoint: wanted.httpEndpoint }),
-          ...(wanted.httpPutResponseHopLimit && { HttpPutResponseHopLimit: wanted.httpPutResponseHopLimit }),
-        }),
-        { abortSignal: signal },
-      ),
+      client.send(new ModifyInstanceMetadataOptionsCommand(input), { abortSignal: signal }),
     );
   } catch (cause) {
     if (!isNamed(cause, 'UnsupportedOperation', 'InvalidParameterValue', 'InvalidParameterCombination')) throw cause;

@@ -1,4 +1,4 @@
-import type { Metadata } from '../lib/profiles.ts';
+import type { WantedOptions } from '../lib/profiles.ts';
 import type { Found, Instance } from '../lib/state.ts';
 import * as ec2 from './ec2.ts';
 import * as lightsail from './lightsail.ts';
@@ -11,10 +11,10 @@ export function findInstance(
   return platform === 'ec2' ? ec2.findInstance(instanceId, signal) : lightsail.findInstance(instanceId, signal);
 }
 
-/** Asks for the metadata options that the profile names. The answer is Lightsail's operation; EC2 has none. */
+/** Asks for the metadata options that are named. The answer is Lightsail's operation; EC2 has none. */
 export async function updateMetadataOptions(
   { platform, instanceId }: Instance,
-  wanted: Metadata,
+  wanted: WantedOptions,
   signal: AbortSignal,
 ): Promise<string | null> {
   if (platform === 'lightsail') return lightsail.updateMetadataOptions(instanceId, wanted, signal);

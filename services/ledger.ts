@@ -28,6 +28,10 @@ const Item = z.object({
   endedAt: z.string().optional(),
   /** When the end of the instance was announced, or asked for. */
   goneSince: z.string().optional(),
+  /** When IMDSv1 was closed on an instance that had run with it: not at its launch. */
+  hardenedAt: z.string().optional(),
+  /** When the metadata options were put back on request, and for which version of the profile they are left so. */
+  reverted: z.object({ at: z.string(), profileVersion: z.string() }).nullish(),
   /** The enrolment that a retirement found running, and stops. */
   interruptedExecution: z.string().optional(),
   profile: z.string().optional(),
@@ -120,7 +124,14 @@ export async function claim(
 function outdated(seen: LedgerItem | undefined, { instance, launchTime }: Partial<LedgerItem>): string[] {
   if (!instance?.startsWith('lightsail/') || !seen?.launchTime || !launchTime) return [];
   if (seen.launchTime === launchTime) return [];
-  const ofOneInstance = ['metadataBefore', 'opsworksInstanceId', 'registeringUntil', 'goneSince'];
+  const ofOneInstance = [
+    'metadataBefore',
+    'hardenedAt',
+    'reverted',
+    'opsworksInstanceId',
+    'registeringUntil',
+    'goneSince',
+  ];
   // The name's key is free only when the name is: before that, the server still knows the node by it.
   return seen.status === 'retired' ? [...ofOneInstance, 'publicKeyFingerprint'] : ofOneInstance;
 }
@@ -173,15 +184,24 @@ export async function setMissingSince(
   await update(instance, { ...change, condition: { equal: { generation } } }, signal, client);
 }
 
-/** Remembers the metadata options from before our first change; a later one finds what we ourselves have set. */
-export async function recordMetadataBefore(
+/**
+ * Remembers, before they are changed, the metadata options from before our first change: a later one finds what we
+ * ourselves have set. Whoever changes them again takes back that they were put back.
+ * @param hardenedAt null unless this closes IMDSv1 on an instance that has run with it
+ */
+export async function recordHardening(
   owner: Claim,
-  metadataBefore: MetadataOptions,
+  { before, hardenedAt }: { before: MetadataOptions; hardenedAt: string | null },
   signal: AbortSignal,
   client = documents,
 ): Promise<void> {
   const item = await findItem(owner.instance, signal, client);
-  if (!item?.metadataBefore) await record(owner, { metadataBefore }, signal, client);
+  const fields = {
+    ...(!item?.metadataBefore && { metadataBefore: before }),
+    ...(hardenedAt !== null && { hardenedAt }),
+    ...(item?.reverted && { reverted: null }),
+  };
+  if (Object.keys(fields).length > 0) await record(owner, fields, signal, client);
 }
 
 /**

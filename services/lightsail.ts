@@ -1,5 +1,6 @@
 import {
   GetInstanceCommand,
+  GetInstanceMetricDataCommand,
   GetInstancesCommand,
   GetOperationCommand,
   type InstanceMetadataOptions,
@@ -9,11 +10,16 @@ import {
   UpdateInstanceMetadataOptionsCommand,
 } from '@aws-sdk/client-lightsail';
 import { MetadataOptionsUnsupported } from '../lib/errors.ts';
-import type { Metadata } from '../lib/profiles.ts';
+import type { WantedOptions } from '../lib/profiles.ts';
 import type { Found, Instance, MetadataOptions } from '../lib/state.ts';
 import { calling, clientOptions, isNamed } from './aws.ts';
 
 const lightsail = new LightsailClient(clientOptions);
+
+/** Lightsail of another Region than the function's own. */
+export function lightsailIn(region: string): LightsailClient {
+  return new LightsailClient({ ...clientOptions, region });
+}
 
 /** The instance, or undefined when Lightsail knows no such name. Source: Lightsail GetInstance. */
 export async function findInstance(
@@ -81,7 +87,7 @@ function toMetadataOptions(options: InstanceMetadataOptions | undefined): Metada
  */
 export async function updateMetadataOptions(
   instanceName: string,
-  wanted: Metadata,
+  wanted: WantedOptions,
   signal: AbortSignal,
   client = lightsail,
 ): Promise<string | null> {
@@ -103,6 +109,31 @@ export async function updateMetadataOptions(
   } catch (cause) {
     if (!isNamed(cause, 'InvalidInputException', 'OperationFailureException')) throw cause;
     throw unsupported(instanceName, cause.message, cause);
+  }
+}
+
+/**
+ * The sum of the instance's metric MetadataNoToken over whole days; null where there is no data point, or no instance.
+ * Source: Lightsail GetInstanceMetricData.
+ */
+export async function sumOfMetadataNoToken(
+  instanceName: string,
+  { start: startTime, end: endTime }: { start: Date; end: Date },
+  signal: AbortSignal,
+  client = lightsail,
+): Promise<number | null> {
+  const which = { instanceName, metricName: 'MetadataNoToken', unit: 'Count' } as const;
+  const period = 24 * 3600;
+  try {
+    const { metricData = [] } = await calling(`get the metric MetadataNoToken of ${instanceName}`, () =>
+      client.send(new GetInstanceMetricDataCommand({ ...which, statistics: ['Sum'], period, startTime, endTime }), {
+        abortSignal: signal,
+      }),
+    );
+    return metricData.length === 0 ? null : metricData.reduce((all, { sum = 0 }) => all + sum, 0);
+  } catch (error) {
+    if (isNamed(error, 'NotFoundException')) return null;
+    throw error;
   }
 }
 

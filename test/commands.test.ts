@@ -17,6 +17,7 @@ const MARK = /^# (Needs an AWS account|On the (Puppet|Chef) server)\b/;
 /** What stands for those that take minutes, write into this folder, or name a file of the reader's. */
 const INSTEAD: Record<string, string> = {
   'npm run bench': 'npm run bench -- --launches=2',
+  'npm run bench:cold': 'npm run bench:cold -- --rounds=1 --most=Infinity',
   'npx biome check --write .': 'npx biome check .',
   'npm start -- --event FILE': 'npm start -- --port 0 --event events/samples/typed-ec2.json',
 };

@@ -1,7 +1,7 @@
 import { ACCOUNT_ID, REGION } from '../account.ts';
 import type { Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
-import { type Operation, ServiceError } from '../server/service.ts';
+import { type Operation, type RequestContext, ServiceError } from '../server/service.ts';
 import { uuid } from '../uuid.ts';
 import { type AwsEvent, awsEvent, type Emit, isoSeconds } from './aws-event.ts';
 import { hex } from './hex.ts';
@@ -34,12 +34,15 @@ export class Trail {
   /** The same operation, each call of which leaves an event, refused calls included. */
   recorded<Request extends object, Answer extends object>(
     eventName: string,
-    operation: (input: Request) => Answer,
+    operation: (input: Request, context: RequestContext) => Answer,
   ): Operation<Request, Answer> {
-    return (input, { requestId }) => {
+    return (input, context) => {
+      const { requestId, region = REGION } = context;
+      // Another Region has a bus of its own, to which nobody here listens.
+      if (region !== REGION) return operation(input, context);
       const requestParameters = 'userData' in input ? { ...input, userData: HIDDEN } : { ...input };
       try {
-        const answer = operation(input);
+        const answer = operation(input, context);
         this.record({ eventName, requestId, requestParameters, responseElements: withTrailDates(answer) });
         return answer;
       } catch (error) {

@@ -1,6 +1,7 @@
 import type { Instance } from '@aws-sdk/client-ec2';
 import { REGION } from '../account.ts';
 import type { MetadataOptions } from './ec2-metadata.ts';
+import type { MetadataUse } from './metadata-use.ts';
 import type { Numbered } from './serial-page.ts';
 
 /** EC2's states and the codes that it gives them. */
@@ -38,6 +39,12 @@ export interface Ec2Instance extends Numbered {
   readonly launchTime: Date;
   readonly state: Ec2State;
   readonly metadataOptions: Readonly<MetadataOptions>;
+  readonly metadataUse: MetadataUse;
+}
+
+/** `eu-west-1` of `eu-west-1a`. */
+export function regionOf({ availabilityZone }: Pick<Ec2Instance, 'availabilityZone'>): string {
+  return availabilityZone.replace(/[a-z]$/, '');
 }
 
 /** The instance as DescribeInstances shows it: a terminated one has left its network. */

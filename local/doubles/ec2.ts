@@ -11,12 +11,13 @@ import type {
 import { ACCOUNT_ID, REGION } from '../account.ts';
 import type { Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
-import { type Service, ServiceError } from '../server/service.ts';
+import { type RequestContext, type Service, ServiceError } from '../server/service.ts';
 import { badToken, malformedId, notFound } from './ec2-errors.ts';
 import { matcher } from './ec2-filters.ts';
-import { describeInstance, type Ec2Instance, type Ec2State, SUBNETS, stateOf } from './ec2-instance.ts';
+import { describeInstance, type Ec2Instance, type Ec2State, regionOf, SUBNETS, stateOf } from './ec2-instance.ts';
 import { LAUNCH_METADATA, type MetadataOptions, metadataChanges } from './ec2-metadata.ts';
 import { hex } from './hex.ts';
+import { type Datapoint, MetadataUse, type Range } from './metadata-use.ts';
 import { pageBySerial } from './serial-page.ts';
 import { Timers } from './timers.ts';
 import type { Input, Writable } from './types.ts';
@@ -43,6 +44,8 @@ export interface Ec2Options extends Ec2Observer {
   readonly metadataSeconds?: number;
   /** EC2 is eventually consistent: for so long after its launch nobody can find an instance. */
   readonly visibleAfterSeconds?: number;
+  /** Instances a page of DescribeInstances; a request may ask for fewer by MaxResults. */
+  readonly pageSize?: number;
 }
 
 /** What a launch asks for; what it leaves out takes EC2's default, or the world's. */
@@ -52,6 +55,8 @@ export interface LaunchRequest {
   readonly imageId?: string | undefined;
   readonly instanceType?: string | undefined;
   readonly subnetId?: string | undefined;
+  /** For an instance of another Region than the world's own: nobody looks for it there but a sweep. */
+  readonly region?: string | undefined;
   readonly tags?: ReadonlyMap<string, string>;
   readonly metadataOptions?: Partial<MetadataOptions> | undefined;
 }
@@ -62,6 +67,7 @@ const DEFAULTS = {
   shuttingDownSeconds: 25,
   metadataSeconds: 2,
   visibleAfterSeconds: 0,
+  pageSize: 1000,
 };
 /** Terminated instances can be described for about an hour. */
 const REMEMBERED_SECONDS = 3600;
@@ -89,11 +95,15 @@ export class Ec2 {
     this.service = {
       name: 'ec2',
       operations: {
-        DescribeInstances: (input: DescribeInstancesRequest) => this.#describe(input),
-        ModifyInstanceMetadataOptions: (input: Input<ModifyInstanceMetadataOptionsRequest, 'InstanceId'>) =>
-          this.#modifyMetadata(input),
-        RunInstances: (input: Input<RunInstancesRequest, 'MinCount' | 'MaxCount'>) => this.#run(input),
-        TerminateInstances: (input: Input<TerminateInstancesRequest, 'InstanceIds'>) => this.#terminateAll(input),
+        DescribeInstances: (input: DescribeInstancesRequest, context: RequestContext) => this.#describe(input, context),
+        ModifyInstanceMetadataOptions: (
+          input: Input<ModifyInstanceMetadataOptionsRequest, 'InstanceId'>,
+          context: RequestContext,
+        ) => this.#modifyMetadata(input, context),
+        RunInstances: (input: Input<RunInstancesRequest, 'MinCount' | 'MaxCount'>, { region }: RequestContext) =>
+          this.#run(input, region),
+        TerminateInstances: (input: Input<TerminateInstancesRequest, 'InstanceIds'>, context: RequestContext) =>
+          this.#terminateAll(input, context),
       },
     };
   }
@@ -145,6 +155,18 @@ export class Ec2 {
     for (const observer of this.#observers) observer.onTerminate?.(instance);
   }
 
+  /** Says that the instance answered so many IMDSv1 calls, now or at an instant before. Throws InvalidInstanceID.NotFound. */
+  countMetadataNoToken(instanceId: string, calls: number, instant = this.#options.clock.now()): void {
+    this.#existing(instanceId).metadataUse.count(calls, instant);
+  }
+
+  /** The data points of its metric MetadataNoToken: what CloudWatch has of it. */
+  metadataNoToken(instanceId: string, region: string, range: Range): Datapoint[] {
+    const instance = this.#instances.get(instanceId);
+    if (!instance || regionOf(instance) !== region) return [];
+    return instance.metadataUse.datapoints(range, this.#options.clock.now());
+  }
+
   /** Every instance that EC2 remembers, as DescribeInstances shows it. */
   snapshot() {
     return { instances: [...this.#instances.values()].map(describeInstance) };
@@ -153,9 +175,8 @@ export class Ec2 {
   #create(request: LaunchRequest, reservationId: string): Writable<Ec2Instance> {
     const serial = ++this.#launches;
     const subnetId = request.subnetId ?? Object.keys(SUBNETS)[serial % 3] ?? '';
-    const availabilityZone = SUBNETS[subnetId];
-    if (!availabilityZone)
-      throw new ServiceError('InvalidSubnetID.NotFound', `The subnet ID '${subnetId}' does not exist`);
+    const home = SUBNETS[subnetId];
+    if (!home) throw new ServiceError('InvalidSubnetID.NotFound', `The subnet ID '${subnetId}' does not exist`);
     const instanceType = request.instanceType ?? 't3.micro';
     const privateIpAddress = `10.${addressOf(serial + 3)}`;
     return {
@@ -167,7 +188,7 @@ export class Ec2 {
       // Graviton families bear a g behind their generation: t4g, m7gd, c6gn.
       architecture: /^[a-z]+\d+g[a-z]*\./.test(instanceType) ? 'arm64' : 'x86_64',
       subnetId,
-      availabilityZone,
+      availabilityZone: `${request.region ?? REGION}${home.at(-1)}`,
       privateIpAddress,
       publicIpAddress: `198.${addressOf(serial + (18 << 16))}`,
       privateDnsName: `ip-${privateIpAddress.replaceAll('.', '-')}.${REGION}.compute.internal`,
@@ -175,11 +196,14 @@ export class Ec2 {
       launchTime: new Date(Math.floor(this.#options.clock.now() / 1000) * 1000),
       state: 'pending',
       metadataOptions: { ...LAUNCH_METADATA, ...request.metadataOptions, State: 'pending' },
+      metadataUse: new MetadataUse(),
     };
   }
 
   #become(instance: Writable<Ec2Instance>, state: Ec2State): void {
     instance.state = state;
+    if (state === 'running') instance.metadataUse.starts(this.#options.clock.now());
+    else instance.metadataUse.stops(this.#options.clock.now());
     for (const observer of this.#observers) observer.onStateChange?.(instance);
   }
 
@@ -199,39 +223,46 @@ export class Ec2 {
     return instance;
   }
 
-  #find(instanceIds: readonly string[]): Writable<Ec2Instance>[] {
+  #find(instanceIds: readonly string[], { region }: Pick<RequestContext, 'region'>): Writable<Ec2Instance>[] {
     const malformed = instanceIds.find((id) => !/^i-([0-9a-f]{8}|[0-9a-f]{17})$/.test(id));
     if (malformed !== undefined) throw malformedId(malformed);
-    const found = instanceIds.flatMap((id) => this.#instances.get(id) ?? []).filter((each) => this.#isVisible(each));
+    const found = instanceIds
+      .flatMap((id) => this.#instances.get(id) ?? [])
+      .filter((each) => this.#isVisible(each, region));
     if (found.length === instanceIds.length) return found;
     const known = new Set(found.map(({ instanceId }) => instanceId));
     throw notFound(instanceIds.filter((id) => !known.has(id)));
   }
 
-  #isVisible(instance: Ec2Instance): boolean {
+  #isVisible(instance: Ec2Instance, region = REGION): boolean {
+    if (regionOf(instance) !== region) return false;
     const { visibleAfterSeconds, clock } = this.#options;
     return visibleAfterSeconds === 0 || clock.now() >= instance.launchTime.getTime() + visibleAfterSeconds * 1000;
   }
 
-  #describe(input: DescribeInstancesRequest): DescribeInstancesResult {
+  #describe(input: DescribeInstancesRequest, { region }: RequestContext): DescribeInstancesResult {
     const { InstanceIds: ids, MaxResults: limit } = input;
+    checkPage(limit);
     if (ids?.length && limit !== undefined)
       throw new ServiceError(
         'InvalidParameterCombination',
         'The parameter instancesSet cannot be used with the parameter maxResults',
       );
     const candidates = ids?.length
-      ? this.#find([...new Set(ids)])
-      : [...this.#instances.values()].filter((each) => this.#isVisible(each));
+      ? this.#find([...new Set(ids)], { region })
+      : [...this.#instances.values()].filter((each) => this.#isVisible(each, region));
     const matching = candidates.filter(matcher(input.Filters ?? []));
-    const { items, nextToken } = pageBySerial(matching, limit ?? Number.POSITIVE_INFINITY, input.NextToken, badToken);
+    const { pageSize } = this.#options;
+    const page = ids?.length ? matching.length : Math.min(limit ?? pageSize, pageSize);
+    const { items, nextToken } = pageBySerial(matching, page, input.NextToken, badToken);
     return { Reservations: reservations(items), ...(nextToken && { NextToken: nextToken }) };
   }
 
   #modifyMetadata(
     input: Input<ModifyInstanceMetadataOptionsRequest, 'InstanceId'>,
+    context: RequestContext,
   ): ModifyInstanceMetadataOptionsResult {
-    const [instance] = this.#find([input.InstanceId]);
+    const [instance] = this.#find([input.InstanceId], context);
     if (!instance) throw notFound([input.InstanceId]);
     if (instance.state !== 'running' && instance.state !== 'stopped')
       throw new ServiceError(
@@ -244,7 +275,7 @@ export class Ec2 {
     return { InstanceId: input.InstanceId, InstanceMetadataOptions: { ...instance.metadataOptions } };
   }
 
-  #run(input: Input<RunInstancesRequest, 'MinCount' | 'MaxCount'>): Reservation {
+  #run(input: Input<RunInstancesRequest, 'MinCount' | 'MaxCount'>, region?: string): Reservation {
     if (!input.ImageId) throw new ServiceError('MissingParameter', 'The request must contain the parameter ImageId');
     if (input.MinCount < 1 || input.MaxCount < input.MinCount)
       throw new ServiceError(
@@ -255,6 +286,7 @@ export class Ec2 {
       imageId: input.ImageId,
       instanceType: input.InstanceType,
       subnetId: input.SubnetId,
+      region,
       tags: instanceTags(input),
       metadataOptions: metadataChanges(input.MetadataOptions ?? {}),
     };
@@ -263,8 +295,11 @@ export class Ec2 {
     return reservations(launched)[0] ?? {};
   }
 
-  #terminateAll(input: Input<TerminateInstancesRequest, 'InstanceIds'>): TerminateInstancesResult {
-    const instances = this.#find([...new Set(input.InstanceIds)]);
+  #terminateAll(
+    input: Input<TerminateInstancesRequest, 'InstanceIds'>,
+    context: RequestContext,
+  ): TerminateInstancesResult {
+    const instances = this.#find([...new Set(input.InstanceIds)], context);
     const TerminatingInstances = instances.map((instance) => {
       const PreviousState = stateOf(instance.state);
       this.terminate(instance.instanceId);
@@ -272,6 +307,12 @@ export class Ec2 {
     });
     return { TerminatingInstances };
   }
+}
+
+function checkPage(limit: number | undefined): void {
+  if (limit === undefined || limit >= 5) return;
+  const sentence = `Value ( ${limit} ) for parameter maxResults is invalid. Expecting a value greater than 5.`;
+  throw new ServiceError('InvalidParameterValue', sentence);
 }
 
 function instanceTags(input: RunInstancesRequest): ReadonlyMap<string, string> {

@@ -1,5 +1,6 @@
-import type { Instance, Operation, OperationType } from '@aws-sdk/client-lightsail';
-import { ACCOUNT_ID, REGION } from '../account.ts';
+import type { Instance, Operation, OperationType, RegionName, ResourceLocation } from '@aws-sdk/client-lightsail';
+import { ACCOUNT_ID } from '../account.ts';
+import type { MetadataUse } from './metadata-use.ts';
 import type { Numbered } from './serial-page.ts';
 
 export interface LightsailMetadataOptions {
@@ -25,20 +26,29 @@ export interface LightsailInstance extends Numbered {
   readonly tags: readonly { readonly key?: string | undefined; readonly value?: string | undefined }[];
   readonly state: keyof typeof STATE_CODES;
   readonly metadataOptions: LightsailMetadataOptions;
-  /** How many IMDSv1 calls the metric MetadataNoToken counts. */
-  readonly metadataNoToken: number;
+  readonly metadataUse: MetadataUse;
 }
 
 /** An operation as GetOperation shows it; it goes on until it is terminal. */
 export type LightsailOperation = Operation & { readonly id: string };
 
+/** `eu-west-1` of `eu-west-1a`. */
+export function regionOf({ availabilityZone }: Pick<LightsailInstance, 'availabilityZone'>): string {
+  return availabilityZone.replace(/[a-z]$/, '');
+}
+
+function locationOf(instance: LightsailInstance): ResourceLocation {
+  const regionName = regionOf(instance) as RegionName;
+  return { availabilityZone: instance.availabilityZone, regionName };
+}
+
 /** The instance as GetInstance shows it. */
 export function describeInstance(instance: LightsailInstance): Instance {
-  const { serial: _, metadataNoToken: __, state, availabilityZone, tags, metadataOptions, ...shown } = instance;
+  const { serial: _, metadataUse: __, availabilityZone: ___, state, tags, metadataOptions, ...shown } = instance;
   return {
     ...shown,
     supportCode: `${ACCOUNT_ID}/${instance.name}`,
-    location: { availabilityZone, regionName: REGION },
+    location: locationOf(instance),
     resourceType: 'Instance',
     blueprintName: instance.blueprintId,
     tags: [...tags],
@@ -64,7 +74,7 @@ export function startedOperation(
     resourceName: instance.name,
     resourceType: 'Instance',
     createdAt: now,
-    location: { availabilityZone: instance.availabilityZone, regionName: REGION },
+    location: locationOf(instance),
     isTerminal: false,
     operationDetails: '',
     operationType,

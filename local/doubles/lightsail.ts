@@ -15,7 +15,7 @@ import type {
 import { ACCOUNT_ID, REGION } from '../account.ts';
 import type { Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
-import type { Operation, Service } from '../server/service.ts';
+import type { Operation, RequestContext, Service } from '../server/service.ts';
 import { uuid } from '../uuid.ts';
 import type { Emit } from './aws-event.ts';
 import { Trail } from './cloudtrail.ts';
@@ -25,8 +25,10 @@ import {
   type LightsailInstance,
   type LightsailMetadataOptions,
   type LightsailOperation,
+  regionOf,
   startedOperation,
 } from './lightsail-instance.ts';
+import { MetadataUse } from './metadata-use.ts';
 import { pageBySerial } from './serial-page.ts';
 import type { Input, Writable } from './types.ts';
 
@@ -56,6 +58,8 @@ export interface LightsailOptions {
   readonly onTerminate?: (instance: LightsailInstance) => void;
 }
 
+type InRegion = Pick<RequestContext, 'region'>;
+
 interface OperationsAnswer {
   readonly operations: ApiOperation[];
 }
@@ -63,7 +67,10 @@ interface OperationsAnswer {
 type Create = Input<CreateInstancesRequest, 'instanceNames' | 'availabilityZone' | 'blueprintId' | 'bundleId'>;
 type Restore = Input<CreateInstancesFromSnapshotRequest, 'instanceNames' | 'availabilityZone' | 'bundleId'>;
 type Delete = Input<DeleteInstanceRequest, 'instanceName'>;
-type Metric = Input<GetInstanceMetricDataRequest, 'instanceName' | 'metricName'>;
+type Metric = Input<
+  GetInstanceMetricDataRequest,
+  'instanceName' | 'metricName' | 'period' | 'startTime' | 'endTime' | 'unit' | 'statistics'
+>;
 type Update = Input<UpdateInstanceMetadataOptionsRequest, 'instanceName'>;
 
 const DEFAULTS = {
@@ -106,25 +113,27 @@ export class Lightsail {
     this.#options = { ...DEFAULTS, ...options };
     this.#trail = new Trail(this.#options);
     const trail = this.#trail;
-    this.createInstances = trail.recorded('CreateInstances', (input: Create) => this.#create(input));
-    this.deleteInstance = trail.recorded('DeleteInstance', (input: Delete) => this.#delete(input.instanceName));
+    this.createInstances = trail.recorded('CreateInstances', (input: Create, context) => this.#create(input, context));
+    this.deleteInstance = trail.recorded('DeleteInstance', (input: Delete, context) =>
+      this.#delete(input.instanceName, context),
+    );
     this.service = {
       name: 'lightsail',
       operations: {
         CreateInstances: this.createInstances,
-        CreateInstancesFromSnapshot: trail.recorded('CreateInstancesFromSnapshot', (input: Restore) =>
-          this.#restore(input),
+        CreateInstancesFromSnapshot: trail.recorded('CreateInstancesFromSnapshot', (input: Restore, context) =>
+          this.#restore(input, context),
         ),
         DeleteInstance: this.deleteInstance,
-        UpdateInstanceMetadataOptions: trail.recorded('UpdateInstanceMetadataOptions', (input: Update) =>
-          this.#updateMetadata(input),
+        UpdateInstanceMetadataOptions: trail.recorded('UpdateInstanceMetadataOptions', (input: Update, context) =>
+          this.#updateMetadata(input, context),
         ),
-        GetInstance: (input: Input<GetInstanceRequest, 'instanceName'>) => ({
-          instance: describeInstance(this.#existing(input.instanceName)),
+        GetInstance: (input: Input<GetInstanceRequest, 'instanceName'>, context: RequestContext) => ({
+          instance: describeInstance(this.#existing(input.instanceName, context)),
         }),
-        GetInstances: (input: GetInstancesRequest) => this.#list(input),
+        GetInstances: (input: GetInstancesRequest, context: RequestContext) => this.#list(input, context),
         GetOperation: (input: Input<GetOperationRequest, 'operationId'>) => this.#operation(input.operationId),
-        GetInstanceMetricData: (input: Metric) => this.#metric(input),
+        GetInstanceMetricData: (input: Metric, context: RequestContext) => this.#metric(input, context),
       },
     };
   }
@@ -135,7 +144,7 @@ export class Lightsail {
 
   /** Takes up creations that an event from outside told of: no trail has them. Throws as CreateInstances does. */
   takeUp(input: Create): void {
-    this.#create(input);
+    this.#create(input, {});
   }
 
   /** What somebody without permission tried: nothing happens, but the trail has it, without the parameters. */
@@ -150,9 +159,11 @@ export class Lightsail {
     });
   }
 
-  /** Sets how many IMDSv1 calls the instance has answered. Throws NotFoundException. */
-  countMetadataNoToken(name: string, count: number): void {
-    this.#existing(name).metadataNoToken = count;
+  /** Says that the instance answered so many IMDSv1 calls, now or at an instant before. Throws NotFoundException. */
+  countMetadataNoToken(name: string, calls: number, instant = this.#options.clock.now()): void {
+    const instance = this.#instances.get(name);
+    if (!instance) throw notFound('Instance', name);
+    instance.metadataUse.count(calls, instant);
   }
 
   /** Every instance and every operation, as the API shows them. */
@@ -161,26 +172,30 @@ export class Lightsail {
     return { instances, operations: [...this.#operations.values()] };
   }
 
-  #create(input: Create, operationType: OperationType = 'CreateInstance'): OperationsAnswer {
+  #create(
+    input: Create,
+    { region = REGION }: InRegion,
+    operationType: OperationType = 'CreateInstance',
+  ): OperationsAnswer {
     const { instanceNames: names, availabilityZone } = input;
     if (names.length === 0) throw invalidInput('instanceNames must name at least one instance.');
     const misnamed = names.find((name) => !/^\w[\w.-]*$/.test(name));
     if (misnamed !== undefined) throw invalidInput(`${misnamed} is not a valid resource name. ${NAME_RULE}`);
     const taken = names.filter((name, index) => this.#instances.has(name) || names.indexOf(name) !== index);
     if (taken.length > 0) throw invalidInput(`Some names are already in use: ${taken.join(', ')}`);
-    if (!new RegExp(`^${REGION}[a-c]$`).test(availabilityZone))
-      throw invalidInput(`The Availability Zone ${availabilityZone} is not one of ${REGION}a, ${REGION}b, ${REGION}c.`);
+    if (!new RegExp(`^${region}[a-c]$`).test(availabilityZone))
+      throw invalidInput(`The Availability Zone ${availabilityZone} is not one of ${region}a, ${region}b, ${region}c.`);
     return { operations: names.map((name) => this.#launch(name, input, operationType)) };
   }
 
-  #restore(input: Restore): OperationsAnswer {
+  #restore(input: Restore, context: InRegion): OperationsAnswer {
     const { instanceSnapshotName, sourceInstanceName } = input;
     if ((instanceSnapshotName === undefined) === (sourceInstanceName === undefined))
       throw invalidInput('Exactly one of instanceSnapshotName and sourceInstanceName must be specified.');
-    const source = sourceInstanceName === undefined ? undefined : this.#existing(sourceInstanceName);
+    const source = sourceInstanceName === undefined ? undefined : this.#existing(sourceInstanceName, context);
     const snapshot = this.#options.snapshots[instanceSnapshotName ?? ''];
     const blueprintId = source?.blueprintId ?? snapshot ?? DEFAULT_BLUEPRINT;
-    return this.#create({ ...input, blueprintId }, 'CreateInstancesFromSnapshot');
+    return this.#create({ ...input, blueprintId }, context, 'CreateInstancesFromSnapshot');
   }
 
   #launch(name: string, input: Create, operationType: OperationType): LightsailOperation {
@@ -189,7 +204,7 @@ export class Lightsail {
     const instance: Writable<LightsailInstance> = {
       serial,
       name,
-      arn: `arn:aws:lightsail:${REGION}:${ACCOUNT_ID}:Instance/${uuid(random)}`,
+      arn: `arn:aws:lightsail:${regionOf(input)}:${ACCOUNT_ID}:Instance/${uuid(random)}`,
       createdAt: new Date(clock.now()),
       availabilityZone: input.availabilityZone,
       blueprintId: input.blueprintId,
@@ -199,19 +214,22 @@ export class Lightsail {
       tags: input.tags ?? [],
       state: 'pending',
       metadataOptions: CREATED_METADATA,
-      metadataNoToken: 0,
+      metadataUse: new MetadataUse(),
     };
     this.#instances.set(name, instance);
     onLaunch?.(instance);
     return this.#begin(instance, operationType, pendingSeconds, () => {
-      if (instance.state === 'pending') instance.state = 'running';
+      if (instance.state !== 'pending') return;
+      instance.state = 'running';
+      instance.metadataUse.starts(clock.now());
     });
   }
 
-  #delete(name: string): OperationsAnswer {
-    const instance = this.#existing(name);
+  #delete(name: string, context: InRegion): OperationsAnswer {
+    const instance = this.#existing(name, context);
     if (instance.state === 'shutting-down') throw failure(name, 'is being deleted already');
     instance.state = 'shutting-down';
+    instance.metadataUse.stops(this.#options.clock.now());
     this.#options.onTerminate?.(instance);
     const operation = this.#begin(instance, 'DeleteInstance', this.#options.deletionSeconds, () => {
       this.#instances.delete(name);
@@ -220,11 +238,11 @@ export class Lightsail {
   }
 
   /** The trap of this call is the service's own: `httpTokens` left out becomes `optional`. */
-  #updateMetadata(input: Update): { operation: ApiOperation } {
+  #updateMetadata(input: Update, context: InRegion): { operation: ApiOperation } {
     const { instanceName, httpTokens = 'optional', httpEndpoint, httpPutResponseHopLimit, httpProtocolIpv6 } = input;
-    const instance = this.#existing(instanceName);
+    const instance = this.#existing(instanceName, context);
     if (instance.state !== 'running') throw failure(instanceName, `is ${instance.state}, neither running nor stopped`);
-    if (httpProtocolIpv6 !== undefined && REGION !== IPV6_REGION)
+    if (httpProtocolIpv6 !== undefined && regionOf(instance) !== IPV6_REGION)
       throw invalidInput(`httpProtocolIpv6 is available only for instances in ${IPV6_REGION}.`);
     const ability = httpTokens === 'required' && this.#options.blueprintsWithoutImdsV2[instance.blueprintId];
     if (ability === 'refuses')
@@ -271,15 +289,16 @@ export class Lightsail {
     return operation;
   }
 
-  #existing(name: string): Writable<LightsailInstance> {
+  #existing(name: string, { region = REGION }: InRegion): Writable<LightsailInstance> {
     const instance = this.#instances.get(name);
-    if (instance) return instance;
+    if (instance && regionOf(instance) === region) return instance;
     throw notFound('Instance', name);
   }
 
-  #list(input: GetInstancesRequest): GetInstancesResult {
+  #list(input: GetInstancesRequest, { region = REGION }: InRegion): GetInstancesResult {
     const refuse = () => invalidInput('The pageToken is not valid.');
-    const found = pageBySerial(this.#instances.values(), this.#options.pageSize, input.pageToken, refuse);
+    const instances = this.#instances.values().filter((instance) => regionOf(instance) === region);
+    const found = pageBySerial(instances, this.#options.pageSize, input.pageToken, refuse);
     return { instances: found.items.map(describeInstance), ...(found.nextToken && { nextPageToken: found.nextToken }) };
   }
 
@@ -289,15 +308,21 @@ export class Lightsail {
     return { operation };
   }
 
-  /** One data point: what MetadataNoToken counts. The other metrics have none. */
-  #metric(input: Metric): GetInstanceMetricDataResult {
-    const { instanceName, metricName, endTime } = input;
-    const instance = this.#existing(instanceName);
-    if (metricName !== 'MetadataNoToken') return { metricName, metricData: [] };
-    const timestamp = endTime ?? new Date(this.#options.clock.now());
-    return { metricName, metricData: [{ sum: instance.metadataNoToken, timestamp, unit: 'Count' }] };
+  /** What MetadataNoToken counts. The other metrics have no data points here, nor has it in another unit than its own. */
+  #metric(input: Metric, context: InRegion): GetInstanceMetricDataResult {
+    const { instanceName, metricName, startTime: start, endTime: end, period: periodSeconds, unit } = input;
+    const instance = this.#existing(instanceName, context);
+    if (start >= end) throw invalidInput('startTime must be before endTime.');
+    if (periodSeconds % 60 !== 0) throw invalidInput(`period must be a multiple of 60, not ${periodSeconds}.`);
+    if (metricName !== 'MetadataNoToken' || unit !== 'Count') return { metricName, metricData: [] };
+    const points = instance.metadataUse.datapoints({ start, end, periodSeconds }, this.#options.clock.now());
+    const asked = input.statistics.includes('Sum');
+    return {
+      metricName,
+      metricData: points.map(({ sum, timestamp }) => ({ timestamp, unit, ...(asked && { sum }) })),
+    };
   }
 }
 
 const NAME_RULE = 'Resource names must contain only alphanumerics, -, _, and . and begin with an alphanumeric.';
-const IPV6_REGION: string = 'eu-north-1';
+const IPV6_REGION = 'eu-north-1';

@@ -73,7 +73,7 @@ export class Apis {
     if (!endpoint) return unrouted(request, operation, requestId);
     const name = `${endpoint.name}.${operation}`;
     this.calls.set(name, (this.calls.get(name) ?? 0) + 1);
-    const call: RoutedCall = { ...request, operation, requestId, input: undefined };
+    const call: RoutedCall = { ...request, operation, requestId, input: undefined, region: signedFor(request) };
     const outcome = await this.#outcome(endpoint, call);
     this.#report(endpoint, call, outcome);
     if (outcome === DROPPED) return undefined;
@@ -139,6 +139,11 @@ export class Apis {
 interface RoutedCall extends Omit<Call, 'input'>, ApiRequest {
   /** Undefined until the request has been read, and for ever when it could not be. */
   input: unknown;
+}
+
+/** `… Credential=KEY/20310506/eu-west-1/ec2/aws4_request, …`: nothing checks the signature, but a Region is its own world. */
+function signedFor({ headers }: ApiRequest): string | undefined {
+  return /Credential=[^/]+\/\d{8}\/([^/]+)\//.exec(single(headers.authorization) ?? '')?.[1];
 }
 
 const single = (header: string | string[] | undefined) => (Array.isArray(header) ? header[0] : header);

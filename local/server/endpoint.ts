@@ -51,9 +51,9 @@ export function modelled(service: Service): Endpoint {
         return protocol.read(operation, body);
       },
     },
-    async perform({ operation, input, requestId }) {
+    async perform({ operation, input, requestId, region }) {
       // The model has checked the input: this is where it gets the type that the double declares.
-      const output = await operationOf(operation)(input as never, { requestId });
+      const output = await operationOf(operation)(input as never, { requestId, region });
       return protocol.answer(operation, output, requestId);
     },
   };

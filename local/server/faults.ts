@@ -13,6 +13,7 @@ const services = [
   'secretsmanager',
   'states',
   'events',
+  'cloudwatch',
 ] as const;
 
 const Fault = z
@@ -32,8 +33,10 @@ const Fault = z
     after: z.literal(true).optional(),
     /** How many calls it meets; all when left out. */
     times: z.int().positive().optional(),
-    /** Only calls whose input has these values (in a list: among others). */
-    match: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+    /** How many calls it lets pass first: the pages that come before the one that it meets. */
+    skip: z.int().positive().optional(),
+    /** Only calls whose input has these values (in a list: among others); null: that member is not sent. */
+    match: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
   })
   .superRefine((fault, context) => {
     const refuse = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message });
@@ -78,7 +81,7 @@ export class Faults {
 
   /** The fault that meets this call, used up by one. */
   take(service: Fault['service'], operation: string, input: unknown): Fault | undefined {
-    const fault = this.#faults.find((candidate) => meets(candidate, service, operation, input));
+    const fault = this.#faults.find((candidate) => meets(candidate, service, operation, input) && !passes(candidate));
     if (fault?.times !== undefined) {
       fault.times--;
       if (fault.times === 0) this.#faults = this.#faults.filter((other) => other !== fault);
@@ -112,9 +115,17 @@ function usualStatus(code: string): number {
 function meets(fault: Fault, service: string, operation: string, input: unknown): boolean {
   if (fault.service !== service || (fault.operation ?? operation) !== operation) return false;
   return Object.entries(fault.match ?? {}).every(([member, wanted]) => {
-    const sent = (input as Record<string, unknown>)[member];
+    const sent = (input as Record<string, unknown>)[member] ?? null;
     return Array.isArray(sent) ? sent.includes(wanted) : sent === wanted;
   });
+}
+
+/** Whether the call is one of those that the fault lets pass: it counts them. */
+function passes(fault: Fault): boolean {
+  if (fault.skip === undefined) return false;
+  if (fault.skip > 1) fault.skip--;
+  else delete fault.skip;
+  return true;
 }
 
 function operationsOf(service: Fault['service']): readonly string[] | undefined {

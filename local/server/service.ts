@@ -11,11 +11,14 @@ export type ServiceName =
   | 'ssm'
   | 'secretsmanager'
   | 'states'
-  | 'events';
+  | 'events'
+  | 'cloudwatch';
 
 export interface RequestContext {
   /** The UUID that the answer bears in `x-amzn-RequestId`. */
   readonly requestId: string;
+  /** The Region that the request is signed for; the world's own when it is not signed. */
+  readonly region?: string | undefined;
 }
 
 /**

@@ -5,7 +5,7 @@ import type { ChefInfraServer } from '../../lib/profiles.ts';
 import type { ChefAnswer } from './chef-answer.ts';
 import { type ChefOptions, chefApi, chefServerUrl, organizationOf, type Secrets } from './chef-api.ts';
 import { LEAST_KEY_BITS } from './chef-secrets.ts';
-import type { ConfigServer, Node } from './contract.ts';
+import { type ConfigServer, FORGOTTEN_AT_ONCE, type Node } from './contract.ts';
 
 /** What GET principals answers for one name: a client and a user may share it. */
 const Principal = z.object({ name: z.string(), type: z.string(), public_key: z.string() });
@@ -104,7 +104,7 @@ export function chefInfraServer(server: ChefInfraServer, secrets: Secrets, optio
       return { statusToken: null };
     },
 
-    async confirmDisassociation() {},
+    ...FORGOTTEN_AT_ONCE,
   };
 }
 

@@ -33,3 +33,6 @@ export interface ConfigServer {
    */
   confirmDisassociation(nodeName: string, disassociation: Disassociation, signal: AbortSignal): Promise<void>;
 }
+
+/** Of an engine whose `disassociate` is final. */
+export const FORGOTTEN_AT_ONCE: Pick<ConfigServer, 'confirmDisassociation'> = { async confirmDisassociation() {} };

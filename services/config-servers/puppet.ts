@@ -2,7 +2,7 @@ import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
 import { AssociationFailed, ServerNotReady } from '../../lib/errors.ts';
 import type { PuppetServer } from '../../lib/profiles.ts';
 import type { Association } from '../../lib/state.ts';
-import type { ConfigServer, Node } from './contract.ts';
+import { type ConfigServer, FORGOTTEN_AT_ONCE, type Node } from './contract.ts';
 import { type CertificateStatus, PuppetCa, type Refusal } from './puppet-ca.ts';
 import { readPuppetCredentials } from './puppet-credentials.ts';
 
@@ -91,7 +91,7 @@ export function puppetServer(
       });
     },
 
-    async confirmDisassociation() {},
+    ...FORGOTTEN_AT_ONCE,
   };
 }
 

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InvalidRequest } from '../../lib/errors.ts';
@@ -9,18 +9,45 @@ import { InvalidRequest } from '../../lib/errors.ts';
  */
 export type RegionCertificates = Readonly<Record<string, string>>;
 
+/** What a function needs of them, by Region: less than a third of their size. */
+export type RegionKeys = Readonly<Record<string, readonly RegionKey[]>>;
+
+export interface RegionKey {
+  /** SPKI, DER, Base64. */
+  readonly publicKey: string;
+  /** When its certificate runs out: ISO 8601. */
+  readonly validTo: string;
+}
+
 const ONE_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const FILE = /^([a-z]+(?:-[a-z]+)+-\d+)\.pem$/;
 
 /**
- * The certificates that this function was built with. The build puts services/identity/aws-certificates/ in the place of
+ * The keys that this function was built with. The build puts those of services/identity/aws-certificates/ in the place of
  * this variable; the local world sets it, because its metadata service signs with a key of its own.
- * @returns JSON of RegionCertificates, read
  */
-export function compiledCertificates(): RegionCertificates {
-  const text = process.env.IDENTITY_CERTIFICATES ?? '';
+export function compiledKeys(): RegionKeys {
+  const text = process.env.IDENTITY_KEYS ?? '';
   if (text) return JSON.parse(text);
-  throw new InvalidRequest('No AWS certificates were compiled into this function. Build it with `npm run package`.');
+  throw new InvalidRequest('No keys of AWS were compiled into this function. Build it with `npm run package`.');
+}
+
+/** The keys of certificates that were read before: what the build compiles in. */
+export function keysOf(certificates: RegionCertificates): RegionKeys {
+  const keys = Object.keys(certificates).map((region) => {
+    return [region, certificatesOf(region, certificates).map(keyOf)] as const;
+  });
+  return Object.fromEntries(keys);
+}
+
+function keyOf({ publicKey, validToDate }: X509Certificate): RegionKey {
+  const der = publicKey.export({ type: 'spki', format: 'der' });
+  return { publicKey: der.toString('base64'), validTo: validToDate.toISOString() };
+}
+
+/** The key as it was compiled in, to verify with. */
+export function publicKeyOf({ publicKey }: RegionKey): KeyObject {
+  return createPublicKey({ key: Buffer.from(publicKey, 'base64'), type: 'spki', format: 'der' });
 }
 
 /** The Region's certificates, parsed; none where none are known. */

@@ -1,12 +1,13 @@
-import { verify, type X509Certificate } from 'node:crypto';
+import { verify } from 'node:crypto';
 import * as z from 'zod';
 import type { Identity, Instance } from '../../lib/state.ts';
-import { certificatesOf, type RegionCertificates } from './certificates.ts';
+import { publicKeyOf, type RegionKey, type RegionKeys } from './certificates.ts';
 import { rejecting } from './refusal.ts';
 
 /** What an identity document is held against. */
 export interface DocumentTrust {
-  readonly certificates: RegionCertificates;
+  /** AWS's, by Region. */
+  readonly keys: RegionKeys;
   /** The time by which a certificate has run out or not: ISO 8601. */
   readonly now: string;
 }
@@ -32,7 +33,7 @@ export function requireOwnDocument(
   trust: DocumentTrust,
 ): void {
   const { instanceId, region } = instance;
-  if (!usableCertificates(instance, trust).some((certificate) => isSignedBy(certificate, shown)))
+  if (!usableKeys(instance, trust).some((key) => isSignedBy(key, shown)))
     throw rejecting(instanceId)(
       'document-signature',
       `the signature of its identity document is not by AWS in ${region}, as far as ${FOLDER}/${region}.pem tells`,
@@ -44,12 +45,12 @@ export function requireOwnDocument(
   }
 }
 
-function usableCertificates({ instanceId, region }: Instance, { certificates, now }: DocumentTrust): X509Certificate[] {
-  const known = certificatesOf(region, certificates);
-  const usable = known.filter(({ validToDate }) => validToDate > new Date(now));
+function usableKeys({ instanceId, region }: Instance, { keys, now }: DocumentTrust): RegionKey[] {
+  const known = keys[region] ?? [];
+  const usable = known.filter(({ validTo }) => new Date(validTo) > new Date(now));
   if (usable.length > 0) return usable;
   const file = `${FOLDER}/${region}.pem`;
-  const last = known.map(({ validToDate }) => validToDate.toISOString().slice(0, 10)).sort();
+  const last = known.map(({ validTo }) => validTo.slice(0, 10)).sort();
   throw rejecting(instanceId)(
     'no-certificate',
     last.length === 0
@@ -58,8 +59,9 @@ function usableCertificates({ instanceId, region }: Instance, { certificates, no
   );
 }
 
-function isSignedBy({ publicKey }: X509Certificate, { document, signature }: Pick<Identity, 'document' | 'signature'>) {
-  return BASE64.test(signature) && verify('sha256', Buffer.from(document), publicKey, Buffer.from(signature, 'base64'));
+function isSignedBy(key: RegionKey, { document, signature }: Pick<Identity, 'document' | 'signature'>): boolean {
+  if (!BASE64.test(signature)) return false;
+  return verify('sha256', Buffer.from(document), publicKeyOf(key), Buffer.from(signature, 'base64'));
 }
 
 function readDocument(text: string, instanceId: string): IdentityDocument {

@@ -43,6 +43,19 @@ describe('IMDSv2 on EC2', () => {
     expect(sentTo(world)).toEqual([]);
   });
 
+  it('switches the endpoint off last and alone, as EC2 takes it', async () => {
+    const profiles = readProfiles('profiles.yml').map((profile) =>
+      profile.metadata ? { ...profile, metadata: { ...profile.metadata, httpEndpoint: 'disabled' as const } } : profile,
+    );
+    const world = await playWorld({ profiles });
+    const [InstanceId = ''] = world.autoScaling.launch('database', 1);
+    expect(await untilOneEnded(world)).toMatchObject({ outcome: 'enrolled', metadata: { HttpEndpoint: 'disabled' } });
+    expect(sentTo(world)).toEqual([
+      { InstanceId, HttpTokens: 'required' },
+      { InstanceId, HttpEndpoint: 'disabled' },
+    ]);
+  });
+
   it.each([
     ['continue', 'enrolled', 'optional'],
     ['fail', 'failed', 'optional'],

@@ -41,8 +41,15 @@ const operations: Record<string, { folder: string; names: string }> = {
       'StartExecution DescribeExecution ListExecutions GetExecutionHistory StopExecution RedriveExecution ListStateMachines DescribeStateMachine',
   },
   secretsmanager: { folder: 'secretsmanager', names: 'GetSecretValue DescribeSecret' },
+  cloudwatch: { folder: 'cloudwatch', names: 'GetMetricData' },
   events: { folder: 'events', names: 'PutEvents ListRules DescribeRule TestEventPattern' },
 };
+
+/**
+ * Of the protocols that a service speaks, the one that the SDK's client chooses and that is played here: `json` for
+ * CloudWatch, whose model names CBOR first.
+ */
+const played = { 'smithy-rpc-v2-cbor': 'json' } as Record<string, string>;
 
 /**
  * Where the service is known to take more than its model says. Lightsail's own console makes names of one character,
@@ -115,7 +122,7 @@ function trim(model: FullModel, names: readonly string[]): Json {
   const errors = kept.flatMap(([, operation]) => operation.errors?.map((error) => error.shape) ?? []);
   const all = [...reach(model, [...shapesOf('input'), ...shapesOf('output'), ...errors])].sort();
   return {
-    metadata: pick(model.metadata, metadataKeys),
+    metadata: { ...pick(model.metadata, metadataKeys), protocol: protocolOf(model) },
     operations: Object.fromEntries(
       kept.map(([name, { input, output }]) => [
         name,
@@ -127,6 +134,10 @@ function trim(model: FullModel, names: readonly string[]): Json {
     ),
     shapes: Object.fromEntries(all.map((name) => [name, trimShape(model.shapes[name] ?? {}, inputs.has(name))])),
   };
+}
+
+function protocolOf({ metadata: { protocol } }: FullModel): string {
+  return played[String(protocol)] ?? String(protocol);
 }
 
 const folders = process.argv.slice(2);

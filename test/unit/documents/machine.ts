@@ -10,6 +10,7 @@ import { it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
 import type { Instance } from '../../../lib/state.ts';
 import { IdentitySigner } from '../../../local/identity.ts';
+import { keysOf } from '../../../services/identity/certificates.ts';
 
 /** The scripts run in this machine's own shell, with its openssl, against a metadata service on loopback. */
 const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -29,7 +30,7 @@ const SIGNER = await IdentitySigner.create(new Date());
 const { document: DOCUMENT, signature } = await SIGNER.sign(JSON.stringify(IDENTITY, null, 2));
 export const SIGNATURE = signature;
 export const POLICY = {
-  certificates: { [IDENTITY.region]: SIGNER.certificatePem },
+  keys: keysOf({ [IDENTITY.region]: SIGNER.certificatePem }),
   now: new Date().toISOString(),
   onlyRsa: true,
 };

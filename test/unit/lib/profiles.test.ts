@@ -68,7 +68,11 @@ describe('reading a profiles file', () => {
 
   it('fills in what a profile leaves out', () => {
     const [read] = readProfiles(file(profile('')));
-    expect(read).toMatchObject({ onFailure: 'hold', enrolWithinMinutes: 60, metadata: { onFailure: 'continue' } });
+    expect(read).toMatchObject({
+      onFailure: 'hold',
+      enrolWithinMinutes: 60,
+      metadata: { onFailure: 'continue', lookBackDays: 14, canary: '10%' },
+    });
   });
 
   it.each([
@@ -99,6 +103,16 @@ describe('reading a profiles file', () => {
       profile('').replace('required', 'required, httpPutResponseHopLimit: 0'),
       /httpPutResponseHopLimit/,
     ],
+    ...['0', '-3', '1.5', '456', 'soon'].map((days): [string, string, RegExp] => [
+      `a look-back of ${days} days`,
+      profile('').replace('required', `required, lookBackDays: ${days}`),
+      /:4 profiles\[0\]\.metadata\.lookBackDays: /,
+    ]),
+    ...['0%', '101%', '10', 'ten', '5.5%'].map((share): [string, string, RegExp] => [
+      `a canary of ${share}`,
+      profile('').replace('required', `required, canary: ${share}`),
+      /:4 profiles\[0\]\.metadata\.canary: /,
+    ]),
     [
       'metadata options without httpTokens',
       profile('').replace('httpTokens: required', 'httpPutResponseHopLimit: 2'),
@@ -317,5 +331,12 @@ describe("a profile's version", () => {
     const before = named('a', { tags: { role: 'web' } });
     expect(profileVersion(structuredClone(before))).toBe(profileVersion(before));
     expect(profileVersion({ ...before, enrolWithinMinutes: 61 })).not.toBe(profileVersion(before));
+  });
+
+  it('does not change with how a sweep hardens what already runs', () => {
+    const before = named('a', { tags: { role: 'web' } });
+    const metadata = { ...before.metadata, httpTokens: 'required', onFailure: 'continue' } as const;
+    const other = { ...before, metadata: { ...metadata, lookBackDays: 3, canary: '50%' } };
+    expect(profileVersion(other)).toBe(profileVersion(before));
   });
 });

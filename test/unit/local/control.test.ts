@@ -17,7 +17,7 @@ function playground() {
   const lightsail = new Lightsail({ clock, random, emit });
   autoScaling.createGroup({ AutoScalingGroupName: 'web', MaxSize: 5 });
   const world = () => ({ ec2: ec2.snapshot(), lightsail: lightsail.snapshot(), autoScaling: autoScaling.snapshot() });
-  const control = createControl({ random, ec2, autoScaling, lightsail, faults: new Faults(), world });
+  const control = createControl({ clock, random, ec2, autoScaling, lightsail, faults: new Faults(), world });
   return { clock, ec2, autoScaling, lightsail, events, control };
 }
 
@@ -55,6 +55,19 @@ it('makes Lightsail instances appear, with their event', async () => {
   await world.clock.run();
   expect(world.events).toEqual(['AWS API Call via CloudTrail']);
   expect(world.lightsail.instance('a')?.state).toBe('running');
+});
+
+it('has an instance use IMDSv1, some days ago too', async () => {
+  const [instanceId = ''] = world.autoScaling.launch('web', 1);
+  const body = { instanceId, count: 3, daysAgo: 2 };
+  const at = new Date(world.clock.now() - 2 * 24 * 3600 * 1000);
+  expect(await world.control('POST', '/_local/imdsv1-calls', body)).toEqual({
+    status: 200,
+    body: { at: at.toISOString(), count: 3 },
+  });
+  const range = { start: new Date(0), end: new Date(world.clock.now()), periodSeconds: 86_400 };
+  expect(world.ec2.metadataNoToken(instanceId, 'eu-west-1', range)).toMatchObject([{ sum: 3 }]);
+  expect(await world.control('POST', '/_local/imdsv1-calls', { count: 3 })).toMatchObject({ status: 400 });
 });
 
 it('terminates an instance of a group, one of no group, and one of Lightsail', async () => {

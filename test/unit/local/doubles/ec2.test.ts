@@ -165,6 +165,46 @@ describe('DescribeInstances', () => {
     expect(third).not.toHaveProperty('NextToken');
   });
 
+  it('gives at most a page of its own size to who asks for no page', async () => {
+    const double = ec2({ pageSize: 7 });
+    const ids = Array.from({ length: 8 }, () => double.launch({}).instanceId);
+    const first = await describeInstances(double);
+    expect(idsOf(first)).toEqual(ids.slice(0, 7));
+    expect(idsOf(await describeInstances(double, { NextToken: first.NextToken }))).toEqual(ids.slice(7));
+    expect(idsOf(await describeInstances(double, { InstanceIds: ids }))).toHaveLength(8);
+  });
+
+  it('refuses a page of fewer than five', async () => {
+    await expect(describeInstances(ec2(), { MaxResults: 4 })).rejects.toMatchObject({ code: 'InvalidParameterValue' });
+  });
+
+  it('finds the running members of groups by a wildcard in the tag that Auto Scaling sets', async () => {
+    const double = ec2();
+    const [web, api] = ['web-1', 'api'].map((group) =>
+      double.launch({ tags: new Map([['aws:autoscaling:groupName', group]]) }),
+    );
+    double.launch({});
+    await seconds(10);
+    const Filters = [
+      { Name: 'tag:aws:autoscaling:groupName', Values: ['web*', 'db?'] },
+      { Name: 'instance-state-name', Values: ['running'] },
+    ];
+    expect(idsOf(await describeInstances(double, { Filters }))).toEqual([web?.instanceId]);
+    expect(
+      idsOf(await describeInstances(double, { Filters: [{ Name: 'tag:aws:autoscaling:groupName', Values: ['?pi'] }] })),
+    ).toEqual([api?.instanceId]);
+  });
+
+  it('are of one Region', async () => {
+    const double = ec2();
+    const { instanceId, availabilityZone } = double.launch({ region: 'eu-north-1' });
+    expect(availabilityZone).toMatch(/^eu-north-1[abc]$/);
+    expect(idsOf(await describeInstances(double))).toEqual([]);
+    const there = { requestId: '', region: 'eu-north-1' };
+    const seen = double.service.operations.DescribeInstances?.({} as never, there) as DescribeInstancesResult;
+    expect(idsOf(seen)).toEqual([instanceId]);
+  });
+
   it('refuses a page size beside ids, and a token that it never gave', async () => {
     const double = ec2();
     const { instanceId } = double.launch({});

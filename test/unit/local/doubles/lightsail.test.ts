@@ -287,11 +287,36 @@ it('lists instances in pages', async () => {
   await expect(world.ask('GetInstances', { pageToken: 'x' })).rejects.toMatchObject({ code: 'InvalidInputException' });
 });
 
-it('counts IMDSv1 calls in the metric MetadataNoToken', async () => {
+it('counts IMDSv1 calls in the metric MetadataNoToken, and a running instance without any has zeros', async () => {
   await world.create();
+  const { startTime, endTime } = {
+    startTime: new Date('2031-05-06T00:00:00Z'),
+    endTime: new Date('2031-05-08T00:00:00Z'),
+  };
+  const metric = async (metricName: string, unit = 'Count') => {
+    const asked = { metricName, unit, startTime, endTime, period: 86_400, statistics: ['Sum'] };
+    const input = { instanceName: 'blog-1', ...asked };
+    return (await world.ask<GetInstanceMetricDataResult>('GetInstanceMetricData', input)).metricData;
+  };
+  expect(await metric('MetadataNoToken')).toEqual([]);
+  await world.seconds(24 * 3600);
   world.lightsail.countMetadataNoToken('blog-1', 7);
-  const metric = (metricName: string) =>
-    world.ask<GetInstanceMetricDataResult>('GetInstanceMetricData', { instanceName: 'blog-1', metricName });
-  expect((await metric('MetadataNoToken')).metricData).toMatchObject([{ sum: 7, unit: 'Count' }]);
-  expect((await metric('CPUUtilization')).metricData).toEqual([]);
+  expect(await metric('MetadataNoToken')).toEqual([
+    { sum: 0, unit: 'Count', timestamp: new Date('2031-05-06T00:00:00Z') },
+    { sum: 7, unit: 'Count', timestamp: new Date('2031-05-07T00:00:00Z') },
+  ]);
+  expect(await metric('MetadataNoToken', 'Percent')).toEqual([]);
+  expect(await metric('CPUUtilization')).toEqual([]);
+});
+
+it('keeps the Regions apart', async () => {
+  const region = 'eu-north-1';
+  const context = { requestId: '00000000-0000-4000-8000-000000000000', region };
+  await world.lightsail.createInstances({ ...CREATE, availabilityZone: `${region}a` }, context);
+  expect((await world.ask<GetInstancesResult>('GetInstances')).instances).toEqual([]);
+  await expect(world.get()).rejects.toMatchObject({ code: 'NotFoundException' });
+  expect(world.lightsail.service.operations.GetInstances?.({} as never, context)).toMatchObject({
+    instances: [{ name: 'blog-1', location: { regionName: region } }, { name: 'blog-2' }],
+  });
+  expect(world.events).toEqual([]);
 });

@@ -48,6 +48,30 @@ describe('A list of faults', () => {
   });
 });
 
+describe('A fault of a single page', () => {
+  it('meets the first page, whose request bears no token, and no other', () => {
+    const faults = new Faults();
+    faults.set([{ service: 'lightsail', operation: 'GetInstances', error: 'X', match: { pageToken: null } }]);
+    expect(faults.take('lightsail', 'GetInstances', { pageToken: 'second' })).toBeUndefined();
+    expect(faults.take('lightsail', 'GetInstances', {})).toMatchObject({ error: 'X' });
+  });
+
+  it('lets so many pages pass as it says, and meets as many as it says after them', () => {
+    const faults = new Faults();
+    faults.set([{ service: 'ec2', operation: 'DescribeInstances', error: 'X', skip: 2, times: 1 }]);
+    const pages = [1, 2, 3, 4].map(() => faults.take('ec2', 'DescribeInstances', {})?.error);
+    expect(pages).toEqual([undefined, undefined, 'X', undefined]);
+  });
+
+  it('counts only the calls that it could meet', () => {
+    const faults = new Faults();
+    faults.set([{ service: 'ec2', operation: 'DescribeInstances', error: 'X', skip: 1 }]);
+    faults.take('ec2', 'RunInstances', {});
+    expect(faults.take('ec2', 'DescribeInstances', {})).toBeUndefined();
+    expect(faults.take('ec2', 'DescribeInstances', {})).toMatchObject({ error: 'X' });
+  });
+});
+
 describe('A fault', () => {
   /** A configuration server that counts its associations, and a client that does not try again. */
   async function open(options: Parameters<typeof openPort>[1] = {}) {

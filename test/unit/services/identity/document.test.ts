@@ -2,13 +2,14 @@ import { X509Certificate } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Instance } from '../../../../lib/state.ts';
 import { IdentitySigner, identityDocument } from '../../../../local/identity.ts';
+import { keysOf } from '../../../../services/identity/certificates.ts';
 import { type DocumentTrust, requireOwnDocument } from '../../../../services/identity/document.ts';
 import { hasOpenssl, INSTANCE, workshop } from './requests.ts';
 
 const NOW = '2030-06-07T08:09:10.000Z';
 const signer = await IdentitySigner.create(new Date('2030-01-01T00:00:00Z'));
 const stranger = await IdentitySigner.create(new Date('2030-01-01T00:00:00Z'));
-const TRUST: DocumentTrust = { certificates: { 'eu-west-1': signer.certificatePem }, now: NOW };
+const TRUST: DocumentTrust = { keys: keysOf({ 'eu-west-1': signer.certificatePem }), now: NOW };
 
 const MACHINE = {
   instanceId: INSTANCE.instanceId,
@@ -54,8 +55,8 @@ describe('an instance identity document', () => {
   });
 
   it('is refused when another Region’s AWS signed it', () => {
-    const certificates = { 'eu-west-1': stranger.certificatePem, 'us-east-1': signer.certificatePem };
-    expect(checking(SHOWN, { certificates, now: NOW })).toThrow('is not by AWS in eu-west-1');
+    const keys = keysOf({ 'eu-west-1': stranger.certificatePem, 'us-east-1': signer.certificatePem });
+    expect(checking(SHOWN, { keys, now: NOW })).toThrow('is not by AWS in eu-west-1');
   });
 
   it.each([
@@ -63,7 +64,7 @@ describe('an instance identity document', () => {
     ['accountId', { accountId: '210987654321' }],
     ['region', { region: 'us-east-1' }],
   ])('is refused when its %s is not what the control plane says', (name, other) => {
-    const trust = { certificates: { ...TRUST.certificates, 'us-east-1': signer.certificatePem }, now: NOW };
+    const trust = { keys: { ...TRUST.keys, ...keysOf({ 'us-east-1': signer.certificatePem }) }, now: NOW };
     expect(checking(SHOWN, trust, { ...INSTANCE, ...other })).toThrow(
       `the ${name} of its identity document is not ${Object.values(other)[0]}`,
     );
@@ -76,20 +77,19 @@ describe('an instance identity document', () => {
 
 describe('the certificates of a Region', () => {
   it('are named by file where there are none', () => {
-    expect(checking(SHOWN, { certificates: {}, now: NOW })).toThrow(
+    expect(checking(SHOWN, { keys: {}, now: NOW })).toThrow(
       "AWS's certificate of eu-west-1 is not known: add it as services/identity/aws-certificates/eu-west-1.pem",
     );
   });
 
   it('are good until the last of them runs out', async () => {
     const next = await IdentitySigner.create(new Date('2035-01-01T00:00:00Z'));
-    const certificates = { 'eu-west-1': `${signer.certificatePem}\n${next.certificatePem}\n` };
-    for (const shown of [SHOWN, await next.sign(DOCUMENT)])
-      expect(checking(shown, { certificates, now: NOW })).not.toThrow();
-    const later = { certificates, now: '2042-01-01T00:00:00.000Z' };
+    const keys = keysOf({ 'eu-west-1': `${signer.certificatePem}\n${next.certificatePem}\n` });
+    for (const shown of [SHOWN, await next.sign(DOCUMENT)]) expect(checking(shown, { keys, now: NOW })).not.toThrow();
+    const later = { keys, now: '2042-01-01T00:00:00.000Z' };
     expect(checking(SHOWN, later)).toThrow('is not by AWS');
     expect(checking(await next.sign(DOCUMENT), later)).not.toThrow();
-    expect(checking(SHOWN, { certificates, now: '2046-01-01T00:00:00.000Z' })).toThrow(
+    expect(checking(SHOWN, { keys, now: '2046-01-01T00:00:00.000Z' })).toThrow(
       "AWS's certificate of eu-west-1 ran out on 2044-12-29: add the new one to",
     );
   });

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { IdentityRejected } from '../../../../lib/errors.ts';
 import { IdentitySigner } from '../../../../local/identity.ts';
+import { keysOf } from '../../../../services/identity/certificates.ts';
 import { readIdentity, readRequestedIdentity, takesOnlyRsa } from '../../../../services/identity/index.ts';
 import { INSTANCE, pemOf, requestOf } from './requests.ts';
 
@@ -13,7 +14,7 @@ const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256
 const CSR = pemOf(requestOf({ privateKey, spki: publicKey.export({ type: 'spki', format: 'der' }) }));
 const ANSWER = { csr: CSR, identityDocument: document, identitySignature: signature };
 const POLICY = {
-  certificates: { 'eu-west-1': signer.certificatePem },
+  keys: keysOf({ 'eu-west-1': signer.certificatePem }),
   now: '2030-06-07T08:09:10.000Z',
   onlyRsa: false,
 };

@@ -1,0 +1,81 @@
+/** What IAM calls a client's service: the part before the colon of its actions. */
+export const PREFIXES: Readonly<Record<string, string>> = {
+  'client-auto-scaling': 'autoscaling',
+  'client-cloudwatch': 'cloudwatch',
+  'client-dynamodb': 'dynamodb',
+  'client-ec2': 'ec2',
+  'client-eventbridge': 'events',
+  'client-lightsail': 'lightsail',
+  'client-opsworks': 'opsworks',
+  'client-opsworkscm': 'opsworks-cm',
+  'client-s3': 's3',
+  'client-secrets-manager': 'secretsmanager',
+  'client-sfn': 'states',
+  'client-ssm': 'ssm',
+};
+
+/** Commands whose action has another name, or several. Every other command's action is called as it is. */
+export const OTHER_ACTIONS: Readonly<Record<string, readonly string[]>> = {
+  // The client is given it for its discovery of endpoints, which is left out of the bundles: it is never sent.
+  'dynamodb:DescribeEndpoints': [],
+  's3:GetObject': ['s3:GetObject'],
+  's3:HeadObject': ['s3:GetObject'],
+  's3:ListObjectsV2': ['s3:ListBucket'],
+  'cloudwatch:GetMetricData': ['cloudwatch:GetMetricData'],
+};
+
+/** What a module of ours sends without a client: no command tells of it. */
+export const SENT_BY_HAND: Readonly<Record<string, readonly string[]>> = {
+  'services/reports.ts': ['s3:PutObject'],
+};
+
+/** What the platform does in a function's name, and no command of its code: any role may have it. */
+export const PLATFORM_ACTIONS: Readonly<Record<string, string>> = {
+  'logs:CreateLogStream': 'Lambda writes the log',
+  'logs:PutLogEvents': 'Lambda writes the log',
+  'xray:PutTraceSegments': 'Lambda writes the trace',
+  'xray:PutTelemetryRecords': 'Lambda writes the trace',
+  'sqs:SendMessage': 'Lambda keeps an event that the function could not take',
+  'kms:Decrypt': 'Secrets Manager decrypts a secret for whoever reads it',
+  'ec2:AssignPrivateIpAddresses': 'Lambda brings the function into a VPC',
+  'ec2:CreateNetworkInterface': 'Lambda brings the function into a VPC',
+  'ec2:DeleteNetworkInterface': 'Lambda brings the function into a VPC',
+  'ec2:DescribeNetworkInterfaces': 'Lambda brings the function into a VPC',
+  'ec2:DescribeSubnets': 'Lambda brings the function into a VPC',
+  'ec2:UnassignPrivateIpAddresses': 'Lambda brings the function into a VPC',
+};
+
+/** Actions for which a role may say `Resource: "*"`: why there is nothing narrower. Source: Service Authorization Reference. */
+export const STARS: Readonly<Record<string, string>> = {
+  'autoscaling:DescribeAutoScalingInstances': 'it takes no resource',
+  'autoscaling:DescribeLifecycleHooks': 'it takes no resource',
+  'cloudwatch:GetMetricData': 'it takes no resource',
+  'ec2:DescribeInstances': 'it takes no resource',
+  'ec2:AssignPrivateIpAddresses': 'Lambda makes the interface, and nobody knows its name before',
+  'ec2:CreateNetworkInterface': 'Lambda makes the interface, and nobody knows its name before',
+  'ec2:DeleteNetworkInterface': 'Lambda makes the interface, and nobody knows its name before',
+  'ec2:DescribeNetworkInterfaces': 'it takes no resource',
+  'ec2:DescribeSubnets': 'it takes no resource',
+  'ec2:UnassignPrivateIpAddresses': 'Lambda makes the interface, and nobody knows its name before',
+  'lightsail:GetOperation': 'an operation has no ARN',
+  'opsworks-cm:AssociateNode': 'no action of OpsWorks CM takes a resource',
+  'opsworks-cm:DescribeNodeAssociationStatus': 'no action of OpsWorks CM takes a resource',
+  'opsworks-cm:DescribeServers': 'no action of OpsWorks CM takes a resource',
+  'opsworks-cm:DisassociateNode': 'no action of OpsWorks CM takes a resource',
+  'ssm:DescribeInstanceInformation': 'it takes no resource',
+  'ssm:GetCommandInvocation': 'it takes no resource',
+  'xray:PutTelemetryRecords': 'it takes no resource',
+  'xray:PutTraceSegments': 'it takes no resource',
+};
+
+/**
+ * Actions that may only be allowed under a condition: with it a role allows them to its own function alone, whoever else
+ * is given the role. Lambda puts this key into every request from a function's environment. Source: Lambda, "Using source
+ * function ARN to control function access behavior".
+ */
+export const CONDITIONAL: Readonly<Record<string, string>> = {
+  'autoscaling:CompleteLifecycleAction': 'lambda:SourceFunctionArn',
+  'autoscaling:RecordLifecycleActionHeartbeat': 'lambda:SourceFunctionArn',
+  'states:StartExecution': 'lambda:SourceFunctionArn',
+  'states:StopExecution': 'lambda:SourceFunctionArn',
+};

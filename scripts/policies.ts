@@ -1,0 +1,128 @@
+import * as z from 'zod';
+import { CONDITIONAL, STARS } from './iam.ts';
+
+/** One thing or several of it, as policies have it. */
+const several = <Schema extends z.ZodType>(schema: Schema) =>
+  z.union([schema, z.array(schema)]).transform((value) => [value].flat() as z.infer<Schema>[]);
+
+/** An ARN as text, with CloudFormation's variables left in it. */
+const Arn = z.union([
+  z.string(),
+  z.object({ 'Fn::Sub': z.string() }).transform((sub) => sub['Fn::Sub']),
+  z.record(z.string(), z.unknown()).transform((reference) => JSON.stringify(reference)),
+]);
+
+const Statement = z.strictObject({
+  Sid: z.string().optional(),
+  Effect: z.enum(['Allow', 'Deny']),
+  Action: several(z.string()),
+  Resource: several(Arn),
+  Condition: z.record(z.string(), z.record(z.string(), several(Arn))).default({}),
+});
+export type Statement = z.infer<typeof Statement>;
+
+const Role = z.strictObject({
+  Description: z.string().optional(),
+  AssumeRolePolicyDocument: z.unknown(),
+  Policies: z.array(z.unknown()),
+});
+
+const Policy = z.strictObject({
+  PolicyName: z.unknown(),
+  PolicyDocument: z.strictObject({ Version: z.string(), Statement: z.array(z.unknown()) }),
+});
+
+/** What is wrong, as the rest of a sentence about the role, and the part of the role that it is about. */
+export interface Fault {
+  readonly part?: string;
+  readonly fault: string;
+}
+
+/** The statements of a role, those under a condition of the stack too; or what makes it no role written by hand. */
+export function statementsOf(properties: unknown): Statement[] | Fault {
+  const role = Role.safeParse(properties);
+  if (!role.success)
+    return { fault: `has more than policies of its own (${role.error.issues[0]?.message}): write statements instead` };
+  const policies = role.data.Policies.flatMap(branches).map((policy) => Policy.safeParse(policy));
+  const statements = policies.flatMap(({ data }) => data?.PolicyDocument.Statement ?? []).flatMap(branches);
+  const read = z.array(Statement).safeParse(statements);
+  if (read.success && policies.every(({ success }) => success)) return read.data;
+  return { fault: 'has a statement that is not Effect, Action, Resource and Condition: write it so' };
+}
+
+/** What `Fn::If` may come to. */
+function branches(value: unknown): unknown[] {
+  if (typeof value !== 'object' || value === null) return [];
+  if ('Ref' in value && value.Ref === 'AWS::NoValue') return [];
+  if (!('Fn::If' in value) || !Array.isArray(value['Fn::If'])) return [value];
+  return value['Fn::If'].slice(1).flatMap(branches);
+}
+
+/**
+ * What a statement allows too widely.
+ * @param functionName of the function whose role it is in
+ */
+export function faultsOfStatement(statement: Statement, functionName: string): Fault[] {
+  if (statement.Effect === 'Deny') return [];
+  return [
+    ...wildcardFaults(statement),
+    ...wideFaults(statement),
+    ...secretFaults(statement),
+    ...conditionFaults(statement, functionName),
+    ...commandFaults(statement),
+  ];
+}
+
+/** `ssm:*` would allow whatever the service learns to do. */
+function wildcardFaults({ Action }: Statement): Fault[] {
+  const wild = Action.filter((action) => /[*?]/.test(action));
+  return wild.map((action) => ({ part: action, fault: `allows the wildcard ${action}: name each action` }));
+}
+
+function wideFaults({ Action, Resource }: Statement): Fault[] {
+  if (!Resource.includes('*')) return [];
+  const unexcused = Action.filter((action) => !Object.hasOwn(STARS, action));
+  return unexcused.map((action) => ({
+    part: action,
+    fault: `allows ${action} on "*": name the resource, or a reason in STARS of scripts/iam.ts`,
+  }));
+}
+
+/** Six characters of Secrets Manager's own follow a secret's name. */
+function secretFaults({ Action, Resource }: Statement): Fault[] {
+  const part = Action.find((action) => action.startsWith('secretsmanager:'));
+  if (!part) return [];
+  const wide = Resource.filter((resource) => !/:secret:[^*?]+-\?{6}$|:secret:none\/none$/.test(resource));
+  return wide.map((resource) => ({
+    part,
+    fault: `allows ${part} on ${resource}, which is no one secret: name each, as …:secret:NAME-??????`,
+  }));
+}
+
+/** The condition names the function itself; for another one it would forbid all calls. */
+function conditionFaults({ Action, Condition }: Statement, functionName: string): Fault[] {
+  return Action.filter((action) => Object.hasOwn(CONDITIONAL, action)).flatMap((part) => {
+    const key = CONDITIONAL[part] ?? '';
+    const values = Object.values(Condition).flatMap((test) => test[key] ?? []);
+    if (values.length === 0) return { part, fault: `allows ${part} without a condition on ${key}: add it` };
+    const others = values.filter((value) => !value.endsWith(`:function:${functionName}`));
+    return others.map((value) => ({ part, fault: `allows ${part} to ${value}: let ${key} be ${functionName}` }));
+  });
+}
+
+/** Our documents, or instances that are ours by a tag that they do not give themselves. */
+function commandFaults({ Action, Resource, Condition }: Statement): Fault[] {
+  const part = 'ssm:SendCommand';
+  if (!Action.includes(part)) return [];
+  const isTagged = Object.values(Condition).some((test) => Object.keys(test).some((key) => /resourceTag\//i.test(key)));
+  const wide = Resource.filter((resource) => (/:document\//.test(resource) ? !isOurDocument(resource) : !isTagged));
+  return wide.map((resource) => ({
+    part,
+    fault: `allows ${part} on ${resource}: name our document, or add a condition on a tag (ssm:resourceTag/…)`,
+  }));
+}
+
+/** A document of this stack, which CloudFormation names: `…:document/${CollectIdentityDocument}`. */
+function isOurDocument(resource: string): boolean {
+  return /:document\/\$\{[A-Za-z0-9]+\}$/.test(resource);
+}

@@ -1,0 +1,60 @@
+import { DescribeServersCommand, OpsWorksCMClient, type Server } from '@aws-sdk/client-opsworkscm';
+import { InvalidStateException, ServerNotFound } from '../../lib/errors.ts';
+import type { Associate } from '../../lib/profiles.ts';
+import { calling, clientOptions, isNamed } from '../aws.ts';
+
+/**
+ * Without quick attempts of the SDK's own: the service takes five calls a second from all of its clients together, and
+ * a second attempt within the second only takes its turn from another node's first.
+ */
+export const opsWorksCm = new OpsWorksCMClient({ ...clientOptions, maxAttempts: 1 });
+
+export type OpsWorksCmServer = Extract<Associate, { engine: 'opsworks-cm' }>;
+
+/** The states that a server does not leave by itself. Source: OpsWorks CM DescribeServers, Status. */
+const HOPELESS = new Set(['FAILED', 'DELETING', 'TERMINATED']);
+
+/** @throws ServerNotFound. Source: OpsWorks CM DescribeServers. */
+export async function describeServer(
+  { serverName }: OpsWorksCmServer,
+  client: OpsWorksCMClient,
+  signal: AbortSignal,
+): Promise<Server> {
+  const { Servers } = await about(`describe the server ${serverName}`, () =>
+    client.send(new DescribeServersCommand({ ServerName: serverName }), { abortSignal: signal }),
+  );
+  const [described] = Servers ?? [];
+  if (!described)
+    throw new ServerNotFound(`OpsWorks CM has no server ${serverName}: correct serverName in profiles.yml.`);
+  return described;
+}
+
+/** Turns "not in a state to" into what to do about it: wait, or give up. */
+export async function refusedForState(
+  server: OpsWorksCmServer,
+  nodeName: string,
+  cause: Error,
+  client: OpsWorksCMClient,
+  signal: AbortSignal,
+): Promise<Error> {
+  const { serverName } = server;
+  const { Status = 'unknown', StatusReason } = await describeServer(server, client, signal);
+  const state = StatusReason ? `${Status} (${StatusReason})` : Status;
+  return HOPELESS.has(Status)
+    ? new ServerNotFound(`The server ${serverName} is ${state} and will take no node: restore or replace it.`, {
+        cause,
+      })
+    : new InvalidStateException(`The server ${serverName} is ${state} and cannot take ${nodeName} now.`, { cause });
+}
+
+/** Makes one call about a server that must be there. */
+export async function about<Output>(what: string, call: () => Promise<Output>): Promise<Output> {
+  try {
+    return await calling(what, call);
+  } catch (cause) {
+    if (!isNamed(cause, 'ResourceNotFoundException')) throw cause;
+    throw new ServerNotFound(`OpsWorks CM refuses to ${what}: ${cause.message} Correct serverName in profiles.yml.`, {
+      cause,
+    });
+  }
+}

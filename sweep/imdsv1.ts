@@ -1,0 +1,14 @@
+import { type Metadata, type Profile, profileVersion } from '../lib/profiles.ts';
+import type { MetadataOptions } from '../lib/state.ts';
+import type { LedgerItem } from '../services/ledger.ts';
+
+/** Whether the profile closes IMDSv1 on an instance on which it is open. */
+export function closesImdsV1({ httpTokens, httpEndpoint }: MetadataOptions, wanted: Metadata): boolean {
+  const isOpen = httpTokens !== 'required' && httpEndpoint !== 'disabled';
+  return isOpen && (wanted.httpTokens === 'required' || wanted.httpEndpoint === 'disabled');
+}
+
+/** Whether its metadata options were put back on request and its profile has not changed since. */
+export function isReverted(record: LedgerItem | null | undefined, profile: Profile): boolean {
+  return record?.reverted?.profileVersion === profileVersion(profile);
+}

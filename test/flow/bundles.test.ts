@@ -1,0 +1,76 @@
+import { mkdtempSync, readdirSync, realpathSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { bundle } from '../../scripts/bundle.ts';
+import {
+  associations,
+  callsOfHandlers,
+  changes,
+  enrolments,
+  nameOf,
+  type Played,
+  playWorld,
+  registrations,
+  untilEnded,
+} from './world.ts';
+
+// What is deployed is the bundle: other modules of the SDK in it, and parts of it left out (scripts/bundle-plugins.ts).
+const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+const functions = readdirSync(join(root, 'functions')).map((file) => basename(file, '.ts'));
+const folder = realpathSync(mkdtempSync(join(tmpdir(), 'muster-bundles-')));
+// Nothing is compiled in: the local world tells them, as it tells the sources.
+const bundles = new Map((await bundle(root, functions, {}, folder)).map(({ name, file }) => [name, file]));
+const load = (file: string) => import(pathToFileURL(bundles.get(basename(file, '.ts')) ?? '').href);
+
+/** A launch in each way, and the end of one instance. */
+async function play(options: Parameters<typeof playWorld>[0], faults: readonly object[] = []): Promise<Played> {
+  const world = await playWorld(options);
+  world.faults.set(faults);
+  for (const server of ['ChefServer', 'PuppetServer']) world.opsWorksCm.maintenance(server, 20 * 60);
+  world.autoScaling.launch('web', 1);
+  world.autoScaling.launch('database', 1);
+  void world.lightsail.createInstances(
+    { instanceNames: ['blog'], availabilityZone: 'eu-west-1a', blueprintId: 'debian_12', bundleId: 'nano_3_0' },
+    { requestId: 'by-the-test' },
+  );
+  await untilEnded(world, 5);
+  return world;
+}
+
+function told(world: Played) {
+  return {
+    calls: callsOfHandlers(world).map(nameOf).sort(),
+    changes: changes(world).sort(),
+    enrolments: enrolments(world).map(({ outcome, cause }) => ({ outcome, cause })),
+    associations: associations(world),
+    registrations: registrations(world),
+  };
+}
+
+describe('the bundles', () => {
+  it('do what their sources do', async () => {
+    expect(told(await play({ load }))).toEqual(told(await play({})));
+  });
+
+  // Bundles are without the classes of most errors: they know them by the name that the service says.
+  it.each([
+    ['autoscaling', 'CompleteLifecycleAction', 'ValidationError'],
+    ['dynamodb', 'UpdateItem', 'ConditionalCheckFailedException'],
+    ['dynamodb', 'GetItem', 'ProvisionedThroughputExceededException'],
+    ['ec2', 'DescribeInstances', 'InvalidInstanceID.NotFound'],
+    ['events', 'PutEvents', 'InternalException'],
+    ['lightsail', 'UpdateInstanceMetadataOptions', 'OperationFailureException'],
+    ['opsworks', 'RegisterInstance', 'ValidationException'],
+    ['opsworks-cm', 'AssociateNode', 'InvalidStateException'],
+    ['ssm', 'SendCommand', 'InvalidInstanceId'],
+    ['ssm', 'SendCommand', 'ThrottlingException'],
+    ['states', 'StartExecution', 'ExecutionAlreadyExists'],
+  ])('understand what %s.%s refuses as %s', async (service, operation, error) => {
+    const faults = [{ service, operation, error, times: 4 }];
+    const bundled = await play({ load }, faults);
+    expect(bundled.faults.list(), 'as if no refusal had come').not.toMatchObject(faults);
+    expect(told(bundled)).toEqual(told(await play({}, faults)));
+  });
+});
