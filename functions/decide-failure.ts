@@ -39,7 +39,7 @@ export const handler = task({ request: z.unknown(), soFar: SoFar }, async ({ req
   const cause = [whatFailed(request, soFar, isFinished), whatIsLeft(soFar, decision), whatNow(request, hook, decision)]
     .filter(Boolean)
     .join(' ');
-  await remember(soFar, isFinished, cause, task.enteredTime, call);
+  await remember(soFar, isFinished, { lastError: cause, errorName: error }, task.enteredTime, call);
   await notify(outcome(request, soFar, decision, { error, cause, execution: task.execution }), call.signal);
   emit('EnrolmentsFailed');
   if (decision.instead) emit('PolicyRelaxed');
@@ -162,13 +162,19 @@ function outcome(
 }
 
 /** An execution that has lost its claim has nothing to record: what is in the ledger is its successor's. */
-async function remember({ enrolment }: SoFar, isFinished: boolean, lastError: string, endedAt: string, call: Call) {
+async function remember(
+  { enrolment }: SoFar,
+  isFinished: boolean,
+  failure: { lastError: string; errorName: string },
+  endedAt: string,
+  call: Call,
+) {
   if (!enrolment || enrolment.status === 'ignored' || enrolment.enrolledBefore) return;
   const status = isFinished ? ('enrolled' as const) : ('failed' as const);
   try {
     await record(
       { instance: enrolment.ledgerKey, generation: enrolment.generation },
-      { status, lastError, endedAt },
+      { status, ...failure, endedAt },
       call.signal,
     );
   } catch (error) {

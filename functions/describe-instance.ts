@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { type EnrolmentRequest, parseEnrolmentRequest } from '../events/request.ts';
+import { type EnrolmentRequest, isSwept, parseEnrolmentRequest } from '../events/request.ts';
 import { InstanceGone, InstanceNotReady } from '../lib/errors.ts';
 import type { Instance } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
@@ -35,7 +35,8 @@ function absent(instanceId: string, { trigger, lightsailInstanceName }: Enrolmen
     );
   }
   const announcedMinutesAgo = (Date.parse(now) - Date.parse(trigger.eventTime)) / 60_000;
-  return announcedMinutesAgo < VISIBLE_WITHIN_MINUTES
+  // A sweep has seen it: what it does not find now has gone since.
+  return announcedMinutesAgo < VISIBLE_WITHIN_MINUTES && !isSwept(trigger)
     ? new InstanceNotReady(`${service} does not show ${instanceId} yet.`)
     : new InstanceGone(`${service} knows no ${instanceId} any more: it went before it was enrolled.`);
 }

@@ -3,17 +3,23 @@ import { parseSweepRequest, type SweepRequest } from '../events/request.ts';
 import { environment, exemptions, profiles, sweepSettings } from '../lib/config.ts';
 import { InvalidRequest } from '../lib/errors.ts';
 import type { Profile } from '../lib/profiles.ts';
-import { namedBy, TaskContext } from '../lib/state.ts';
+import { ledgerKey, namedBy, TaskContext } from '../lib/state.ts';
 import { answer, type Call } from '../lib/task.ts';
+import { lifecycleStates } from '../services/auto-scaling.ts';
 import { countingCalls, refusalOf } from '../services/aws.ts';
 import { listFleet } from '../services/fleet.ts';
 import { findInstance } from '../services/instances.ts';
 import { type LedgerItem, listItems, setMissingSince } from '../services/ledger.ts';
+import { imdsV1Calls } from '../services/metadata-use.ts';
+import { notify } from '../services/notifications.ts';
 import { storeReport } from '../services/reports.ts';
 import { startExecution } from '../services/state-machines.ts';
+import { areToBeCounted, decide, type Findings } from '../sweep/decide.ts';
+import { goneOf } from '../sweep/gone.ts';
 import type { Hands } from '../sweep/hands.ts';
 import type { SweepReport } from '../sweep/report.ts';
 import { formsOf } from '../sweep/report-forms.ts';
+import { retireGone } from '../sweep/retire.ts';
 import { startDue } from '../sweep/start.ts';
 import { reportOf } from '../sweep/summary.ts';
 import { Survey } from '../sweep/survey.ts';
@@ -21,36 +27,53 @@ import { Survey } from '../sweep/survey.ts';
 /** What the state machine gives; a person who invokes the function gives the request alone. */
 const AsTask = z.object({ task: TaskContext, request: z.unknown() });
 
-/** Compares what is with what the profiles say, starts enrol-node and retire-node for what differs, and reports. */
+/** One sweep, as it goes on. */
+interface Sweep {
+  readonly request: SweepRequest;
+  /** The instant by which everything is judged. */
+  readonly at: string;
+  readonly execution: string | null;
+  readonly call: Call;
+  /** What a person must look at: a sentence each. */
+  readonly alerts: string[];
+}
+
+/** Compares what is with what the profiles say, and starts enrol-node and retire-node for what differs. */
 export const handler = answer(async (event, call) => {
   const { data } = AsTask.safeParse(event);
   const request = parseSweepRequest(data ? data.request : event);
   const at = data?.task.enteredTime ?? new Date().toISOString();
-  const report = await countingCalls((calls) => sweep(request, at, call, calls));
-  const isOfEverything = request.profile === undefined;
-  await storeReport(report.startedAt, await formsOf(report), { isLatest: isOfEverything }, call.signal);
+  const execution = data?.task.execution ?? null;
+  const report = await countingCalls((calls) => sweep({ request, at, execution, call, alerts: [] }, calls));
+  const isLatest = request.profile === undefined;
+  await storeReport(report.startedAt, await formsOf(report), { isLatest }, call.signal);
   return answerOf(report);
 });
 
-async function sweep({ dryRun, profile }: SweepRequest, at: string, call: Call, calls: () => number) {
+/**
+ *   ledger ── every page of every profile ── what only the services know of those that drift ── starts, oldest first
+ *                                                                                            ── what is gone
+ */
+async function sweep(of: Sweep, calls: () => number): Promise<SweepReport> {
   const began = performance.now();
-  const asked = profilesNamed(profile);
-  const pace = { ...sweepSettings(), at, isDryRun: dryRun };
-  const records = await readLedger(call);
+  const { at, call, request } = of;
+  const asked = profilesNamed(request.profile);
+  const pace = { ...sweepSettings(), at, isDryRun: request.dryRun };
+  const seen = new Set<string>();
+  const records = await readLedger(of);
   const surveys: Survey[] = [];
-  for (const each of asked) surveys.push(await survey(each, records, at, call));
-  const due = surveys
-    .flatMap(({ candidates }) => candidates)
-    .map((one) => ({ ...one, leaveOut: [], reason: one.look.reason }));
-  const started = await startDue(due, handsOf(call), pace);
-  return reportOf({
-    surveys,
-    ...started,
-    at,
-    endedAt: new Date(Date.parse(at) + performance.now() - began).toISOString(),
-    isDryRun: dryRun,
-    apiCalls: calls(),
-  });
+  for (const profile of asked) surveys.push(await survey(profile, records, seen, of));
+  const decisions = await decideAll(surveys, of);
+  const started = await startDue(decisions.due, handsOf(call), pace);
+  const whole = surveys.filter(({ stoppedBecause }) => stoppedBecause === null);
+  const gone = whole.map(({ profile: { name } }) => goneOf(name, records?.values() ?? [], seen));
+  const retired = await retireGone(gone, handsOf(call), pace, environment().AWS_REGION);
+  const rows = [...decisions.rows, ...started.rows, ...retired.rows];
+  of.alerts.push(...started.alerts, ...retired.alerts);
+  await announce([...of.alerts], of);
+  const endedAt = new Date(Date.parse(at) + performance.now() - began).toISOString();
+  const { alerts } = of;
+  return reportOf({ surveys, rows, alerts, at, endedAt, isDryRun: request.dryRun, apiCalls: calls() });
 }
 
 /** @throws InvalidRequest where there is no profile of the name */
@@ -61,33 +84,107 @@ function profilesNamed(name: string | undefined): readonly Profile[] {
   throw new InvalidRequest(`profile: there is no profile "${name}". The profiles are ${known.join(', ')}.`);
 }
 
-async function readLedger(call: Call): Promise<Map<string, LedgerItem>> {
+/** Without the ledger nobody knows who is enrolled: then nothing is listed, started or removed. */
+async function readLedger({ call, alerts }: Sweep): Promise<Map<string, LedgerItem> | undefined> {
   const records = new Map<string, LedgerItem>();
-  for await (const page of listItems(call.signal)) for (const item of page) records.set(item.instance, item);
-  return records;
+  try {
+    for await (const page of listItems(call.signal)) for (const item of page) records.set(item.instance, item);
+    return records;
+  } catch (error) {
+    alerts.push(`${sentenceOf(error)} Without the ledger nothing is started or retired; the next sweep looks again.`);
+    return undefined;
+  }
 }
 
-async function survey(profile: Profile, records: ReadonlyMap<string, LedgerItem>, at: string, call: Call) {
-  const survey = new Survey({ profile, exemptions: exemptions(), at }, [environment().AWS_REGION], profiles(), records);
+async function survey(
+  profile: Profile,
+  records: ReadonlyMap<string, LedgerItem> | undefined,
+  seen: Set<string>,
+  { at, call, alerts }: Sweep,
+): Promise<Survey> {
+  const policy = { profile, exemptions: exemptions(), at };
+  const survey = new Survey(policy, [environment().AWS_REGION], profiles(), records ?? new Map());
+  if (!records) {
+    survey.stoppedBecause = 'The ledger could not be read.';
+    return survey;
+  }
   try {
-    for await (const page of listFleet(profile, call.signal)) for (const found of page) survey.take(found);
+    for await (const page of listFleet(profile, call.signal))
+      for (const found of page) {
+        if (found.state !== 'terminated') seen.add(ledgerKey(found.instance));
+        survey.take(found);
+      }
   } catch (error) {
-    survey.stoppedBecause = refusalOf(error) ?? null;
-    if (survey.stoppedBecause === null) throw error;
+    survey.stoppedBecause = sentenceOf(error);
+    alerts.push(
+      `The sweep of ${profile.name} stopped: ${survey.stoppedBecause} None of its nodes is retired this time.`,
+    );
   }
   return survey;
 }
 
+/** What only the services know of those that drift, and what follows from it. */
+async function decideAll(surveys: readonly Survey[], of: Sweep) {
+  const lifecycleStates = await statesInGroups(surveys, of);
+  const decisions = [];
+  for (const survey of surveys) {
+    const findings = { at: of.at, lifecycleStates, imdsV1Calls: await countImdsV1(survey, lifecycleStates, of) };
+    decisions.push(decide(survey, findings));
+  }
+  return { due: decisions.flatMap(({ due }) => due), rows: decisions.flatMap(({ rows }) => rows) };
+}
+
+async function statesInGroups(surveys: readonly Survey[], { call, alerts }: Sweep) {
+  const members = surveys.flatMap(({ candidates }) => candidates).filter((one) => one.instance.autoScalingGroupName);
+  const ids = members.map(({ instance }) => instance.instanceId);
+  try {
+    return await lifecycleStates(ids, call.signal);
+  } catch (error) {
+    alerts.push(`${sentenceOf(error)} Members of groups are left alone: one of them may be on its way out.`);
+    return new Map(ids.map((id) => [id, 'Terminating']));
+  }
+}
+
+async function countImdsV1(survey: Survey, states: Findings['lifecycleStates'], { at, call, alerts }: Sweep) {
+  const { profile } = survey;
+  const instances = areToBeCounted(survey, states).map(({ instance }) => instance);
+  if (!profile.metadata || instances.length === 0) return new Map<string, number | null>();
+  try {
+    return await imdsV1Calls(instances, { at, lookBackDays: profile.metadata.lookBackDays }, call.signal);
+  } catch (error) {
+    alerts.push(`${sentenceOf(error)} Nothing of the profile ${profile.name} is hardened this time.`);
+    return new Map<string, number | null>();
+  }
+}
+
 function handsOf({ signal }: Call): Hands {
+  const { ENROL_NODE_STATE_MACHINE_ARN: enrolNode, RETIRE_NODE_STATE_MACHINE_ARN: retireNode } = environment();
   return {
-    startEnrolment: (name, request) =>
-      startExecution(environment().ENROL_NODE_STATE_MACHINE_ARN, name, request, signal),
-    startRetirement: (name, request) =>
-      startExecution(environment().RETIRE_NODE_STATE_MACHINE_ARN, name, request, signal),
+    startEnrolment: (name, request) => startExecution(enrolNode, name, request, signal),
+    startRetirement: (name, request) => startExecution(retireNode, name, request, signal),
     find: ({ instance }) => findInstance(namedBy(instance), signal),
     setMissingSince: (record, at) => setMissingSince(record, at, signal),
     refusalOf,
   };
+}
+
+/** One event for each alert; a bus that does not take it is one more thing to look at. */
+async function announce(alerts: readonly string[], { request, execution, call, alerts: more }: Sweep): Promise<void> {
+  if (request.dryRun) return;
+  for (const cause of alerts) {
+    try {
+      await notify({ detailType: 'Fleet Sweep Alert', detail: { execution, cause } }, call.signal);
+    } catch (error) {
+      more.push(sentenceOf(error));
+    }
+  }
+}
+
+/** What a service refused, in a sentence. @throws the error itself where it is a fault of ours */
+function sentenceOf(error: unknown): string {
+  const refusal = refusalOf(error);
+  if (refusal === undefined) throw error;
+  return refusal;
 }
 
 /** As many rows as an execution's data has room for; all of them are in the report. */

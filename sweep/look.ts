@@ -14,6 +14,8 @@ export interface Look {
   readonly exempt: Exemptions;
   readonly isEnrolled: boolean;
   readonly isHardened: boolean;
+  /** Whether its profile asks for more than metadata options: a stack, or a server. */
+  readonly isMoreAsked: boolean;
 }
 
 /** What it looks with. */
@@ -32,10 +34,11 @@ export function isToBeLookedAt({ state }: Found): boolean {
 export function lookAt(instance: Instance, record: LedgerItem | undefined, { profile, exemptions, at }: Policy): Look {
   const exempt = exemptionsOf(exemptions, instance, at);
   const asked = withoutExempted(profile, exempt);
-  const isAssociated = asked.associate !== undefined && identityFrom(instance, asked, false) !== 'none';
+  const isMoreAsked = identityFrom(instance, asked, false) !== 'none';
+  const isAssociated = isMoreAsked && asked.associate !== undefined;
   const drift = driftOf(instance, record, { profile, exempt, isAssociated });
   const isHardened = !profile.metadata || complies(instance.metadataOptions, profile.metadata);
-  const known = { drift, exempt, isHardened, isEnrolled: drift.enrolment === null };
+  const known = { drift, exempt, isHardened, isMoreAsked, isEnrolled: drift.enrolment === null };
   return { ...known, ...whatItIs(instance, record, known, { profile, exemptions, at }) };
 }
 

@@ -29,7 +29,7 @@ export function reportOf({ surveys, rows, alerts, at, endedAt, isDryRun, apiCall
     dryRun: isDryRun,
     profiles: surveys.map((survey) => summaryOf(survey, all)),
     rows: all,
-    alerts: [...surveys.flatMap(stopAlert), ...alerts],
+    alerts: [...alerts],
     apiCalls,
   };
 }
@@ -46,11 +46,4 @@ function summaryOf({ profile, regions, counts, stoppedBecause }: Survey, all: re
     reason: stoppedBecause,
     counts: { ...counts, ...Object.fromEntries(counted) },
   };
-}
-
-function stopAlert({ profile, stoppedBecause }: Survey): string[] {
-  if (stoppedBecause === null) return [];
-  return [
-    `The sweep of the profile ${profile.name} stopped. ${stoppedBecause} None of its nodes is retired this time.`,
-  ];
 }

@@ -1,6 +1,8 @@
 import { matchProfile, type Profile } from '../lib/profiles.ts';
 import { type Found, type Instance, ledgerKey } from '../lib/state.ts';
 import type { LedgerItem } from '../services/ledger.ts';
+import type { FleetMember } from './canary.ts';
+import { isSameInstance } from './drift.ts';
 import { isToBeLookedAt, type Look, lookAt, type Policy } from './look.ts';
 import type { ProfileSummary, ReportRow } from './report.ts';
 import { rowOf } from './row.ts';
@@ -21,6 +23,8 @@ export class Survey {
   readonly regions: readonly string[];
   readonly counts: Counts = { ...NONE };
   readonly candidates: Candidate[] = [];
+  /** Whose metadata options are the profile's business: all that run and are not exempt. */
+  readonly members: Pick<FleetMember, 'instance' | 'record'>[] = [];
   /** Whatever is not as it should be and is left as it is. */
   readonly rows: ReportRow[] = [];
   /** Why not all of it could be looked at: a sentence. */
@@ -49,9 +53,16 @@ export class Survey {
     const record = this.#records.get(ledgerKey(instance));
     const look = lookAt(instance, record, this.#policy);
     this.#count(look);
+    if (this.profile.metadata && !look.exempt.imdsv2)
+      this.members.push({ instance, record: record && isSameInstance(record, instance) ? record : null });
     if (look.is === 'drifting') this.candidates.push({ instance, record, profile: this.profile, look });
     else if (look.is !== 'as-wanted' && look.is !== 'under-way')
       this.rows.push(rowOf(instance, this.profile, look, { finding: look.is }));
+  }
+
+  /** Takes a candidate back that is on its way out of its group. */
+  isLeaving(): void {
+    this.counts.underWay++;
   }
 
   #count({ is, isEnrolled, isHardened }: Look): void {
