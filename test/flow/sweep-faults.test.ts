@@ -104,7 +104,7 @@ describe('a ledger that is out of reach', () => {
     expect(report.profiles.map(({ status }) => status)).toEqual(['stopped', 'stopped', 'stopped', 'stopped']);
     expect(report.rows).toEqual([]);
     const called = callsOfHandlers(world).map(nameOf);
-    expect(new Set(called)).toEqual(new Set(['dynamodb.Scan', 'events.PutEvents']));
+    expect(new Set(called)).toEqual(new Set(['dynamodb.Scan', 'events.PutEvents', 's3.PutObject']));
   });
 });
 

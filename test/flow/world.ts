@@ -87,7 +87,7 @@ export function changes(played: Played): string[] {
     .map(nameOf);
 }
 
-const OWN = ['dynamodb', 'events'];
+const OWN = ['dynamodb', 'events', 's3'];
 
 /** Every call that handlers made. */
 export function callsOfHandlers({ calls }: Played): ApiCall[] {
