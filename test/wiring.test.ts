@@ -83,7 +83,9 @@ describe('the functions', () => {
   it('end before the state machine gives them up', () => {
     const limits = new Map(deployment.functions.map(({ name, timeoutSeconds }) => [name, timeoutSeconds]));
     const tasks = definitions.flatMap(({ definition }) => tasksOf(definition));
-    const late = tasks.filter(([state, task]) => task.TimeoutSeconds <= (limits.get(`muster-dev-${fileOf(state)}`) ?? 0));
+    const late = tasks.filter(
+      ([state, task]) => task.TimeoutSeconds <= (limits.get(`muster-dev-${fileOf(state)}`) ?? 0),
+    );
     expect(late).toEqual([]);
   });
 
