@@ -57,6 +57,7 @@ export const STARS: Readonly<Record<string, string>> = {
   'ec2:DescribeNetworkInterfaces': 'it takes no resource',
   'ec2:DescribeSubnets': 'it takes no resource',
   'ec2:UnassignPrivateIpAddresses': 'Lambda makes the interface, and nobody knows its name before',
+  'lightsail:GetInstances': 'it takes no resource',
   'lightsail:GetOperation': 'an operation has no ARN',
   'opsworks-cm:AssociateNode': 'no action of OpsWorks CM takes a resource',
   'opsworks-cm:DescribeNodeAssociationStatus': 'no action of OpsWorks CM takes a resource',

@@ -239,8 +239,8 @@ describe('a function', () => {
   it('without a role is told to have one', () => {
     const [first] = bundles;
     if (!first) throw new Error('There is no function.');
-    expect(() => readRoles(root, [{ ...first, name: 'sweep' }], grantsOf([]))).toThrow(
-      'functions/sweep.ts has no role: give it a role in resources/roles.yml, and name it in serverless.yml.',
+    expect(() => readRoles(root, [{ ...first, name: 'mow' }], grantsOf([]))).toThrow(
+      'functions/mow.ts has no role: give it a role in resources/roles.yml, and name it in serverless.yml.',
     );
   });
 });
