@@ -42,6 +42,7 @@ export const handler = task({ request: z.unknown(), soFar: SoFar }, async ({ req
   await remember(soFar, isFinished, { lastError: cause, errorName: error }, task.enteredTime, call);
   await notify(outcome(request, soFar, decision, { error, cause, execution: task.execution }), call.signal);
   emit('EnrolmentsFailed');
+  if (decision.action === 'hold') emit('EnrolmentsHeld');
   if (decision.instead) emit('PolicyRelaxed');
   return { ...decision, error, cause };
 });

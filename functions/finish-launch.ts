@@ -20,7 +20,10 @@ export const handler = task(
     if (!enrolledBefore)
       await record({ instance: ledgerKey, generation }, { status: 'enrolled', endedAt }, call.signal);
     const lifecycleAction = hook && (await completeLifecycleAction(hook, instance.instanceId, 'CONTINUE', call.signal));
-    if (enrolledBefore) return { lifecycleAction };
+    if (enrolledBefore) {
+      emit('EnrolmentsFoundDone');
+      return { lifecycleAction };
+    }
 
     // What a sweep finds may have run for years: that says nothing of how long an enrolment takes.
     const secondsToManaged =

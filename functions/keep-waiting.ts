@@ -3,6 +3,7 @@ import { EnrolmentRequest } from '../events/request.ts';
 import { DeadlinePassed, LaunchDecided } from '../lib/errors.ts';
 import { Enrolment, Failure, sentenceOf, type TaskContext } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
+import { emit } from '../lib/telemetry.ts';
 import { recordHeartbeat } from '../services/auto-scaling.ts';
 
 /**
@@ -28,6 +29,7 @@ export const handler = task({ request: EnrolmentRequest, soFar: SoFar }, async (
     throw new DeadlinePassed(
       `The time for this launch was over at ${deadline}. It waited because of ${failure.Error}: ${sentenceOf(failure)}`,
     );
+  emit('SecondsWaiting', secondsBetween(task.startTime, task.enteredTime));
   const waiting = { deadline, pauseSeconds: pauseSeconds(task, deadline) };
   if (!hook) return { ...waiting, heartbeat: null };
   const heartbeat = await recordHeartbeat(hook, request.instanceId ?? '', call.signal);
@@ -47,7 +49,11 @@ function unresolvedDeadline({ lifecycleAction }: EnrolmentRequest, { startTime }
  * 48 hours would not fit into the 25,000 events that an execution's history may have.
  */
 function pauseSeconds({ startTime, enteredTime }: TaskContext, deadline: string): number {
-  const waitedSeconds = (Date.parse(enteredTime) - Date.parse(startTime)) / 1000;
-  const leftSeconds = (Date.parse(deadline) - Date.parse(enteredTime)) / 1000;
+  const waitedSeconds = secondsBetween(startTime, enteredTime);
+  const leftSeconds = secondsBetween(enteredTime, deadline);
   return Math.floor(Math.min(waitedSeconds / 10, LONGEST_PAUSE_SECONDS, leftSeconds));
+}
+
+function secondsBetween(from: string, to: string): number {
+  return (Date.parse(to) - Date.parse(from)) / 1000;
 }

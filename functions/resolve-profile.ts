@@ -23,7 +23,10 @@ export const handler = task({ request: Request, instance: Instance }, async (inp
   const { request, instance, task } = input;
   const profile = matchProfile(profiles(), instance);
   const reason = whyIgnored(request, instance, profile);
-  if (!profile || reason) return ignored(instance, reason ?? '', task, call);
+  if (!profile || reason) {
+    if (isOurs(request.lifecycleAction?.lifecycleHookName)) emit('LaunchesUnmatched');
+    return ignored(instance, reason ?? '', task, call);
+  }
 
   const hook = await waitingHook(request, instance, profile, call);
   const deadline = await deadlineOf(request, profile, hook, task, call);
@@ -43,6 +46,11 @@ export const handler = task({ request: Request, instance: Instance }, async (inp
   // An enrolled node is hardened, and neither it nor its servers are asked again.
   return { ...enrolment, generation, ...(!drift.enrolment && { wants: { ...NOTHING_WANTED.wants, hardening: true } }) };
 });
+
+/** Whether some profile names the hook; other people's launches wait for other people. */
+function isOurs(hookName: string | undefined): boolean {
+  return hookName !== undefined && profiles().some(({ lifecycleHook }) => lifecycleHook === hookName);
+}
 
 function whyIgnored(
   request: EnrolmentRequest,

@@ -6,6 +6,8 @@ import { logger } from './telemetry.ts';
 /** What the stack tells its functions. The names are those of `provider.environment` in serverless.yml. */
 const Environment = z.object({
   AWS_REGION: z.string(),
+  /** What lib/telemetry.ts says with every metric. */
+  STAGE: z.string(),
   LEDGER_TABLE: z.string(),
   ENROL_NODE_STATE_MACHINE_ARN: z.string(),
   RETIRE_NODE_STATE_MACHINE_ARN: z.string(),

@@ -63,7 +63,8 @@ function observed<Output>(keysOf: (event: unknown) => Keys, run: (event: unknown
     .onError((request) => {
       const error = request.error ?? new Error('Unknown');
       // Told, not handled: without a response middy throws it on, and Lambda reports its name to the state machine.
-      const line = { ...keys(request), error: error.name, reason: error.message };
+      const line: Keys = { ...keys(request), error: error.name, reason: error.message };
+      if (error.name === 'Throttled') emit('Throttles', 1, { state: String(line.state ?? line.function_name) });
       if (NOT_YET.some((name) => name === error.name)) logger.info('Not yet', line);
       else logger.error('Failed', { ...line, stack: withoutPem(error.stack ?? '') });
     })

@@ -5,7 +5,8 @@ export function withoutPem(text: string): string {
   return text.replace(PEM, '[PEM removed]');
 }
 
-const SERVICE = { service: 'muster' };
+/** Two stages may share an account; whatever is counted or logged says which one it is of. */
+const origin = () => ({ service: 'muster', stage: process.env.STAGE ?? 'none' });
 
 /** One JSON object a line. Written by hand, because a library for it would be a seventh of each function's code. */
 function write(line: Record<string, unknown>): void {
@@ -17,7 +18,7 @@ function write(line: Record<string, unknown>): void {
 type Log = (message: string, extra?: Record<string, unknown>) => void;
 
 function logging(level: 'INFO' | 'WARN' | 'ERROR'): Log {
-  return (message, extra) => write({ level, message, timestamp: new Date().toISOString(), ...SERVICE, ...extra });
+  return (message, extra) => write({ level, message, timestamp: new Date().toISOString(), ...origin(), ...extra });
 }
 
 export const logger = { info: logging('INFO'), warn: logging('WARN'), error: logging('ERROR') };
@@ -38,6 +39,16 @@ export const METRICS = {
   Retries: 'Count',
   /** From the launch to the end of the enrolment. */
   SecondsToManaged: 'Seconds',
+  /** A failed enrolment left its launch in its hook, for a person. */
+  EnrolmentsHeld: 'Count',
+  /** There was nothing left to enrol: the instance is as its profile says, and only its launch was finished. */
+  EnrolmentsFoundDone: 'Count',
+  /** A launch waits in a hook of ours, and no profile asks for its instance: its hook will decide by its time-out. */
+  LaunchesUnmatched: 'Count',
+  /** Of an enrolment that is not ready yet: since it was started. */
+  SecondsWaiting: 'Seconds',
+  /** With the dimension `state`: a service still refused for its rate after the SDK's own attempts. */
+  Throttles: 'Count',
 } as const;
 
 /**
@@ -45,7 +56,7 @@ export const METRICS = {
  * Source: CloudWatch embedded metric format.
  */
 export function emit(metric: keyof typeof METRICS, value = 1, dimensions: Record<string, string> = {}): void {
-  const all = { ...SERVICE, ...dimensions };
+  const all = { ...origin(), ...dimensions };
   const Metrics = [{ Name: metric, Unit: METRICS[metric] }];
   const CloudWatchMetrics = [{ Namespace: 'Muster', Dimensions: [Object.keys(all)], Metrics }];
   write({ _aws: { Timestamp: Date.now(), CloudWatchMetrics }, ...all, [metric]: value });

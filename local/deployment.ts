@@ -41,14 +41,14 @@ export interface DeployedStateMachine {
 
 const STAGE = 'dev';
 
-const Resource = z.object({ Type: z.string(), Properties: z.record(z.string(), z.unknown()) });
+const Resource = z.object({ Type: z.string(), Properties: z.record(z.string(), z.unknown()).default({}) });
 type Resource = z.infer<typeof Resource>;
 
 const Service = z.object({
   service: z.string(),
   provider: z.object({ timeout: z.int(), environment: z.record(z.string(), z.unknown()) }),
   functions: z.record(z.string(), z.object({ name: z.string(), handler: z.string(), timeout: z.int().optional() })),
-  resources: z.array(z.object({ Resources: z.record(z.string(), Resource) })),
+  resources: z.array(z.object({ Resources: z.record(z.string(), Resource).default({}) })),
 });
 
 /** A rule that waits for no event but for its time starts nothing here by itself: whoever plays a world says when. */
@@ -60,7 +60,7 @@ const FunctionReference = z.object({ 'Fn::GetAtt': z.tuple([z.string(), z.litera
 const Rule = z.object({
   Name: z.string(),
   EventPattern: z.unknown(),
-  Targets: z.tuple([z.object({ Arn: FunctionReference })]),
+  Targets: z.array(z.object({ Arn: z.unknown() })),
 });
 
 const StateMachine = z.object({
@@ -87,9 +87,13 @@ export function readDeployment(root = fileURLToPath(new URL('..', import.meta.ur
     functions: Object.values(functions).map(({ name, handler, timeout = provider.timeout }) => {
       return { name, file: sourceOf(handler), timeoutSeconds: timeout };
     }),
-    rules: ofType(all, 'AWS::Events::Rule', Rule).map(({ Name, EventPattern, Targets: [{ Arn }] }) => {
-      return { name: Name, pattern: EventPattern, functionName: nameOf(Arn) };
-    }),
+    rules: ofType(all, 'AWS::Events::Rule', Rule).flatMap(({ Name, EventPattern, Targets }) =>
+      Targets.flatMap(({ Arn }) => {
+        // Other targets (a topic that a person listens to) play no part here.
+        const { data } = FunctionReference.safeParse(Arn);
+        return data ? [{ name: Name, pattern: EventPattern, functionName: nameOf(data) }] : [];
+      }),
+    ),
     stateMachines: ofType(all, 'AWS::StepFunctions::StateMachine', StateMachine).map((machine) => {
       return { name: machine.StateMachineName, definition: substituted(machine, nameOf) };
     }),

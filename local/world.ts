@@ -284,6 +284,7 @@ function deploy(
     AWS_REGION: REGION,
     AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
     AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+    STAGE: 'dev',
     LEDGER_TABLE,
     ENROL_NODE_STATE_MACHINE_ARN: enrolNodeArn,
     RETIRE_NODE_STATE_MACHINE_ARN: retireNodeArn,

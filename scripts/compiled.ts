@@ -16,10 +16,10 @@ export interface Sources {
 }
 
 /** @throws InvalidRequest with one sentence for each fault of the profiles or the certificates */
-export function readSources(root: string): Sources {
+export function readSources(root: string, profilesName = 'profiles.yml'): Sources {
   const fromHere = (path: string) => relative(process.cwd(), join(root, path)) || '.';
   const files = readdirSync(join(root, 'functions')).filter((file) => file.endsWith('.ts'));
-  const profilesFile = fromHere('profiles.yml');
+  const profilesFile = fromHere(profilesName);
   const profiles = readProfilesFile(profilesFile);
   const certificates = readCertificates(fromHere('services/identity/aws-certificates'));
   const define = {

@@ -1,6 +1,10 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import validate from 'asl-validator';
+import { parse } from 'yaml';
 import * as z from 'zod';
 import { NEVER, NOT_YET } from '../lib/errors.ts';
+import { type Fault, linesOf, type Path, render, type Where } from './template-source.ts';
 
 /** What Lambda and Step Functions call their own failures, as far as a task can meet them. */
 const SERVICE_ERRORS = [
@@ -40,30 +44,98 @@ const State = z.looseObject({
 });
 type State = z.infer<typeof State>;
 
-const Definition = z.looseObject({ States: z.record(z.string(), State) });
+/** A state machine, or the part of one that a Map or a Parallel state runs. */
+const Definition = z.looseObject({ StartAt: z.string().optional(), States: z.record(z.string(), State) });
+
+/**
+ * Holds all of statemachines/ against the language and against our habits.
+ * @param root the folder that statemachines/ stands in
+ * @param functions names of the files in functions/, without extension
+ * @returns one sentence for each fault: file, line and what to do
+ */
+export function faultsOfStateMachines(root: string, functions: readonly string[]): string[] {
+  return readdirSync(join(root, 'statemachines')).flatMap((name) => {
+    const file = `statemachines/${name}`;
+    const definition: object = parse(readFileSync(join(root, file), 'utf8'), { merge: true });
+    return faultsOfDefinition(definition, functions, linesOf(root, file));
+  });
+}
 
 /**
  * Holds a state machine against the language and against our habits.
- * @param definition in the Amazon States Language, each `Resource` as `${NameFunctionArn}`; it is not changed
+ * @param definition in the Amazon States Language, each function's `Resource` as `${NameFunctionArn}`; it is not changed
  * @param functions names of the files in functions/, without extension
  * @returns one sentence for each fault
  */
-export function faultsOfDefinition(definition: object, functions: readonly string[]): string[] {
-  const invalid = validate(structuredClone(definition)).errors;
-  if (invalid.length > 0) {
-    return invalid.map(({ Message, schemaError }) => {
-      const reason = Message ?? `${schemaError?.instancePath}: ${schemaError?.message}`;
-      return `It is not Amazon States Language: ${reason}.`;
-    });
-  }
-  const { States } = Definition.parse(definition);
+export function faultsOfDefinition(
+  definition: object,
+  functions: readonly string[],
+  where: Where = () => undefined,
+): string[] {
+  const scopes = scopesIn(definition, []);
+  const lost = scopes.flatMap(lostTargets);
+  if (lost.length > 0) return render(lost, where);
+  const invalid = validate(structuredClone(definition)).errors.map(({ Message, schemaError }) => {
+    const reason = Message ?? `${schemaError?.instancePath}: ${schemaError?.message}`;
+    const at = schemaError?.instancePath.split('/').slice(1) ?? [];
+    return { at, says: `It is not Amazon States Language: ${reason}.` };
+  });
+  if (invalid.length > 0) return render(invalid, where);
+  const faults = scopes.flatMap((scope) => stateFaults(scope, functions));
+  return render(faults, where);
+}
+
+interface Scope {
+  readonly at: Path;
+  readonly States: Record<string, State>;
+  readonly StartAt: string | undefined;
+}
+
+/** The state machine itself, and what its Map and Parallel states run: no state of one leads into another. */
+function scopesIn(definition: unknown, at: Path): Scope[] {
+  const { data } = Definition.safeParse(definition);
+  if (!data) return [];
+  const below = Object.entries(data.States).flatMap(([name, { ItemProcessor, Iterator: iterator, Branches }]) => {
+    const parts = [['ItemProcessor', ItemProcessor] as const, ['Iterator', iterator] as const];
+    const branches = Array.isArray(Branches) ? Branches : [];
+    return [
+      ...parts.flatMap(([key, part]) => scopesIn(part, [...at, 'States', name, key])),
+      ...branches.flatMap((part, index) => scopesIn(part, [...at, 'States', name, 'Branches', index])),
+    ];
+  });
+  return [{ at, States: data.States, StartAt: data.StartAt }, ...below];
+}
+
+function lostTargets({ at, States, StartAt }: Scope): Fault[] {
+  const isLost = (target: string | undefined) => target !== undefined && !Object.hasOwn(States, target);
+  const start = isLost(StartAt)
+    ? [{ at: [...at, 'StartAt'], says: `It starts at ${StartAt}, which is no state: correct the name.` }]
+    : [];
+  const nexts = Object.entries(States).flatMap(([name, state]) =>
+    waysOf(state)
+      .filter(({ next }) => isLost(next))
+      .map(({ next, by }) => ({
+        at: [...at, 'States', name, ...by],
+        says: `State ${name} leads to ${next}, which is no state: correct the name, or add the state.`,
+      })),
+  );
+  return [...start, ...nexts];
+}
+
+function stateFaults({ at, States }: Scope, functions: readonly string[]): Fault[] {
   return Object.entries(States).flatMap(([name, state]) => {
-    const faults = [...commentFaults(state), ...comparisonFaults(state)];
-    if (state.Type === 'Task') {
-      faults.push(...functionFaults(name, state, functions), ...retryFaults(state));
-      faults.push(...catchFaults(name, state, States));
-    }
-    return faults.map((fault) => `State ${name} ${fault}.`);
+    const inState = (faults: readonly string[], ...by: Path) =>
+      faults.map((fault) => ({ at: [...at, 'States', name, ...by], says: `State ${name} ${fault}.` }));
+    const faults = [...inState(commentFaults(state)), ...inState(comparisonFaults(state))];
+    if (state.Type !== 'Task') return faults;
+    return [
+      ...faults,
+      ...inState(functionFaults(name, state, functions), 'Resource'),
+      ...state.Retry.flatMap((retrier, index) => inState(retryFaults(retrier), 'Retry', index)),
+      ...inState(orderFaults('Retry', state.Retry), 'Retry'),
+      ...inState(orderFaults('Catch', state.Catch), 'Catch'),
+      ...inState(catchFaults(name, state, States), 'Catch'),
+    ];
   });
 }
 
@@ -71,8 +143,9 @@ function commentFaults({ Comment }: State): string[] {
   return Comment ? [] : ['has no Comment: say why it is there'];
 }
 
-/** The state `AssociateNode` is the file `associate-node.ts`. */
+/** The state `AssociateNode` is the file `associate-node.ts`. A state may also call a service, by its ARN. */
 function functionFaults(name: string, { Resource, TimeoutSeconds }: State, functions: readonly string[]): string[] {
+  if (Resource?.startsWith('arn:')) return [];
   const file = name.replace(/(?<!^)[A-Z]/g, '-$&').toLowerCase();
   const faults = [];
   if (!functions.includes(file)) faults.push(`has no function: functions/${file}.ts is missing`);
@@ -81,18 +154,30 @@ function functionFaults(name: string, { Resource, TimeoutSeconds }: State, funct
   return faults;
 }
 
-function retryFaults({ Retry }: State): string[] {
-  return Retry.flatMap((retrier) => {
-    if (retrier.MaxAttempts === 0) return unknown(retrier.ErrorEquals);
-    const [first, ...others] = retrier.ErrorEquals;
-    const of = `retries ${first}${others.length ? ` and ${others.length} more` : ''}`;
-    const missing = RETRY_FIELDS.filter((field) => typeof retrier[field] !== 'number');
-    const faults = missing.map((field) => `${of} without ${field}`);
-    if (retrier.JitterStrategy !== 'FULL') faults.push(`${of} without JitterStrategy FULL`);
-    const hopeless = retrier.ErrorEquals.filter((error) => NEVER.some((never) => never === error));
-    faults.push(...hopeless.map((error) => `retries ${error}, which trying again does not change`));
-    return [...faults, ...unknown(retrier.ErrorEquals)];
-  });
+function retryFaults(retrier: z.infer<typeof Retrier>): string[] {
+  const names = unknown(retrier.ErrorEquals.filter((error) => error !== 'States.ALL'));
+  if (retrier.MaxAttempts === 0) return names;
+  const [first, ...others] = retrier.ErrorEquals;
+  const of = `retries ${first}${others.length ? ` and ${others.length} more` : ''}`;
+  const missing = RETRY_FIELDS.filter((field) => typeof retrier[field] !== 'number');
+  const faults = missing.map((field) => `${of} without ${field}`);
+  if (retrier.JitterStrategy !== 'FULL') faults.push(`${of} without JitterStrategy FULL`);
+  if (Number(retrier.MaxDelaySeconds) <= Number(retrier.IntervalSeconds))
+    faults.push(
+      `${of} with a MaxDelaySeconds of ${retrier.MaxDelaySeconds}, which is no more than its IntervalSeconds`,
+    );
+  const hopeless = retrier.ErrorEquals.filter((error) => NEVER.some((never) => never === error));
+  faults.push(...hopeless.map((error) => `retries ${error}, which trying again does not change`));
+  return [...faults, ...names];
+}
+
+/** States.ALL takes everything: what comes after it is never asked, and what stands beside it says nothing. */
+function orderFaults(field: 'Retry' | 'Catch', rules: readonly { ErrorEquals: string[] }[]): string[] {
+  const wrong = rules.filter(
+    ({ ErrorEquals }, index) =>
+      ErrorEquals.includes('States.ALL') && (index < rules.length - 1 || ErrorEquals.length > 1),
+  );
+  return wrong.map(() => `has States.ALL in its ${field} before the last place, or not alone`);
 }
 
 /** Every failure of a task leads somewhere; a task that has only a red end before it may let its own be that end. */
@@ -118,9 +203,17 @@ function endsOf(name: string, states: Record<string, State>): string[] {
 }
 
 function nextOf(state: State | undefined): string[] {
-  if (!state) return [];
-  const targets = [state.Next, state.Default, ...[...state.Choices, ...state.Catch].map((way) => way.Next)];
-  return targets.filter((target) => target !== undefined);
+  return state ? waysOf(state).map(({ next }) => next) : [];
+}
+
+/** Where a state leads, and by which of its fields. */
+function waysOf({ Next, Default, Choices, Catch }: State): { next: string; by: Path }[] {
+  return [
+    ...(Next ? [{ next: Next, by: ['Next'] }] : []),
+    ...(Default ? [{ next: Default, by: ['Default'] }] : []),
+    ...Choices.map((choice, index) => ({ next: choice.Next, by: ['Choices', index, 'Next'] })),
+    ...Catch.map((catcher, index) => ({ next: catcher.Next, by: ['Catch', index, 'Next'] })),
+  ];
 }
 
 /** A Choice may ask which error it was: then it must be one that there is. */

@@ -18,10 +18,8 @@ export const PREFIXES: Readonly<Record<string, string>> = {
 export const OTHER_ACTIONS: Readonly<Record<string, readonly string[]>> = {
   // The client is given it for its discovery of endpoints, which is left out of the bundles: it is never sent.
   'dynamodb:DescribeEndpoints': [],
-  's3:GetObject': ['s3:GetObject'],
   's3:HeadObject': ['s3:GetObject'],
   's3:ListObjectsV2': ['s3:ListBucket'],
-  'cloudwatch:GetMetricData': ['cloudwatch:GetMetricData'],
 };
 
 /** What a module of ours sends without a client: no command tells of it. */

@@ -3,33 +3,40 @@
  * network. Arguments go to the Serverless Framework: `npm run package -- --stage prod --region eu-west-1`.
  */
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { parse } from 'yaml';
 import { exemptionsRunningOut } from '../lib/profiles.ts';
 import { runningOut } from '../services/identity/certificates.ts';
 import { faultsOfSizes } from './budgets.ts';
 import { type Bundle, bundle, faultsOfBundles } from './bundle.ts';
 import { readSources } from './compiled.ts';
-import { faultsOfDefinition } from './definition.ts';
+import { faultsOfStateMachines } from './definition.ts';
 import { grantsOf } from './from-profiles.ts';
 import { needsOf } from './needs.ts';
 import { faultsOfClients, faultsOfRoles } from './permissions.ts';
 import { readRoles } from './roles.ts';
-import { faultsOfTemplate } from './template.ts';
+import { faultsOfParameters, profilesFileOf, stageOf } from './stage.ts';
+import { faultsOfStack } from './template.ts';
+import { faultsByCfnLint } from './template-lint.ts';
 
 const HALF_A_YEAR_MILLISECONDS = 182 * 24 * 3600 * 1000;
 
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const fromHere = (path: string) => relative(process.cwd(), join(root, path));
 
+const args = process.argv.slice(2);
+
 try {
-  const { functions, profilesFile, profiles, certificates, define } = readSources(root);
-  console.log(`profiles.yml: ${profiles.profiles.map(({ name }) => name).join(', ')}`);
+  refuse(faultsOfParameters(root, args));
+  const { functions, profilesFile, profiles, certificates, define } = readSources(
+    root,
+    profilesFileOf(root, stageOf(args)),
+  );
+  console.log(`${profilesFile}: ${profiles.profiles.map(({ name }) => name).join(', ')}`);
   for (const warning of exemptionsRunningOut(profilesFile)) console.warn(warning);
-  checkStateMachines(functions);
+  refuse(faultsOfStateMachines(root, functions));
   console.log(`services/identity/aws-certificates: ${Object.keys(certificates).length} Regions`);
   for (const warning of runningOut(certificates, new Date(Date.now() + HALF_A_YEAR_MILLISECONDS)))
     console.warn(warning);
@@ -46,29 +53,27 @@ try {
   console.log(`resources/roles.yml: ${bundles.length} roles allow what the functions send, and no more`);
   // What resources/roles.yml includes.
   writeFileSync(join(root, 'build/from-profiles.json'), JSON.stringify(grants, null, 2));
+  // What serverless.yml asks for: a build for another stage has other profiles in it.
+  writeFileSync(join(root, 'build/stage.json'), JSON.stringify({ [stageOf(args)]: profilesFile }));
   await makeTemplate();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
 }
 
-function checkStateMachines(functions: readonly string[]): void {
-  for (const file of readdirSync(join(root, 'statemachines'))) {
-    const definition = parse(readFileSync(join(root, 'statemachines', file), 'utf8'), { merge: true });
-    refuse(faultsOfDefinition(definition, functions).map((fault) => `statemachines/${file}: ${fault}`));
-    console.log(`statemachines/${file}: ${Object.keys(definition.States).length} states`);
-  }
-}
-
 async function makeTemplate(): Promise<void> {
   const osls = fileURLToPath(import.meta.resolve('osls/bin/serverless.js'));
-  const run = promisify(execFile)(process.execPath, [osls, 'package', ...process.argv.slice(2)], { cwd: root });
+  const run = promisify(execFile)(process.execPath, [osls, 'package', ...args], { cwd: root });
   await run.catch(({ stdout, stderr }: { stdout: string; stderr: string }) => {
     throw new Error(`The Serverless Framework refuses serverless.yml.\n${stdout}${stderr}`);
   });
   const file = '.serverless/cloudformation-template-update-stack.json';
   const template = JSON.parse(readFileSync(join(root, file), 'utf8'));
-  refuse(faultsOfTemplate(template).map((fault) => `${file}: ${fault}`));
+  refuse(await faultsOfStack(template, root, stageOf(args)));
+  const lint = await faultsByCfnLint(join(root, file));
+  refuse(lint ?? []);
+  if (!lint)
+    console.warn('SKIPPED: cfn-lint is not installed, and has not looked at the template (pip install cfn-lint).');
   console.log(`${file}: ${Object.keys(template.Resources).length} resources`);
 }
 

@@ -1,32 +1,75 @@
-import * as z from 'zod';
-
-const Resource = z.looseObject({ Type: z.string(), DependsOn: z.union([z.string(), z.array(z.string())]).optional() });
-
-const Template = z.looseObject({
-  Parameters: z.record(z.string(), z.unknown()).default({}),
-  Resources: z.record(z.string(), Resource),
-  Outputs: z.record(z.string(), z.unknown()).default({}),
-});
+import { ruleFaults } from './rules.ts';
+import { habitFaults } from './template-habits.ts';
+import { metricFaults } from './template-metrics.ts';
+import { permissionFaults } from './template-permissions.ts';
+import { attributeFaults, schemaFaults } from './template-schema.ts';
+import { type Fault, render, sourcesOf, type Where } from './template-source.ts';
+import { Template } from './template-values.ts';
 
 /** CloudFormation's limits for a template that is deployed from a bucket. */
 const LARGEST_TEMPLATE_BYTES = 1_000_000;
 const MOST_RESOURCES = 500;
 
 /**
- * Holds a CloudFormation template against itself, without an account: what it refers to is there, nothing goes in a
- * circle, nothing of the Serverless Framework's own language is left in it.
+ * Proves as much of a packaged template as can be proved without an account: that CloudFormation would take it, and that
+ * what is made of it would do what it is for.
+ * @param root the folder that serverless.yml stands in
+ * @returns one sentence for each fault: file, line where it was written, and what to do
+ */
+export async function faultsOfStack(input: unknown, root: string, stage = 'dev'): Promise<string[]> {
+  const template = Template.parse(input);
+  const where = sourcesOf(root);
+  const first = [...faultsOfTemplate(input, where), ...render(await schemaFaults(template), where)];
+  // What is not there, or is no resource at all, cannot be asked for its permissions.
+  if (first.length > 0) return first;
+  const faults = [
+    ...(await attributeFaults(template)),
+    ...habitFaults(template),
+    ...permissionFaults(template),
+    ...metricFaults(template),
+    ...ruleFaults(template, root, stage),
+  ];
+  return render(faults, where);
+}
+
+/**
+ * Holds a CloudFormation template against itself: what it refers to is there, nothing goes in a circle, nothing of the
+ * Serverless Framework's own language is left in it.
  * @returns one sentence for each fault
  */
-export function faultsOfTemplate(input: unknown): string[] {
+export function faultsOfTemplate(input: unknown, where: Where = () => undefined): string[] {
   const template = Template.parse(input);
-  const { Resources, Parameters, Outputs } = template;
+  const { Resources, Parameters, Conditions, Outputs } = template;
   const known = new Set([...Object.keys(Resources), ...Object.keys(Parameters)]);
   const references = new Map(Object.entries(Resources).map(([name, body]) => [name, referencesOf(body)]));
-  for (const [name, body] of Object.entries(Outputs)) references.set(`Outputs.${name}`, referencesOf(body));
+  for (const [section, bodies] of Object.entries({ Outputs, Conditions }))
+    for (const [name, body] of Object.entries(bodies)) references.set(`${section}.${name}`, referencesOf(body));
   const dangling = [...references].flatMap(([name, targets]) =>
-    targets.filter((target) => !known.has(target)).map((target) => `${name} refers to ${target}, which is not there.`),
+    targets
+      .filter((target) => !known.has(target))
+      .map((target) => ({
+        at: name.includes('.') ? name.split('.') : ['Resources', name],
+        says: `${name} refers to ${target}, which is not there: correct the name, or add the resource.`,
+      })),
   );
-  return [...dangling, ...circles(references), ...leftovers(Resources), ...sizeFaults(template)];
+  const undecided = Object.entries(Resources).flatMap(([name, body]) =>
+    conditionsOf(body)
+      .filter((condition) => !Object.hasOwn(Conditions, condition))
+      .map((condition) => ({
+        at: ['Resources', name],
+        says: `${name} depends on the condition ${condition}, which is not there: correct the name, or add the condition.`,
+      })),
+  );
+  return render(
+    [...dangling, ...undecided, ...circles(references), ...leftovers(Resources), ...sizeFaults(template)],
+    where,
+  );
+}
+
+/** The conditions that a resource, or a part of it, depends on. */
+function conditionsOf({ Condition, Properties }: Template['Resources'][string]): string[] {
+  const asked = [...JSON.stringify(Properties).matchAll(/"Fn::If":\["(\w+)"/g)].map(([, name = '']) => name);
+  return [...new Set([...(Condition ? [Condition] : []), ...asked])];
 }
 
 /** The logical names in every Ref, Fn::GetAtt, Fn::Sub and DependsOn below `value`. */
@@ -48,10 +91,13 @@ function namesIn(key: string, value: unknown): string[] {
   return names.filter((name) => !Object.hasOwn(own, name));
 }
 
-function circles(references: ReadonlyMap<string, readonly string[]>): string[] {
+function circles(references: ReadonlyMap<string, readonly string[]>): Fault[] {
   const done = new Set<string>();
-  const visit = (name: string, path: readonly string[]): string[] => {
-    if (path.includes(name)) return [`${[...path.slice(path.indexOf(name)), name].join(' -> ')} is a circle.`];
+  const visit = (name: string, path: readonly string[]): Fault[] => {
+    if (path.includes(name)) {
+      const circle = [...path.slice(path.indexOf(name)), name].join(' -> ');
+      return [{ at: ['Resources', name], says: `${circle} is a circle: write one of these references out.` }];
+    }
     if (done.has(name)) return [];
     const found = (references.get(name) ?? []).flatMap((target) => visit(target, [...path, name]));
     done.add(name);
@@ -60,19 +106,22 @@ function circles(references: ReadonlyMap<string, readonly string[]>): string[] {
   return [...references.keys()].flatMap((name) => visit(name, []));
 }
 
-function leftovers(resources: Record<string, unknown>): string[] {
+function leftovers(resources: Record<string, unknown>): Fault[] {
   return Object.entries(resources).flatMap(([name, body]) => {
     const [variable] = /\$\{(self|sls|opt|env|file|param|cf|ssm|aws)[:(][^}]*\}/.exec(JSON.stringify(body)) ?? [];
-    return variable ? [`${name} still says ${variable}.`] : [];
+    return variable
+      ? [{ at: ['Resources', name], says: `${name} still says ${variable}: nothing has put a value there.` }]
+      : [];
   });
 }
 
-function sizeFaults({ Resources, ...rest }: z.infer<typeof Template>): string[] {
-  const faults = [];
-  const count = Object.keys(Resources).length;
-  const bytes = Buffer.byteLength(JSON.stringify({ Resources, ...rest }));
-  if (count > MOST_RESOURCES) faults.push(`The template has ${count} resources; a stack takes ${MOST_RESOURCES}.`);
-  if (bytes > LARGEST_TEMPLATE_BYTES)
-    faults.push(`The template has ${bytes} bytes; CloudFormation takes ${LARGEST_TEMPLATE_BYTES}.`);
-  return faults;
+function sizeFaults(template: Template): Fault[] {
+  const count = Object.keys(template.Resources).length;
+  const bytes = Buffer.byteLength(JSON.stringify(template));
+  return [
+    ...(count > MOST_RESOURCES ? [`The template has ${count} resources; a stack takes ${MOST_RESOURCES}.`] : []),
+    ...(bytes > LARGEST_TEMPLATE_BYTES
+      ? [`The template has ${bytes} bytes; CloudFormation takes ${LARGEST_TEMPLATE_BYTES}.`]
+      : []),
+  ].map((says) => ({ at: [], says }));
 }

@@ -21,8 +21,11 @@ const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
 const functions = readdirSync(join(root, 'functions')).map((file) => basename(file, '.ts'));
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'muster-bundles-')));
 // Nothing is compiled in: the local world tells them, as it tells the sources.
-const bundles = new Map((await bundle(root, functions, {}, folder)).map(({ name, file }) => [name, file]));
-const load = (file: string) => import(pathToFileURL(bundles.get(basename(file, '.ts')) ?? '').href);
+const bundles = await bundle(root, functions, {}, folder);
+const load = (source: string) => {
+  const name = basename(source, '.ts');
+  return import(pathToFileURL(join(folder, name, 'index.mjs')).href);
+};
 
 /** A launch in each way, and the end of one instance. */
 async function play(options: Parameters<typeof playWorld>[0], faults: readonly object[] = []): Promise<Played> {
@@ -52,6 +55,12 @@ function told(world: Played) {
 describe('the bundles', () => {
   it('do what their sources do', async () => {
     expect(told(await play({ load }))).toEqual(told(await play({})));
+  });
+
+  it('look for credentials in the environment alone', () => {
+    const files = bundles.flatMap(({ inputs }) => Object.keys(inputs));
+    expect(files).toContain('services/environment-credentials.ts');
+    expect(files.filter((file) => /credential-provider|token-providers/.test(file))).toEqual([]);
   });
 
   // Bundles are without the classes of most errors: they know them by the name that the service says.

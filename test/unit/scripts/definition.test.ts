@@ -50,7 +50,45 @@ describe('a definition', () => {
   });
 
   it('must be Amazon States Language', () => {
-    expect(faults({ Next: 'Nowhere' })).toEqual([expect.stringContaining('It is not Amazon States Language')]);
+    expect(faults({ Retry: [{ ...retrier, MaxAttempts: -1 }] })).toEqual([
+      expect.stringContaining('It is not Amazon States Language'),
+    ]);
+  });
+
+  it.each([
+    ['Next', { Next: 'Nowhere' }],
+    ['a catcher', { Catch: [{ ErrorEquals: ['States.ALL'], Next: 'Nowhere' }] }],
+  ])('leads to states that there are: %s', (_how, change) => {
+    expect(faults(change)).toEqual([
+      'State AssociateNode leads to Nowhere, which is no state: correct the name, or add the state.',
+    ]);
+  });
+
+  it('starts at a state that there is', () => {
+    expect(faultsOfDefinition({ ...definition(), StartAt: 'Nowhere' }, ['associate-node'])).toEqual([
+      'It starts at Nowhere, which is no state: correct the name.',
+    ]);
+  });
+
+  it('is looked at within its Map states too', () => {
+    const States = {
+      EachInstance: {
+        Type: 'Map',
+        Comment: 'One after the other',
+        ItemProcessor: { ...definition({ TimeoutSeconds: undefined }) },
+        End: true,
+      },
+    };
+    expect(faultsOfDefinition({ StartAt: 'EachInstance', States }, ['associate-node'])).toEqual([
+      'State AssociateNode has no TimeoutSeconds: a lost answer would hold it for ever.',
+    ]);
+  });
+
+  it.each([
+    ['first', [{ ...retrier, ErrorEquals: ['States.ALL'] }, retrier]],
+    ['beside another', [{ ...retrier, ErrorEquals: ['Throttled', 'States.ALL'] }]],
+  ])('retries States.ALL in the last place and alone, not %s', (_where, Retry) => {
+    expect(faults({ Retry })).toEqual([expect.stringMatching(/States\.ALL/)]);
   });
 
   it.each([
@@ -60,6 +98,11 @@ describe('a definition', () => {
     ['a Catch', { Catch: [] }, 'has no Catch'],
     ['attempts', { Retry: [{ ...retrier, MaxAttempts: undefined }] }, 'retries Throttled without MaxAttempts'],
     ['a ceiling', { Retry: [{ ...retrier, MaxDelaySeconds: undefined }] }, 'without MaxDelaySeconds'],
+    [
+      'room to back off',
+      { Retry: [{ ...retrier, MaxDelaySeconds: 3 }] },
+      'with a MaxDelaySeconds of 3, which is no more',
+    ],
     ['jitter', { Retry: [{ ...retrier, JitterStrategy: 'NONE' }] }, 'without JitterStrategy FULL'],
     ['a reason to hope', { Retry: [{ ...retrier, ErrorEquals: ['InstanceGone'] }] }, 'retries InstanceGone, which'],
     ['errors that there are', { Retry: [{ ...retrier, ErrorEquals: ['Throtled'] }] }, 'names Throtled, which is no'],

@@ -32,15 +32,25 @@ describe('a template', () => {
     ['a reference inside a Sub', { 'Fn::Sub': ['${Mine}', { Mine: { Ref: 'Gone' } }] }],
   ])('refers to what is there: %s', (_how, Name) => {
     expect(faultsOfTemplate({ Resources: { A: queue({ deep: [{ Name }] }) } })).toEqual([
-      'A refers to Gone, which is not there.',
+      'A refers to Gone, which is not there: correct the name, or add the resource.',
     ]);
   });
 
   it('depends on what is there, and so do its outputs', () => {
     const Resources = { A: queue({}, { DependsOn: 'Gone' }) };
     expect(faultsOfTemplate({ Resources, Outputs: { Url: { Value: { Ref: 'Lost' } } } })).toEqual([
-      'A refers to Gone, which is not there.',
-      'Outputs.Url refers to Lost, which is not there.',
+      'A refers to Gone, which is not there: correct the name, or add the resource.',
+      'Outputs.Url refers to Lost, which is not there: correct the name, or add the resource.',
+    ]);
+  });
+
+  it('decides by conditions that there are', () => {
+    const Resources = { A: queue({ Name: { 'Fn::If': ['IsGone', 'a', 'b'] } }, { Condition: 'IsLost' }) };
+    const Conditions = { IsThere: { 'Fn::Equals': [{ Ref: 'Gone' }, ''] } };
+    expect(faultsOfTemplate({ Resources, Conditions })).toEqual([
+      'Conditions.IsThere refers to Gone, which is not there: correct the name, or add the resource.',
+      'A depends on the condition IsLost, which is not there: correct the name, or add the condition.',
+      'A depends on the condition IsGone, which is not there: correct the name, or add the condition.',
     ]);
   });
 
@@ -50,7 +60,9 @@ describe('a template', () => {
       B: queue({ of: { Ref: 'C' } }),
       C: queue({ of: { Ref: 'A' } }),
     };
-    expect(faultsOfTemplate({ Resources })).toEqual(['A -> B -> C -> A is a circle.']);
+    expect(faultsOfTemplate({ Resources })).toEqual([
+      'A -> B -> C -> A is a circle: write one of these references out.',
+    ]);
   });
 
   it('keeps nothing of the framework, and leaves Step Functions its placeholders', () => {
@@ -58,7 +70,7 @@ describe('a template', () => {
       A: queue({ Name: 'muster-${sls:stage}' }),
       B: queue({ Definition: '${FinishLaunchFunctionArn}' }),
     };
-    expect(faultsOfTemplate({ Resources })).toEqual(['A still says ${sls:stage}.']);
+    expect(faultsOfTemplate({ Resources })).toEqual(['A still says ${sls:stage}: nothing has put a value there.']);
   });
 
   it('is no larger than a stack may be', () => {

@@ -1,0 +1,90 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import * as z from 'zod';
+import { linesOf } from './template-source.ts';
+
+const FILE = 'parameters.yml';
+
+/** The retentions that CloudWatch Logs takes, in days. Source: PutRetentionPolicy. */
+const RETENTIONS = [
+  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+];
+
+const listOf = (prefix: string) => new RegExp(`^(${prefix}-[0-9a-f]+(,${prefix}-[0-9a-f]+)*)?$`);
+
+/** What a stage may say, and what its values look like. */
+const Parameters = z.strictObject({
+  alertEmail: z.string().regex(/^([^@\s]+@[^@\s]+)?$/, 'it is an e-mail address, or empty'),
+  logRetentionInDays: z.coerce
+    .number()
+    .refine((days) => RETENTIONS.includes(days), `CloudWatch Logs keeps lines for ${RETENTIONS.join(', ')} days`),
+  subnetIds: z.string().regex(listOf('subnet'), 'it is subnet-… with commas between, or empty'),
+  securityGroupIds: z.string().regex(listOf('sg'), 'it is sg-… with commas between, or empty'),
+  sweepSchedule: z.string().regex(/^(rate|cron)\([^()]+\)$/, 'it is rate(…) or cron(…)'),
+});
+
+/** The stage that the Serverless Framework's arguments name. */
+export function stageOf(args: readonly string[]): string {
+  return argument(args, ['--stage', '-s'])[0] ?? 'dev';
+}
+
+/** `profiles.STAGE.yml` where it exists, or else `profiles.yml`: one file says it all, never both. */
+export function profilesFileOf(root: string, stage: string): string {
+  const own = `profiles.${stage}.yml`;
+  return existsSync(join(root, own)) ? own : 'profiles.yml';
+}
+
+/**
+ * Looks at what the stage is given, before anything is built.
+ * @param args those of the Serverless Framework: `--stage`, `--param name=value`
+ * @returns one sentence for each fault: file, line and what to do
+ */
+export function faultsOfParameters(root: string, args: readonly string[]): string[] {
+  const stage = stageOf(args);
+  const lineOf = linesOf(root, FILE);
+  const blocks = z
+    .record(z.string(), z.record(z.string(), z.unknown()))
+    .parse(parse(readFileSync(join(root, FILE), 'utf8')));
+  if (!blocks[stage] || stage === 'default') {
+    const stages = Object.keys(blocks).filter((name) => name !== 'default');
+    return [
+      `${lineOf([stages.at(-1) ?? ''])}: there is no stage ${stage} here: add "${stage}: {}" below ${stages.join(', ')}.`,
+    ];
+  }
+  const given = Object.fromEntries(argument(args, ['--param']).map((pair) => pair.split(/=(.*)/s).slice(0, 2)));
+  const all = { ...blocks.default, ...blocks[stage], ...given };
+  const placeOf = (name: string) => {
+    if (Object.hasOwn(given, name)) return `--param ${name}=${given[name]}`;
+    return lineOf([blocks[stage] && Object.hasOwn(blocks[stage], name) ? stage : 'default', name]);
+  };
+  return [...valueFaults(all, placeOf), ...subnetFaults(all, placeOf)];
+}
+
+type PlaceOf = (name: string) => string;
+
+function valueFaults(all: Record<string, unknown>, placeOf: PlaceOf): string[] {
+  const issues = Parameters.safeParse(all).error?.issues ?? [];
+  return issues.flatMap((issue) => {
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => `${placeOf(key)}: there is no parameter ${key}: remove it, or correct its name.`);
+    const name = String(issue.path[0]);
+    if (!Object.hasOwn(all, name)) return [`${placeOf(name)}: ${name} has no value: give it one.`];
+    return [`${placeOf(name)}: ${name} is ${JSON.stringify(all[name])}: ${issue.message}.`];
+  });
+}
+
+/** Lambda takes both or neither. */
+function subnetFaults({ subnetIds, securityGroupIds }: Record<string, unknown>, placeOf: PlaceOf): string[] {
+  if (Boolean(subnetIds) === Boolean(securityGroupIds)) return [];
+  const missing = subnetIds ? 'securityGroupIds' : 'subnetIds';
+  return [`${placeOf(missing)}: ${missing} is empty, and the other is not: give both, or neither.`];
+}
+
+function argument(args: readonly string[], names: readonly string[]): string[] {
+  return args.flatMap((arg, index) => {
+    const [name = '', value] = arg.split(/=(.*)/s);
+    if (!names.includes(name)) return [];
+    return [value ?? args[index + 1] ?? ''];
+  });
+}

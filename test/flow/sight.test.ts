@@ -1,0 +1,162 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the framework's variables
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { readProfiles } from '../../lib/profiles.ts';
+import { METRICS } from '../../lib/telemetry.ts';
+import { type MetricRead, ownMetricsRead } from '../../scripts/template-metrics.ts';
+import { Template } from '../../scripts/template-values.ts';
+import { type Played, playWorld, startByHand, untilEnded } from './world.ts';
+
+const MINUTE = 60_000;
+const profiles = readProfiles('profiles.yml');
+
+/** What the alarms and the dashboard read, as they are written, or with one text in the place of another. */
+function metricsRead(from = '', to = ''): MetricRead[] {
+  const parts = ['alarms', 'dashboard'].map((file) => {
+    const text = readFileSync(new URL(`../../resources/${file}.yml`, import.meta.url), 'utf8');
+    return parse(text.replaceAll('${sls:stage}', 'dev').replaceAll(from || '\0', to), { merge: true }).Resources;
+  });
+  return ownMetricsRead(Template.parse({ Resources: Object.assign({}, ...parts) }));
+}
+
+/** A metric and its dimensions, as CloudWatch would tell it from others. */
+const identityOf = (name: string, dimensions: readonly string[]) => `${name} by ${dimensions.toSorted().join(', ')}`;
+
+interface Emf {
+  readonly CloudWatchMetrics: readonly {
+    readonly Namespace: string;
+    readonly Dimensions: readonly (readonly string[])[];
+    readonly Metrics: readonly { readonly Name: string; readonly Unit: string }[];
+  }[];
+}
+
+/** What CloudWatch would make of the lines that the functions wrote. */
+function metricsEmitted(logs: Played['logs']): Set<string> {
+  const directives = logs.flatMap(({ _aws }) => (_aws as Emf | undefined)?.CloudWatchMetrics ?? []);
+  return new Set(
+    directives.flatMap(({ Dimensions, Metrics }) =>
+      Dimensions.flatMap((dimensions) => Metrics.map(({ Name }) => identityOf(Name, dimensions))),
+    ),
+  );
+}
+
+/** One that takes its time, one that shows nonsense, some that a server will never take, and the end of them all. */
+async function playABadDay(): Promise<Played['logs']> {
+  const strict = profiles.map((profile) => ({ ...profile, onFailure: 'abandon' as const, abandonLimit: 1 }));
+  const world = await playWorld({ profiles: strict });
+  world.opsWorksCm.maintenance('PuppetServer', 30 * 60);
+  world.opsWorksCm.setStatus('ChefServer', 'FAILED');
+  world.faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', error: 'ThrottlingException', times: 3 }]);
+  const [patient = ''] = world.autoScaling.launch('database', 1);
+  world.autoScaling.launch('web', 2);
+  await world.clock.advance(60 * MINUTE);
+  startByHand(world, { instanceId: patient });
+  const [liar = ''] = world.autoScaling.launch('database', 1);
+  Object.assign(world.fleet.get(liar) ?? {}, { csr: () => 'nonsense' });
+  await world.clock.advance(30 * MINUTE);
+  world.autoScaling.terminate(patient, true);
+  await world.clock.advance(30 * MINUTE);
+  return world.logs;
+}
+
+/** A server that has failed before its nodes go. */
+async function playAnEndInVain(): Promise<Played['logs']> {
+  const world = await playWorld();
+  world.autoScaling.launch('database', 1);
+  await untilEnded(world, 1);
+  world.opsWorksCm.setStatus('PuppetServer', 'FAILED');
+  world.autoScaling.setDesiredCapacity('database', 0);
+  await untilEnded(world, 2);
+  return world.logs;
+}
+
+/** A group that has our hook, and that the profiles have forgotten. */
+async function playAForgottenGroup(): Promise<Played['logs']> {
+  const world = await playWorld({ profiles: profiles.filter(({ name }) => name !== 'web') });
+  world.autoScaling.launch('web', 1);
+  await untilEnded(world, 1);
+  return world.logs;
+}
+
+let logs: Played['logs'];
+beforeAll(async () => {
+  logs = [...(await playABadDay()), ...(await playAnEndInVain()), ...(await playAForgottenGroup())];
+});
+
+describe('what the alarms and the dashboard read', () => {
+  const read = [...new Set(metricsRead().map(({ name, dimensions }) => identityOf(name, dimensions)))];
+
+  it('is a good part of what there is', () => {
+    expect(read.length).toBeGreaterThan(10);
+  });
+
+  it.each(read)('is emitted: %s', (metric) => {
+    expect(metricsEmitted(logs)).toContain(metric);
+  });
+
+  it('is all that there is: nothing is counted that nobody looks at', () => {
+    const names = new Set(metricsRead().map(({ name }) => name));
+    expect(Object.keys(METRICS).filter((name) => !names.has(name))).toEqual([]);
+  });
+
+  it.each([
+    ['a name that nobody emits', 'MetricName: PolicyRelaxed', 'MetricName: PolicyRelaxd'],
+    ['a dimension that nobody emits', 'Name: stage', 'Name: environment'],
+    ['a dimension too few', '{Muster,service,stage,state}', '{Muster,service,stage}'],
+  ])('would be missed by %s', (_what, from, to) => {
+    const broken = metricsRead(from, to).map(({ name, dimensions }) => identityOf(name, dimensions));
+    expect(broken.filter((metric) => !metricsEmitted(logs).has(metric))).not.toEqual([]);
+  });
+});
+
+describe('a metric', () => {
+  it('is of its stage', () => {
+    const stages = new Set(logs.filter((line) => '_aws' in line).map(({ stage }) => stage));
+    expect([...stages]).toEqual(['dev']);
+  });
+
+  it('tells the seconds of the one that waits longest', () => {
+    const waited = logs.flatMap(({ SecondsWaiting }) => (SecondsWaiting === undefined ? [] : [Number(SecondsWaiting)]));
+    // Thirty minutes of maintenance, looked at every few minutes.
+    expect(Math.max(...waited)).toBeGreaterThan(20 * 60);
+    expect(Math.max(...waited)).toBeLessThan(31 * 60);
+  });
+
+  it('counts a launch that nobody asks for, and none of somebody else’s hook', async () => {
+    const world = await playWorld();
+    world.autoScaling.launch('analytics', 1);
+    await world.clock.advance(10 * MINUTE);
+    expect(world.logs.filter((line) => 'LaunchesUnmatched' in line)).toEqual([]);
+    expect(logs.filter((line) => 'LaunchesUnmatched' in line)).toHaveLength(1);
+  });
+});
+
+describe('the saved queries', () => {
+  const text = readFileSync(new URL('../../resources/queries.yml', import.meta.url), 'utf8');
+  const queries: Record<string, { Properties: { QueryString: string; LogGroupNames: { Ref: string }[] } }> = parse(
+    text,
+    { merge: true },
+  ).Resources;
+
+  it('ask all functions', () => {
+    const service = parse(readFileSync(new URL('../../serverless.yml', import.meta.url), 'utf8'));
+    const groups = Object.keys(service.functions).map((key) => ({
+      Ref: `${key.slice(0, 1).toUpperCase()}${key.slice(1)}LogGroup`,
+    }));
+    for (const { Properties } of Object.values(queries))
+      expect(Properties.LogGroupNames.toSorted((a, b) => a.Ref.localeCompare(b.Ref))).toEqual(
+        groups.toSorted((a, b) => a.Ref.localeCompare(b.Ref)),
+      );
+  });
+
+  it.each(Object.keys(queries))('%s asks for messages and fields that there are', (name) => {
+    const query = queries[name]?.Properties.QueryString ?? '';
+    const fields = new Set(logs.flatMap((line) => Object.keys(line)));
+    const asked = [...query.matchAll(/\b(instance|state|message|error|reason|retryCount|execution|level)\b/g)];
+    expect(asked.length).toBeGreaterThan(0);
+    for (const [, field] of asked) expect(fields).toContain(field);
+    for (const [, key = '', value] of query.matchAll(/filter (message|level) = "([^"]+)"/g))
+      expect(logs.map((line) => line[key])).toContain(value);
+  });
+});

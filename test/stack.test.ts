@@ -1,0 +1,252 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the placeholders of a definition
+import { cpSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { faultsOfStateMachines } from '../scripts/definition.ts';
+import { faultsOfStack } from '../scripts/template.ts';
+import { type Packaged, packageStack, root } from './packaged.ts';
+import { functionNames } from './unit/functions.ts';
+
+let packaged: Packaged;
+beforeAll(async () => {
+  packaged = await packageStack();
+});
+
+type Break = (resources: Packaged['template']['Resources'], template: Packaged['template']) => void;
+
+/** The faults of a copy that is broken in one place. */
+function faultsOf(change: Break): Promise<string[]> {
+  const copy = structuredClone(packaged.template);
+  change(copy.Resources, copy);
+  return faultsOfStack(copy, packaged.root);
+}
+
+describe('the packaged stack', () => {
+  it('has no fault', async () => {
+    expect(await faultsOfStack(packaged.template, packaged.root)).toEqual([]);
+  });
+
+  it.each<[string, RegExp, Break]>([
+    [
+      'is of an unknown type',
+      /^resources\/ledger\.yml:\d+: Ledger is of the type AWS::DynamoDB::Tabel, .*: correct it\.$/,
+      ({ Ledger }) => {
+        Ledger.Type = 'AWS::DynamoDB::Tabel';
+      },
+    ],
+    [
+      'has an unknown property',
+      /^resources\/events\.yml:\d+: LostEvents has MessageRetention in Properties, .*: remove or correct it\.$/,
+      ({ LostEvents }) => {
+        LostEvents.Properties.MessageRetention = 60;
+      },
+    ],
+    [
+      'has an unknown property deep inside',
+      /^resources\/ledger\.yml:\d+: Ledger has Enable in Properties\.TimeToLiveSpecification, .*\.$/,
+      ({ Ledger }) => {
+        Ledger.Properties.TimeToLiveSpecification = { AttributeName: 'expiresAt', Enabled: true, Enable: true };
+      },
+    ],
+    [
+      'lacks a property that must be there',
+      /^resources\/queries\.yml:\d+: WhatFailsQuery lacks QueryString in Properties: CloudFormation asks for it\.$/,
+      ({ WhatFailsQuery }) => {
+        delete WhatFailsQuery.Properties.QueryString;
+      },
+    ],
+    [
+      'has a value that CloudFormation does not take',
+      /^resources\/alarms\.yml:\d+: DeadLetterAlarm has "often" in Properties\.Period: CloudFormation takes a number\.$/,
+      ({ DeadLetterAlarm }) => {
+        DeadLetterAlarm.Properties.Period = 'often';
+      },
+    ],
+    [
+      'refers to what is not there',
+      /^resources\/alerts\.yml:\d+: AlertsByEmail refers to Alert, which is not there: correct the name, .*\.$/,
+      ({ AlertsByEmail }) => {
+        AlertsByEmail.Properties.TopicArn = { Ref: 'Alert' };
+      },
+    ],
+    [
+      'asks for an attribute that there is not',
+      /^resources\/alarms\.yml:\d+: DeadLetterAlarm asks for LostEvents\.Name, which there is not: .* QueueName.*\.$/,
+      ({ DeadLetterAlarm }) => {
+        DeadLetterAlarm.Properties.Dimensions = [
+          { Name: 'QueueName', Value: { 'Fn::GetAtt': ['LostEvents', 'Name'] } },
+        ];
+      },
+    ],
+    [
+      'goes in a circle',
+      /^resources\/events\.yml:\d+: LostEvents -> LostEventsPolicy -> LostEvents is a circle: write .* out\.$/,
+      ({ LostEvents }) => {
+        LostEvents.DependsOn = 'LostEventsPolicy';
+      },
+    ],
+    [
+      'depends on a condition that is not there',
+      /^resources\/alerts\.yml:\d+: AlertsByEmail depends on the condition HasAlertEmail, which is not there: .*\.$/,
+      (_, template) => {
+        delete template.Conditions.HasAlertEmail;
+      },
+    ],
+    [
+      'has a target without dead-letter queue',
+      /^resources\/events\.yml:\d+: LaunchSuccessfulRule keeps nothing that its target start-enrolment does not take: .*\.$/,
+      ({ LaunchSuccessfulRule }) => {
+        delete LaunchSuccessfulRule.Properties.Targets[0].DeadLetterConfig;
+      },
+    ],
+    [
+      'has a target without an end to its retries',
+      /^resources\/alerts\.yml:\d+: ExecutionFailedRule does not say how long its target alerts is tried: .*\.$/,
+      ({ ExecutionFailedRule }) => {
+        delete ExecutionFailedRule.Properties.Targets[0].RetryPolicy;
+      },
+    ],
+    [
+      'has a queue that no rule may send to',
+      /^resources\/events\.yml:\d+: The rule LaunchLifecycleActionRule may not reach LostEvents: give .* sqs:SendMessage\.$/,
+      ({ LostEventsPolicy }) => {
+        LostEventsPolicy.Properties.PolicyDocument.Statement[0].Condition.ArnLike['aws:SourceArn'] = 'arn:aws:sqs:*';
+      },
+    ],
+    [
+      'has a topic that no rule may publish to',
+      /^resources\/alerts\.yml:\d+: The rule ExecutionFailedRule may not reach Alerts: give .* sns:Publish\.$/,
+      ({ AlertsPolicy }) => {
+        AlertsPolicy.Properties.PolicyDocument.Statement.pop();
+      },
+    ],
+    [
+      'has a topic that no alarm may publish to',
+      /^resources\/alarms\.yml:\d+: The alarm PolicyRelaxedAlarm may not reach Alerts: .*cloudwatch.* sns:Publish\.$/,
+      ({ AlertsPolicy }) => {
+        AlertsPolicy.Properties.PolicyDocument.Statement.shift();
+      },
+    ],
+    [
+      'has a function that its rule may not invoke',
+      /^resources\/events\.yml:\d+: The rule LightsailDeletionRule may not reach StartRetirementLambdaFunction: .*\.$/,
+      (resources) => {
+        delete resources.StartRetirementPermission;
+      },
+    ],
+    [
+      'has a state machine that may not run its function',
+      /^resources\/state-machines\.yml:\d+: The state machine RetireNodeStateMachine may not lambda:InvokeFunction on \w+: .*\.$/,
+      ({ RetireNodeRole }) => {
+        RetireNodeRole.Properties.Policies[0].PolicyDocument.Statement[0].Resource.pop();
+      },
+    ],
+    [
+      'has a function that is traced and may not say so',
+      /^resources\/roles\.yml:\d+: FinishLaunchLambdaFunction is traced, .* xray:PutTraceSegments: allow it in FinishLaunchRole\.$/,
+      ({ FinishLaunchRole }) => {
+        FinishLaunchRole.Properties.Policies[0].PolicyDocument.Statement.splice(1, 1);
+      },
+    ],
+    [
+      'has a rule that takes too much',
+      /^resources\/events\.yml:\d+: LightsailCreationRule takes events\/samples\/lightsail-create-instances-denied\.json, .*: narrow its pattern\.$/,
+      ({ LightsailCreationRule }) => {
+        delete LightsailCreationRule.Properties.EventPattern.detail.errorCode;
+      },
+    ],
+    [
+      'has a rule that takes nothing',
+      /^resources\/events\.yml:\d+: TerminateSuccessfulRule matches no event of events\/samples\/: correct .*\.$/,
+      ({ TerminateSuccessfulRule }) => {
+        TerminateSuccessfulRule.Properties.EventPattern.source = ['aws.autoscalling'];
+      },
+    ],
+    [
+      'has a pattern that EventBridge refuses',
+      /^resources\/alerts\.yml:\d+: ExecutionFailedRule has a pattern that EventBridge refuses: .*\.$/,
+      ({ ExecutionFailedRule }) => {
+        ExecutionFailedRule.Properties.EventPattern.detail.status = [{ 'not-this': ['SUCCEEDED'] }];
+      },
+    ],
+    [
+      'has an alarm that does not say what to do',
+      /^resources\/alarms\.yml:\d+: LongWaitAlarm does not say what to do: describe it .*\.$/,
+      ({ LongWaitAlarm }) => {
+        LongWaitAlarm.Properties.AlarmDescription = 'Too long';
+      },
+    ],
+    [
+      'has an alarm that reads a metric that nobody emits',
+      /^resources\/alarms\.yml:\d+: FailureRateAlarm reads the metric EnrolmentsFaild of Muster, which nobody emits: .*\.$/,
+      ({ FailureRateAlarm }) => {
+        FailureRateAlarm.Properties.Metrics[1].MetricStat.Metric.MetricName = 'EnrolmentsFaild';
+      },
+    ],
+    [
+      'has a dashboard that is no JSON',
+      /^resources\/dashboard\.yml:\d+: Dashboard has a DashboardBody that is no JSON: correct it\.$/,
+      ({ Dashboard }) => {
+        Dashboard.Properties.DashboardBody['Fn::Sub'] += ',';
+      },
+    ],
+    [
+      'has a state machine that logs its data',
+      /^resources\/state-machines\.yml:\d+: EnrolNodeStateMachine logs its data, and a CSR with it: set .*\.$/,
+      ({ EnrolNodeStateMachine }) => {
+        EnrolNodeStateMachine.Properties.LoggingConfiguration.IncludeExecutionData = true;
+      },
+    ],
+    [
+      'has a function whose lines are kept for ever',
+      /^serverless\.yml:\d+: AssociateNodeLambdaFunction has no log group \/aws\/lambda\/muster-dev-associate-node: .*\.$/,
+      ({ AssociateNodeLogGroup }) => {
+        AssociateNodeLogGroup.Properties.LogGroupName = '/aws/lambda/somebody-else';
+      },
+    ],
+  ])('is refused when it %s', async (_what, sentence, change) => {
+    const faults = await faultsOf(change);
+    expect(faults.filter((fault) => sentence.test(fault))).not.toEqual([]);
+  });
+
+  it('is refused in words that name the line of the very part', async () => {
+    const [fault = ''] = await faultsOf(({ DeadLetterAlarm }) => {
+      DeadLetterAlarm.Properties.Period = 'often';
+    });
+    const [, file = '', line] = /^([^:]+):(\d+):/.exec(fault) ?? [];
+    expect(readFileSync(join(root, file), 'utf8').split('\n')[Number(line) - 1]).toBe('      Period: 60');
+  });
+});
+
+describe('the state machines', () => {
+  /** The faults after `from` has become `to` in enrol-node.asl.yml, and the line where it stands. */
+  function faultsAfter(from: string, to: string): { faults: string[]; line: number } {
+    const folder = realpathSync(mkdtempSync(join(tmpdir(), 'muster-asl-')));
+    cpSync(join(root, 'statemachines'), join(folder, 'statemachines'), { recursive: true });
+    const file = join(folder, 'statemachines/enrol-node.asl.yml');
+    const text = readFileSync(file, 'utf8');
+    expect(text).toContain(from);
+    writeFileSync(file, text.replace(from, to));
+    const line = text.slice(0, text.indexOf(from)).split('\n').length;
+    return { faults: faultsOfStateMachines(folder, functionNames), line };
+  }
+
+  it('have no fault', () => {
+    expect(faultsOfStateMachines(root, functionNames)).toEqual([]);
+  });
+
+  it.each([
+    ['Next: ConfirmAssociation', 'Next: ConfirmAsociation', 'State AssociateNode leads to ConfirmAsociation'],
+    ['Resource: ${AssociateNodeFunctionArn}', 'Resource: ${FinishLaunchFunctionArn}', 'State AssociateNode runs'],
+    ['StringEquals: ServerNotReady', 'StringEquals: ServerNotRedy', 'names ServerNotRedy, which is no known error'],
+  ])('are refused with their line when "%s" becomes "%s"', (from, to, fault) => {
+    const { faults, line } = faultsAfter(from, to);
+    const [first = ''] = faults.filter((sentence) => sentence.includes(fault));
+    expect(first).toMatch(/^statemachines\/enrol-node\.asl\.yml:\d+: /);
+    const at = Number(/:(\d+):/.exec(first)?.[1]);
+    // A comparison is of the Choice that makes it.
+    expect(at).toBeLessThanOrEqual(line);
+    expect(at).toBeGreaterThan(line - 20);
+  });
+});

@@ -1,0 +1,80 @@
+import { mkdtempSync, realpathSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { faultsOfParameters, profilesFileOf, stageOf } from '../../../scripts/stage.ts';
+
+const PARAMETERS = `default:
+  alertEmail: ''
+  logRetentionInDays: 30
+  subnetIds: ''
+  securityGroupIds: ''
+  sweepSchedule: rate(1 hour)
+dev: {}
+prod:
+  logRetentionInDays: 365
+`;
+
+function folderWith(files: Record<string, string>): string {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'muster-stage-')));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  return folder;
+}
+
+const faults = (text: string, ...args: string[]) => faultsOfParameters(folderWith({ 'parameters.yml': text }), args);
+
+describe('the stage', () => {
+  it.each([
+    [['--stage', 'prod'], 'prod'],
+    [['--region', 'eu-west-1', '--stage=prod'], 'prod'],
+    [['-s', 'prod'], 'prod'],
+    [[], 'dev'],
+  ])('of the arguments %j is %s', (args, stage) => {
+    expect(stageOf(args)).toBe(stage);
+  });
+
+  it('has profiles of its own where there is a file for it, and else those of all', () => {
+    const folder = folderWith({ 'profiles.yml': '', 'profiles.prod.yml': '' });
+    expect(profilesFileOf(folder, 'prod')).toBe('profiles.prod.yml');
+    expect(profilesFileOf(folder, 'dev')).toBe('profiles.yml');
+  });
+});
+
+describe('the parameters', () => {
+  it.each([['dev'], ['prod']])('of %s are complete', (stage) => {
+    expect(faults(PARAMETERS, '--stage', stage)).toEqual([]);
+  });
+
+  it('of a stage that has no block stop the build', () => {
+    const fault = 'parameters.yml:8: there is no stage staging here: add "staging: {}" below dev, prod.';
+    expect(faults(PARAMETERS, '--stage', 'staging')).toEqual([fault]);
+    expect(faults(PARAMETERS, '--stage', 'default')).toHaveLength(1);
+  });
+
+  it.each([
+    ['alertEmail: somebody', 'parameters.yml:10: alertEmail is "somebody": it is an e-mail address, or empty.'],
+    ['subnetIds: vpc-1', 'parameters.yml:10: subnetIds is "vpc-1": it is subnet-… with commas between, or empty.'],
+    ['sweepSchedule: hourly', 'parameters.yml:10: sweepSchedule is "hourly": it is rate(…) or cron(…).'],
+    ['alertMail: a@b', 'parameters.yml:10: there is no parameter alertMail: remove it, or correct its name.'],
+    ['alertEmail: null', 'parameters.yml:10: alertEmail is null: Invalid input: expected string, received null.'],
+    [
+      'subnetIds: subnet-0a',
+      'parameters.yml:5: securityGroupIds is empty, and the other is not: give both, or neither.',
+    ],
+  ])('with %s are refused where they stand', (line, fault) => {
+    expect(faults(`${PARAMETERS}  ${line}\n`, '--stage', 'prod')).toContain(fault);
+  });
+
+  it('that are missing are named', () => {
+    const without = PARAMETERS.replace("  alertEmail: ''\n", '');
+    expect(faults(without, '--stage', 'prod')).toEqual(['parameters.yml:1: alertEmail has no value: give it one.']);
+  });
+
+  it('can be given for once, and are looked at all the same', () => {
+    const given = ['--param', 'subnetIds=subnet-0a,subnet-0b', '--param=securityGroupIds=sg-0c'];
+    expect(faults(PARAMETERS, ...given)).toEqual([]);
+    expect(faults(PARAMETERS, '--param', 'logRetentionInDays=31')).toEqual([
+      expect.stringMatching(/^--param logRetentionInDays=31: logRetentionInDays is "31": CloudWatch Logs keeps lines/),
+    ]);
+  });
+});
