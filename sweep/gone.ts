@@ -40,7 +40,7 @@ const DEFAULT_MOST = 10;
 const DEFAULT_SHARE = 0.05;
 
 /** How many nodes of a profile may be gone at once; of a small profile still one. */
-export function mostGone(nodes: number, maxRetirements: number | undefined): number {
+function mostGone(nodes: number, maxRetirements: number | undefined): number {
   return maxRetirements ?? Math.min(DEFAULT_MOST, Math.max(1, Math.floor(nodes * DEFAULT_SHARE)));
 }
 

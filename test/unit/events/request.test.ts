@@ -33,7 +33,7 @@ const enrolmentRefusals: Record<string, string> = {
   'short-token': 'lifecycleAction.lifecycleActionToken must be exactly 36 characters long, not "87654321".',
   'two-groups': 'autoScalingGroupName contradicts lifecycleAction.autoScalingGroupName: leave the first out.',
   'unknown-field':
-    'Unknown field "colour". The fields are instanceId, lightsailInstanceName, lifecycleAction, trigger, identity, autoScalingGroupName.',
+    'Unknown field "colour". The fields are instanceId, lightsailInstanceName, lifecycleAction, trigger, identity, autoScalingGroupName, leaveOut.',
   'wrong-type': 'instanceId must be a string, not 123456789.',
 };
 
@@ -119,7 +119,7 @@ describe('an input that a person types', () => {
 
   it('names all unknown fields, and once the fields that there are', () => {
     const sentence =
-      'Unknown field "a". Unknown field "b". The fields are instanceId, lightsailInstanceName, lifecycleAction, trigger, identity, autoScalingGroupName.';
+      'Unknown field "a". Unknown field "b". The fields are instanceId, lightsailInstanceName, lifecycleAction, trigger, identity, autoScalingGroupName, leaveOut.';
     expect(() => parseEnrolmentRequest({ a: 1, b: 2 })).toThrow(new InvalidRequest(sentence));
   });
 
