@@ -20,7 +20,8 @@ async function setUp(bucket = BUCKET) {
   const port = await openPort([], { clock, rest: [s3.endpoint] });
   const variables = ['LEDGER_TABLE', 'ENROL_NODE_STATE_MACHINE_ARN', 'RETIRE_NODE_STATE_MACHINE_ARN'];
   const documents = ['COLLECT_IDENTITY_DOCUMENT', 'INSTALL_CREDENTIALS_DOCUMENT', 'INSTALL_CHEF_DOCUMENT'];
-  for (const name of [...variables, ...documents, 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) vi.stubEnv(name, 'x');
+  for (const name of ['STAGE', ...variables, ...documents, 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'])
+    vi.stubEnv(name, 'x');
   vi.stubEnv('AWS_REGION', 'eu-west-1');
   vi.stubEnv('REPORTS_URL', `${port.endpoint}/${bucket}`);
   const fail = (fault: Partial<Fault>) => port.faults.set([{ service: 's3', ...fault }]);
