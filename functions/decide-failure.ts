@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { aboutEnrolment, NOTHING_KNOWN } from '../events/outcomes.ts';
-import { EnrolmentRequest } from '../events/request.ts';
+import { EnrolmentRequest, namedIn, naming } from '../events/request.ts';
+import { home } from '../lib/config.ts';
 import { ClaimedElsewhere, NEVER } from '../lib/errors.ts';
 import { Association, Enrolment, Failure, type Hook, Instance, Registration, sentenceOf } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
@@ -100,9 +101,10 @@ async function isEnrolled({ enrolment }: SoFar, call: Call): Promise<boolean> {
   return item?.status === 'enrolled' && item.generation === enrolment.generation;
 }
 
-function mayAbandon({ enrolment }: SoFar, limit: number, at: string, call: Call): Promise<boolean> {
+function mayAbandon({ instance, enrolment }: SoFar, limit: number, at: string, call: Call): Promise<boolean> {
   const { autoScalingGroupName } = enrolment?.hook ?? { autoScalingGroupName: '' };
-  return countAbandon({ autoScalingGroupName, instance: enrolment?.ledgerKey ?? '', at, limit }, call.signal);
+  const group = `${instance?.region}/${autoScalingGroupName}`;
+  return countAbandon({ group, instance: enrolment?.ledgerKey ?? '', at, limit }, call.signal);
 }
 
 function whatFailed(request: unknown, { failure, enrolment }: SoFar, isFinished: boolean): string {
@@ -121,7 +123,9 @@ function whatIsLeft({ registration, association }: SoFar, { undo }: Decision): s
 }
 
 function whatNow(request: unknown, hook: Hook | null, { action, instead }: Decision): string {
-  const byHand = `mend this and start enrol-node with {"instanceId":"${nameOf(request)}"}.`;
+  const { data } = EnrolmentRequest.safeParse(request);
+  const asked = data && JSON.stringify(naming(namedIn(data, home()), home()));
+  const byHand = `mend this and start enrol-node with ${asked ?? 'its instance'}.`;
   switch (action) {
     case 'hold':
       return `${instead ? `${instead} ` : ''}Its launch still waits in the hook ${hook?.lifecycleHookName}: ${byHand}`;

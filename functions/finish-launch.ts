@@ -19,7 +19,7 @@ export const handler = task(
     const endedAt = task.enteredTime;
     if (!enrolledBefore)
       await record({ instance: ledgerKey, generation }, { status: 'enrolled', endedAt }, call.signal);
-    const lifecycleAction = hook && (await completeLifecycleAction(hook, instance.instanceId, 'CONTINUE', call.signal));
+    const lifecycleAction = hook && (await completeLifecycleAction(hook, instance, 'CONTINUE', call.signal));
     if (enrolledBefore) {
       emit('EnrolmentsFoundDone');
       return { lifecycleAction };

@@ -1,5 +1,5 @@
 import { type EnrolmentRequest, isSwept, EnrolmentRequest as Request } from '../events/request.ts';
-import { exemptions, profiles } from '../lib/config.ts';
+import { exemptions, home, profiles } from '../lib/config.ts';
 import { ClaimedElsewhere, InstanceGone, InvalidRequest } from '../lib/errors.ts';
 import { type Exemptions, exemptionsOf, exemptParts, leavingOut, withoutExempted } from '../lib/exemptions.ts';
 import {
@@ -13,7 +13,7 @@ import {
 import { type Enrolment, type Hook, Instance, ledgerKey, type TaskContext } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
-import { findHook, findMember, WAITS_IN_LAUNCH_HOOK } from '../services/auto-scaling.ts';
+import { findHook, findMember, type HookTimes, WAITS_IN_LAUNCH_HOOK } from '../services/auto-scaling.ts';
 import { claim, findItem, type LedgerItem } from '../services/ledger.ts';
 import { isRunning } from '../services/state-machines.ts';
 import { driftOf } from '../sweep/drift.ts';
@@ -21,7 +21,7 @@ import { driftOf } from '../sweep/drift.ts';
 /** Decides what happens to the instance, and claims it: one execution owns an instance at a time. */
 export const handler = task({ request: Request, instance: Instance }, async (input, call): Promise<Enrolment> => {
   const { request, instance, task } = input;
-  const profile = matchProfile(profiles(), instance);
+  const profile = matchProfile(profiles(), instance, home());
   const reason = whyIgnored(request, instance, profile);
   if (!profile || reason) {
     if (isOurs(request.lifecycleAction?.lifecycleHookName)) emit('LaunchesUnmatched');
@@ -29,7 +29,8 @@ export const handler = task({ request: Request, instance: Instance }, async (inp
   }
 
   const hook = await waitingHook(request, instance, profile, call);
-  const deadline = await deadlineOf(request, profile, hook, task, call);
+  const times = hook && (await findHook(hook, instance.region, call.signal));
+  const deadline = deadlineOf(request, profile, { hook, times }, task);
   const seen = await findItem(ledgerKey(instance), call.signal);
   const exempt = leavingOut(exemptionsOf(exemptions(), instance, task.enteredTime), request.leaveOut, task.enteredTime);
   const enrolment = { ...resolved(instance, profile, exempt, request), hook, deadline };
@@ -157,9 +158,9 @@ async function waitingHook(
     const { autoScalingGroupName, lifecycleHookName, lifecycleActionToken } = request.lifecycleAction;
     return { autoScalingGroupName, lifecycleHookName, lifecycleActionToken };
   }
-  const { autoScalingGroupName, instanceId } = instance;
+  const { autoScalingGroupName } = instance;
   if (!profile.lifecycleHook || !autoScalingGroupName) return null;
-  const member = await findMember(instanceId, call.signal);
+  const member = await findMember(instance, call.signal);
   if (!WAITS_IN_LAUNCH_HOOK.includes(member?.lifecycleState ?? '')) return null;
   return { autoScalingGroupName, lifecycleHookName: profile.lifecycleHook, lifecycleActionToken: null };
 }
@@ -175,14 +176,12 @@ async function waitingHook(
 export const SHORTEST_HEARTBEAT_SECONDS = 3600;
 
 /** Until when to wait: by the hook's own limit, counted from its event; without one by the profile's, counted from now. */
-async function deadlineOf(
+function deadlineOf(
   { trigger }: EnrolmentRequest,
   profile: Profile,
-  hook: Hook | null,
+  { hook, times }: { hook: Hook | null; times: HookTimes | null | undefined },
   { startTime }: TaskContext,
-  call: Call,
-): Promise<string> {
-  const times = hook && (await findHook(hook, call.signal));
+): string {
   if (hook && times && times.heartbeatTimeoutSeconds < SHORTEST_HEARTBEAT_SECONDS) {
     throw new InvalidRequest(
       `The hook ${hook.lifecycleHookName} of ${hook.autoScalingGroupName} has a HeartbeatTimeout of ` +

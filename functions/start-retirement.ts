@@ -1,6 +1,7 @@
+import { inRegionOf } from '../events/event.ts';
 import { executionName, type TriggeredRetirement } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
-import { environment, profiles } from '../lib/config.ts';
+import { environment, home, profiles } from '../lib/config.ts';
 import { answer, type Call } from '../lib/task.ts';
 import { startExecution } from '../services/state-machines.ts';
 
@@ -14,7 +15,7 @@ export const handler = answer(async (event, call) => {
     );
   }
   const started = [];
-  for (const request of interpretation.requests) {
+  for (const request of inRegionOf(event, interpretation.requests, home())) {
     const reason = whyNotYet(request);
     started.push(reason ? ignore(reason, call) : await start(request, call));
   }

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { parseSweepRequest, type SweepRequest } from '../events/request.ts';
-import { environment, exemptions, profiles, sweepSettings } from '../lib/config.ts';
+import { environment, exemptions, home, profiles, sweepSettings } from '../lib/config.ts';
 import { InvalidRequest } from '../lib/errors.ts';
 import type { Profile } from '../lib/profiles.ts';
 import { ledgerKey, namedBy, TaskContext } from '../lib/state.ts';
@@ -58,7 +58,7 @@ async function sweep(of: Sweep, calls: () => number): Promise<SweepReport> {
   const began = performance.now();
   const { at, call, request } = of;
   const asked = profilesNamed(request.profile);
-  const pace = { ...sweepSettings(), at, isDryRun: request.dryRun };
+  const pace = { ...sweepSettings(), at, home: home(), isDryRun: request.dryRun };
   const seen = new Set<string>();
   const records = await readLedger(of);
   const surveys: Survey[] = [];
@@ -67,7 +67,7 @@ async function sweep(of: Sweep, calls: () => number): Promise<SweepReport> {
   const started = await startDue(decisions.due, handsOf(call), pace);
   const whole = surveys.filter(({ stoppedBecause }) => stoppedBecause === null);
   const gone = whole.map(({ profile: { name } }) => goneOf(name, records?.values() ?? [], seen));
-  const retired = await retireGone(gone, handsOf(call), pace, environment().AWS_REGION);
+  const retired = await retireGone(gone, handsOf(call), pace);
   const rows = [...decisions.rows, ...started.rows, ...retired.rows];
   of.alerts.push(...started.alerts, ...retired.alerts);
   await announce([...of.alerts], of);
@@ -103,17 +103,18 @@ async function survey(
   { at, call, alerts }: Sweep,
 ): Promise<Survey> {
   const policy = { profile, exemptions: exemptions(), at };
-  const survey = new Survey(policy, [environment().AWS_REGION], profiles(), records ?? new Map());
+  const survey = new Survey(policy, profiles(), home(), records ?? new Map());
   if (!records) {
     survey.stoppedBecause = 'The ledger could not be read.';
     return survey;
   }
   try {
-    for await (const page of listFleet(profile, call.signal))
-      for (const found of page) {
-        if (found.state !== 'terminated') seen.add(ledgerKey(found.instance));
-        survey.take(found);
-      }
+    for (const region of survey.regions)
+      for await (const page of listFleet(profile, region, call.signal))
+        for (const found of page) {
+          if (found.state !== 'terminated') seen.add(ledgerKey(found.instance));
+          survey.take(found);
+        }
   } catch (error) {
     survey.stoppedBecause = sentenceOf(error);
     alerts.push(
@@ -136,13 +137,17 @@ async function decideAll(surveys: readonly Survey[], of: Sweep) {
 
 async function statesInGroups(surveys: readonly Survey[], { call, alerts }: Sweep) {
   const members = surveys.flatMap(({ candidates }) => candidates).filter((one) => one.instance.autoScalingGroupName);
-  const ids = members.map(({ instance }) => instance.instanceId);
-  try {
-    return await lifecycleStates(ids, call.signal);
-  } catch (error) {
-    alerts.push(`${sentenceOf(error)} Members of groups are left alone: one of them may be on its way out.`);
-    return new Map(ids.map((id) => [id, 'Terminating']));
+  const states = new Map<string, string>();
+  for (const [region, those] of Map.groupBy(members, ({ instance }) => instance.region)) {
+    const ids = those.map(({ instance }) => instance.instanceId);
+    try {
+      for (const [id, state] of await lifecycleStates(ids, region, call.signal)) states.set(id, state);
+    } catch (error) {
+      alerts.push(`${sentenceOf(error)} Members of groups are left alone: one of them may be on its way out.`);
+      for (const id of ids) states.set(id, 'Terminating');
+    }
   }
+  return states;
 }
 
 async function countImdsV1(survey: Survey, states: Findings['lifecycleStates'], { at, call, alerts }: Sweep) {
@@ -162,7 +167,7 @@ function handsOf({ signal }: Call): Hands {
   return {
     startEnrolment: (name, request) => startExecution(enrolNode, name, request, signal),
     startRetirement: (name, request) => startExecution(retireNode, name, request, signal),
-    find: ({ instance }) => findInstance(namedBy(instance), signal),
+    find: (record) => findInstance(namedBy(record, home()), signal),
     setMissingSince: (record, at) => setMissingSince(record, at, signal),
     refusalOf,
   };

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { InvalidRequest } from './errors.ts';
-import { Exemption, type Profile, type SweepSettings } from './profiles.ts';
+import { Exemption, type Profile, regionsOf, type SweepSettings } from './profiles.ts';
 import { logger } from './telemetry.ts';
 
 /** What the stack tells its functions. The names are those of `provider.environment` in serverless.yml. */
@@ -54,6 +54,24 @@ interface Compiled {
 /** The profiles of profiles.yml. */
 export function profiles(): readonly Profile[] {
   return compiled().profiles;
+}
+
+/** The stack's own Region: the one of whoever names none. */
+export function home(): string {
+  return environment().AWS_REGION;
+}
+
+/** Whether a profile is for this Region. In any other nobody is ours, and no service may be asked. */
+export function isOurRegion(region: string): boolean {
+  return profiles().some((profile) => regionsOf(profile, home()).includes(region));
+}
+
+/** @throws InvalidRequest for a Region that no profile is for */
+export function requireOurRegion(region: string): void {
+  if (isOurRegion(region)) return;
+  throw new InvalidRequest(
+    `No profile is for the Region ${region}: correct region, or add it to the regions of a profile in profiles.yml and deploy again.`,
+  );
 }
 
 /** The exemptions of profiles.yml that can be read. One that cannot be read exempts nobody. */

@@ -155,10 +155,24 @@ export type Metadata = z.infer<typeof Metadata>;
 /** Of them, what is asked of an instance. */
 export type WantedOptions = Pick<Metadata, 'httpTokens' | 'httpEndpoint' | 'httpPutResponseHopLimit'>;
 
+/** The name of a Region, in any of AWS's partitions. */
+export const RegionName = z.stringFormat('a Region such as "eu-west-1"', /^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$/);
+
 export const Profile = z
   .strictObject({
     name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens'),
     match: Match,
+    /** The Regions in which its instances are; left out, the stack's own alone. */
+    regions: z
+      .array(RegionName)
+      .min(1, "Name at least one Region, or leave regions out for the stack's own.")
+      .superRefine((regions, context) => {
+        regions.forEach((region, index) => {
+          if (regions.indexOf(region) < index)
+            context.addIssue({ code: 'custom', path: [index], message: `"${region}" is named twice: keep it once.` });
+        });
+      })
+      .optional(),
     /** The launch hook in which an instance waits for its enrolment; left out, nothing waits for it. */
     lifecycleHook: z.string().min(1).max(255).optional(),
     /** The termination hook in which an instance waits for its retirement to begin. */
@@ -325,16 +339,29 @@ function openYaml(file: string) {
   }
 }
 
-/** The profile's version: changes with what it asks for and with nothing else; how a sweep goes about it is not asked. */
-export function profileVersion({ metadata, ...profile }: Profile): string {
+/**
+ * The profile's version: changes with what it asks for and with nothing else; where it is asked, and how a sweep goes about
+ * it, is none of that.
+ */
+export function profileVersion({ metadata, regions: _regions, ...profile }: Profile): string {
   const { lookBackDays: _, canary: __, ...asked } = metadata ?? {};
   const content = JSON.stringify(metadata ? { ...profile, metadata: asked } : profile);
   return createHash('sha256').update(content).digest('hex').slice(0, 12);
 }
 
-/** The first profile that matches the instance. */
-export function matchProfile(profiles: readonly Profile[], instance: Instance): Profile | undefined {
-  return profiles.find(({ match }) => {
+/** @param home the stack's own Region */
+export function regionsOf({ regions }: Pick<Profile, 'regions'>, home: string): readonly string[] {
+  return regions ?? [home];
+}
+
+/**
+ * The first profile that matches the instance.
+ * @param home the stack's own Region
+ */
+export function matchProfile(profiles: readonly Profile[], instance: Instance, home: string): Profile | undefined {
+  return profiles.find((profile) => {
+    const { match } = profile;
+    if (!regionsOf(profile, home).includes(instance.region)) return false;
     if (match.autoScalingGroup !== undefined && !matches(match.autoScalingGroup, instance.autoScalingGroupName))
       return false;
     if (

@@ -10,6 +10,16 @@ export const clientOptions = {
   requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000 },
 } as const;
 
+/** One client for each Region: a warm function keeps its connections. */
+export function inRegion<Client>(make: (options: typeof clientOptions & { region: string }) => Client) {
+  const clients = new Map<string, Client>();
+  return (region: string): Client => {
+    const client = clients.get(region) ?? make({ ...clientOptions, region });
+    clients.set(region, client);
+    return client;
+  };
+}
+
 const THROTTLED = new Set([
   'Throttling',
   'ThrottlingException',

@@ -17,7 +17,7 @@ import { calling, clientOptions, isNamed } from './aws.ts';
  * that it owns: a late writer, whose instance somebody else has taken meanwhile, is refused (ClaimedElsewhere).
  */
 const Item = z.object({
-  /** `i-…` or `lightsail/NAME`. */
+  /** `i-…` or `lightsail/REGION/NAME`. */
   instance: z.string(),
   status: z.enum(['enrolling', 'enrolled', 'failed', 'retiring', 'retired']),
   /** ARN of the execution that owns, or last owned, the instance. */
@@ -234,19 +234,15 @@ const Abandons = z.object({
 /**
  * Counts an abandon of the group, unless `limit` others were counted within the hour: then it answers false and counts
  * nothing. The same instance counts once.
+ * @param group its Region and its name
  * @throws ClaimedElsewhere when another abandon of the group was counted in the same moment: try again.
  */
 export async function countAbandon(
-  {
-    autoScalingGroupName,
-    instance,
-    at,
-    limit,
-  }: { autoScalingGroupName: string; instance: string; at: string; limit: number },
+  { group, instance, at, limit }: { group: string; instance: string; at: string; limit: number },
   signal: AbortSignal,
   client = documents,
 ): Promise<boolean> {
-  const key = `group/${autoScalingGroupName}`;
+  const key = `group/${group}`;
   const item = await get(key, signal, client);
   const seen = item && Abandons.parse(item);
   const hourAgo = new Date(Date.parse(at) - 3_600_000).toISOString();

@@ -1,5 +1,6 @@
-import { executionName, SWEEP, type TriggeredRequest } from '../events/request.ts';
+import { executionName, naming, SWEEP, type TriggeredRequest } from '../events/request.ts';
 import { type Exemptible, profileVersion } from '../lib/profiles.ts';
+import type { Pace } from './hands.ts';
 import type { Candidate } from './survey.ts';
 
 /**
@@ -8,14 +9,13 @@ import type { Candidate } from './survey.ts';
  */
 export function enrolmentOf(
   { instance, record, profile }: Candidate,
-  at: string,
+  { at, home }: Pick<Pace, 'at' | 'home'>,
   leaveOut: readonly Exemptible[] = [],
 ) {
   const occasion = [instance.region, instance.launchTime, record?.generation ?? 0, profileVersion(profile)];
   const trigger = { detailType: SWEEP, eventId: [...occasion, at.slice(0, 10)].join(' '), eventTime: at };
-  const name = instance.platform === 'ec2' ? 'instanceId' : 'lightsailInstanceName';
   const request: TriggeredRequest = {
-    [name]: instance.instanceId,
+    ...naming(instance, home),
     ...(leaveOut.length > 0 && { leaveOut: [...leaveOut] }),
     trigger,
   };

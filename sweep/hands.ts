@@ -19,6 +19,8 @@ export interface Pace {
   /** The instant by which everything is judged. */
   readonly at: string;
   readonly isDryRun: boolean;
+  /** The stack's own Region. */
+  readonly home: string;
   readonly maxStarts: number;
   readonly maxRetirements?: number | undefined;
 }

@@ -1,4 +1,4 @@
-import { executionName, SWEEP, type TriggeredRetirement } from '../events/request.ts';
+import { executionName, naming, SWEEP, type TriggeredRetirement } from '../events/request.ts';
 import { namedBy } from '../lib/state.ts';
 import type { LedgerItem } from '../services/ledger.ts';
 import { type Gone, whyTooMany } from './gone.ts';
@@ -6,7 +6,8 @@ import type { Hands, Pace } from './hands.ts';
 import type { ReportRow } from './report.ts';
 
 /** What a sweep does with what is gone. */
-export async function retireGone(gone: readonly Gone[], hands: Hands, pace: Pace, region: string) {
+export async function retireGone(gone: readonly Gone[], hands: Hands, pace: Pace) {
+  const { home } = pace;
   const rows: ReportRow[] = [];
   const alerts: string[] = [];
   for (const record of gone.flatMap(({ seenAgain }) => seenAgain)) await note(record, null);
@@ -15,14 +16,14 @@ export async function retireGone(gone: readonly Gone[], hands: Hands, pace: Pace
   for (const { missing, stillMissing } of gone) {
     for (const record of missing) {
       const reason = tooMany === undefined ? NOT_LISTED : `${NO_MORE} ${TOO_MANY}`;
-      rows.push(rowOfRecord(record, region, { reason, action: tooMany === undefined ? 'later' : 'nothing' }));
+      rows.push(rowOfRecord(record, home, { reason, action: tooMany === undefined ? 'later' : 'nothing' }));
       if (tooMany === undefined) await note(record, pace.at);
     }
     for (const record of stillMissing)
       rows.push(
         tooMany === undefined
           ? await retire(record)
-          : rowOfRecord(record, region, { reason: `${NO_MORE} ${TOO_MANY}`, action: 'nothing' }),
+          : rowOfRecord(record, home, { reason: `${NO_MORE} ${TOO_MANY}`, action: 'nothing' }),
       );
   }
   return { rows, alerts };
@@ -43,20 +44,20 @@ export async function retireGone(gone: readonly Gone[], hands: Hands, pace: Pace
       const found = await hands.find(record);
       if (found && found.state !== 'terminated') {
         await note(record, null);
-        return rowOfRecord(record, region, { finding: 'unknown', reason: ELSEWHERE, action: 'nothing', starts: null });
+        return rowOfRecord(record, home, { finding: 'unknown', reason: ELSEWHERE, action: 'nothing', starts: null });
       }
-      const { request, execution } = retirementOf(record, pace.at);
+      const { request, execution } = retirementOf(record, pace);
       const row = {
         reason: `It is gone: missed since ${record.missingSince}, and not found when asked for.`,
         execution,
       };
-      if (pace.isDryRun) return rowOfRecord(record, region, { ...row, action: 'would-start' });
+      if (pace.isDryRun) return rowOfRecord(record, home, { ...row, action: 'would-start' });
       await hands.startRetirement(execution, request);
-      return rowOfRecord(record, region, { ...row, action: 'started' });
+      return rowOfRecord(record, home, { ...row, action: 'started' });
     } catch (error) {
       const reason = `It is not listed, and whether it is gone nobody could say. ${sentenceOf(error)}`;
       alerts.push(`${record.instance}: ${reason}`);
-      return rowOfRecord(record, region, { finding: 'unknown', reason, action: 'nothing', starts: null });
+      return rowOfRecord(record, home, { finding: 'unknown', reason, action: 'nothing', starts: null });
     }
   }
 
@@ -73,24 +74,23 @@ const TOO_MANY = 'Too many are gone at once to be true: nothing is retired.';
 const ELSEWHERE = 'Its profile lists it no more, and its service still has it: its group or its tags have changed.';
 
 /** The retirement of a node, and the name of its execution: the same for every sweep that misses it. */
-function retirementOf({ instance, generation, missingSince }: LedgerItem, at: string) {
-  const { platform, instanceId } = namedBy(instance);
+function retirementOf(record: LedgerItem, { at, home }: Pace) {
+  const { generation, missingSince } = record;
   const trigger = { detailType: SWEEP, eventId: `gone ${generation} ${missingSince}`, eventTime: at };
-  const name = platform === 'ec2' ? 'instanceId' : 'lightsailInstanceName';
-  const request: TriggeredRetirement = { [name]: instanceId, trigger };
+  const request: TriggeredRetirement = { ...naming(namedBy(record, home), home), trigger };
   return { request, execution: executionName(request) };
 }
 
 function rowOfRecord(
   record: LedgerItem,
-  region: string,
+  home: string,
   told: Pick<ReportRow, 'reason' | 'action'> & Partial<ReportRow>,
 ): ReportRow {
-  const { platform, instanceId } = namedBy(record.instance);
+  const { platform, instanceId, region } = namedBy(record, home);
   return {
     instance: instanceId,
     platform,
-    region: record.region ?? region,
+    region,
     profile: record.profile ?? null,
     finding: 'gone',
     starts: 'retire-node',

@@ -23,7 +23,7 @@ export async function startDue(due: readonly Due[], hands: Hands, pace: Pace) {
   const alerts: string[] = [];
   let started = 0;
   for (const one of oldestFirst(due)) {
-    const { request, execution } = enrolmentOf(one, pace.at, one.leaveOut);
+    const { request, execution } = enrolmentOf(one, pace, one.leaveOut);
     const row = (outcome: Outcome) => {
       const told = { finding: 'drifting', reason: one.reason, starts: 'enrol-node', execution, ...outcome } as const;
       rows.push(rowOf(one.instance, one.profile, one.look, told));

@@ -1,4 +1,4 @@
-import { matchProfile, type Profile } from '../lib/profiles.ts';
+import { matchProfile, type Profile, regionsOf } from '../lib/profiles.ts';
 import { type Found, type Instance, ledgerKey } from '../lib/state.ts';
 import type { LedgerItem } from '../services/ledger.ts';
 import type { FleetMember } from './canary.ts';
@@ -33,23 +33,25 @@ export class Survey {
   readonly #profiles: readonly Profile[];
   readonly #records: ReadonlyMap<string, LedgerItem>;
 
-  /** @param profiles all of them: an instance is the first's that matches it */
-  constructor(
-    policy: Policy,
-    regions: readonly string[],
-    profiles: readonly Profile[],
-    records: ReadonlyMap<string, LedgerItem>,
-  ) {
+  readonly #home: string;
+
+  /**
+   * @param profiles all of them: an instance is the first's that matches it
+   * @param home the stack's own Region
+   */
+  constructor(policy: Policy, profiles: readonly Profile[], home: string, records: ReadonlyMap<string, LedgerItem>) {
     this.profile = policy.profile;
-    this.regions = regions;
+    this.regions = regionsOf(policy.profile, home);
     this.#policy = policy;
     this.#profiles = profiles;
+    this.#home = home;
     this.#records = records;
   }
 
   take(found: Found): void {
     const { instance } = found;
-    if (!isToBeLookedAt(found) || matchProfile(this.#profiles, instance)?.name !== this.profile.name) return;
+    if (!isToBeLookedAt(found) || matchProfile(this.#profiles, instance, this.#home)?.name !== this.profile.name)
+      return;
     const record = this.#records.get(ledgerKey(instance));
     const look = lookAt(instance, record, this.#policy);
     this.#count(look);

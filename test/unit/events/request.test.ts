@@ -33,7 +33,7 @@ const enrolmentRefusals: Record<string, string> = {
   'short-token': 'lifecycleAction.lifecycleActionToken must be exactly 36 characters long, not "87654321".',
   'two-groups': 'autoScalingGroupName contradicts lifecycleAction.autoScalingGroupName: leave the first out.',
   'unknown-field':
-    'Unknown field "colour". The fields are instanceId, lightsailInstanceName, lifecycleAction, trigger, identity, autoScalingGroupName, leaveOut.',
+    'Unknown field "colour". The fields are instanceId, lightsailInstanceName, region, lifecycleAction, trigger, identity, autoScalingGroupName, leaveOut.',
   'wrong-type': 'instanceId must be a string, not 123456789.',
 };
 
@@ -46,7 +46,7 @@ const retirementRefusals: Record<string, string> = {
   'misspelt-confirm': 'Unknown field "confirmed". Did you mean "confirm"?',
   nothing: 'No instance is named: add instanceId (EC2) or lightsailInstanceName (Lightsail).',
   'with-group':
-    'Unknown field "autoScalingGroupName". The fields are instanceId, lightsailInstanceName, lifecycleAction, trigger, confirm.',
+    'Unknown field "autoScalingGroupName". The fields are instanceId, lightsailInstanceName, region, lifecycleAction, trigger, confirm.',
 };
 
 const isRetirement = (name: string) => name.includes('typed-retirement');
@@ -119,7 +119,7 @@ describe('an input that a person types', () => {
 
   it('names all unknown fields, and once the fields that there are', () => {
     const sentence =
-      'Unknown field "a". Unknown field "b". The fields are instanceId, lightsailInstanceName, lifecycleAction, trigger, identity, autoScalingGroupName, leaveOut.';
+      'Unknown field "a". Unknown field "b". The fields are instanceId, lightsailInstanceName, region, lifecycleAction, trigger, identity, autoScalingGroupName, leaveOut.';
     expect(() => parseEnrolmentRequest({ a: 1, b: 2 })).toThrow(new InvalidRequest(sentence));
   });
 
@@ -235,7 +235,7 @@ function aTriggeredRequest(): fc.Arbitrary<TriggeredRequest> {
   );
 }
 
-function identityOf({ instanceId, lightsailInstanceName, lifecycleAction, trigger }: TriggeredRequest): string {
+function identityOf({ instanceId, lightsailInstanceName, region, lifecycleAction, trigger }: TriggeredRequest): string {
   const occasion = lifecycleAction?.lifecycleActionToken ?? trigger.eventId;
   return JSON.stringify([instanceId, lightsailInstanceName, occasion]);
 }

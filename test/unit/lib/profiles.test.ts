@@ -278,7 +278,7 @@ const named = (name: string, match: Profile['match']): Profile => ({
   abandonLimit: 3,
   metadata: { httpTokens: 'required', onFailure: 'continue', lookBackDays: 14, canary: '10%' },
 });
-const matched = (profiles: Profile[], one: Instance = instance) => matchProfile(profiles, one)?.name;
+const matched = (profiles: Profile[], one: Instance = instance) => matchProfile(profiles, one, 'eu-west-1')?.name;
 
 describe('matching', () => {
   it('takes the first profile that matches', () => {
