@@ -19,6 +19,7 @@ import { grantsOf } from '../../../scripts/from-profiles.ts';
 import { SENT_BY_HAND } from '../../../scripts/iam.ts';
 import { needsOf } from '../../../scripts/needs.ts';
 import { actionsOf, faultsOfClients, faultsOfRoles } from '../../../scripts/permissions.ts';
+import { statementsOf } from '../../../scripts/policies.ts';
 import { readRoles } from '../../../scripts/roles.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
@@ -115,6 +116,34 @@ describe('the roles', () => {
   });
 });
 
+describe('the roles under profiles of another Region', () => {
+  const profiles = PROFILES.replaceAll(
+    '    match:',
+    '    regions: [us-east-1]\n    lifecycleHook: up\n    terminationHook: down\n    metadata: { httpTokens: required }\n    match:',
+  );
+
+  it('allow what their functions send, and no more', () => {
+    expect(faultsOf('', '', '', profiles)).toEqual([]);
+  });
+
+  it('let nobody touch an instance, a group or a Lightsail instance in any Region but theirs', () => {
+    const file = join(temporary(), 'profiles.yml');
+    writeFileSync(file, profiles);
+    const statements = readRoles(root, bundles, grantsOf(readProfiles(file))).flatMap(({ properties }) => {
+      const read = statementsOf(properties);
+      if (!Array.isArray(read)) throw new Error(read.fault);
+      return read;
+    });
+    const arns = statements.flatMap(({ Resource }) =>
+      Resource.filter((one) => /:(ec2|lightsail|autoscaling):/.test(one)),
+    );
+    expect(new Set(arns.map((arn) => arn.split(':').at(-1)?.split('/')[0]))).toEqual(
+      new Set(['instance', 'Instance', 'autoScalingGroupName']),
+    );
+    expect(arns.filter((arn) => !/:(ec2|lightsail|autoscaling):us-east-1:/.test(arn))).toEqual([]);
+  });
+});
+
 describe('the build refuses a role that', () => {
   it('lacks what its function can send', () => {
     expect(faultsOf('KeepWaitingRole', 'autoscaling:RecordLifecycleActionHeartbeat', 'logs:PutLogEvents')).toEqual([
@@ -156,7 +185,8 @@ describe('the build refuses a role that', () => {
   });
 
   it.each(['AWS-RunShellScript', 'Muster-*', '*'])('sends the document %s', (name) => {
-    expect(faultsOf('RequestIdentityRole', 'document/${CollectIdentityDocument}', `document/${name}`).join()).toContain(
+    const ours = '${file(build/from-profiles.json):collectDocuments}';
+    expect(faultsOf('RequestIdentityRole', ours, `arn:aws:ssm:us-east-1:1:document/${name}`).join()).toContain(
       `document/${name}: name our document`,
     );
   });
