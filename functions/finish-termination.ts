@@ -1,6 +1,5 @@
 import { RetirementRequest } from '../events/request.ts';
-import { home, profiles } from '../lib/config.ts';
-import { regionsOf } from '../lib/profiles.ts';
+import { profilesIn } from '../lib/config.ts';
 import { type Hook, Retirement } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { completeLifecycleAction, findMember, WAITS_IN_TERMINATION_HOOK } from '../services/auto-scaling.ts';
@@ -24,8 +23,7 @@ async function waitingHooks(
   retirement: Retirement,
   call: Call,
 ): Promise<Hook[]> {
-  const those = profiles().filter((profile) => regionsOf(profile, home()).includes(retirement.region));
-  const ours = new Set(those.flatMap(({ terminationHook }) => terminationHook ?? []));
+  const ours = new Set(profilesIn(retirement.region).flatMap(({ terminationHook }) => terminationHook ?? []));
   if (lifecycleAction) return ours.has(lifecycleAction.lifecycleHookName) ? [lifecycleAction] : [];
   if (!instanceId || trigger) return [];
   const member = await findMember(retirement, call.signal);

@@ -1,7 +1,7 @@
 import { inRegionOf } from '../events/event.ts';
 import { executionName, type TriggeredRequest } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
-import { environment, home, isOurRegion, profiles } from '../lib/config.ts';
+import { environment, home, profilesIn } from '../lib/config.ts';
 import { answer, type Call } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { startExecution } from '../services/state-machines.ts';
@@ -29,10 +29,10 @@ function whyNotOurs({
   lightsailInstanceName,
   region,
 }: TriggeredRequest): string | undefined {
-  if (region !== undefined && !isOurRegion(region))
-    return `${instanceId ?? lightsailInstanceName} is in ${region}, which no profile names.`;
+  const own = profilesIn(region ?? home());
+  if (own.length === 0) return `${instanceId ?? lightsailInstanceName} is in ${region}, which no profile names.`;
   const name = lifecycleAction?.lifecycleHookName;
-  if (!name || profiles().some((profile) => profile.lifecycleHook === name)) return undefined;
+  if (!name || own.some((profile) => profile.lifecycleHook === name)) return undefined;
   return `${instanceId} launches under the hook ${name}, which no profile names.`;
 }
 

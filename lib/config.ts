@@ -61,14 +61,14 @@ export function home(): string {
   return environment().AWS_REGION;
 }
 
-/** Whether a profile is for this Region. In any other nobody is ours, and no service may be asked. */
-export function isOurRegion(region: string): boolean {
-  return profiles().some((profile) => regionsOf(profile, home()).includes(region));
+/** The profiles that are for this Region. Where there is none, nobody is ours, and no service may be asked. */
+export function profilesIn(region: string): readonly Profile[] {
+  return profiles().filter((profile) => regionsOf(profile, home()).includes(region));
 }
 
 /** @throws InvalidRequest for a Region that no profile is for */
 export function requireOurRegion(region: string): void {
-  if (isOurRegion(region)) return;
+  if (profilesIn(region).length > 0) return;
   throw new InvalidRequest(
     `No profile is for the Region ${region}: correct region, or add it to the regions of a profile in profiles.yml and deploy again.`,
   );

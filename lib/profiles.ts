@@ -198,6 +198,10 @@ export const Profile = z
   .refine((profile) => !(profile.match.lightsail && profile.register), {
     message: 'OpsWorks Stacks takes no Lightsail instances: remove register.',
   })
+  .refine((profile) => !(profile.register && (profile.regions ?? []).length > 1), {
+    path: ['regions'],
+    message: 'An OpsWorks stack takes instances of its own Region only: name that one, or remove register.',
+  })
   .refine((profile) => !profile.csrFrom || (profile.associate && !profile.match.autoScalingGroup), {
     path: ['csrFrom'],
     message: 'csrFrom is for Lightsail instances that are associated: remove it.',

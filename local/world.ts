@@ -22,7 +22,7 @@ import { S3 } from './doubles/s3.ts';
 import { SecretsManager } from './doubles/secrets-manager.ts';
 import { SystemsManager } from './doubles/ssm.ts';
 import { StepFunctions } from './doubles/states.ts';
-import { ESTATE, type Estate } from './estate.ts';
+import { ESTATE, type Estate, type HookSettings } from './estate.ts';
 import { Fleet } from './fleet.ts';
 import { IdentitySigner } from './identity.ts';
 import { type KeySource, sharedKeys } from './keys.ts';
@@ -166,26 +166,37 @@ export async function createWorld(options: WorldOptions) {
   });
 
   const endpoint = `http://127.0.0.1:${port}`;
-  deploy(endpoint, { enrolNodeArn, retireNodeArn }, profilesOf(options));
+  const compiled = profilesOf(options);
+  deploy(endpoint, { enrolNodeArn, retireNodeArn }, compiled);
   // Its metadata service signs with a key of its own.
-  process.env.IDENTITY_KEYS = JSON.stringify(keysOf({ [REGION]: signer.certificatePem }));
+  const regions = [REGION, ...compiled.profiles.flatMap((profile) => profile.regions ?? [])];
+  process.env.IDENTITY_KEYS = JSON.stringify(
+    keysOf(Object.fromEntries(regions.map((region) => [region, signer.certificatePem]))),
+  );
   const client = { endpoint, region: REGION, credentials: CREDENTIALS };
   const dynamoDb = new DynamoDBClient(client);
   const control = createControl({ clock, random, autoScaling, ec2, lightsail, faults, world: snapshot });
   gateway.world = { clock, apis, control };
   await createLedger(dynamoDb);
   for (const group of estate.groups) autoScaling.createGroup({ DesiredCapacity: 0, MinSize: 0, ...group });
-  const groups = new AutoScalingClient(client);
-  for (const hook of estate.hooks) await groups.send(new PutLifecycleHookCommand(hook));
-  groups.destroy();
+  for (const hook of estate.hooks) await putHook(hook);
   apis.calls.clear();
 
+  /** In its group's Region. */
+  async function putHook(hook: HookSettings): Promise<void> {
+    const { region } = autoScaling.group(hook.AutoScalingGroupName);
+    const there = new AutoScalingClient({ ...client, region });
+    await there.send(new PutLifecycleHookCommand(hook));
+    there.destroy();
+  }
+
   /**
-   * Boots the machine of a Lightsail instance as a managed node of Systems Manager, activated with the instance's name.
+   * Boots the machine of a Lightsail instance as a managed node of Systems Manager, activated with the instance's name, and
+   * with its Region before it where that is another than the world's.
    * @throws Error when there is no such instance
    */
-  function activate(lightsailName: string): SimulatedNode {
-    const instance = lightsail.instance(lightsailName);
+  function activate(lightsailName: string, region = REGION): SimulatedNode {
+    const instance = lightsail.instance(lightsailName, region);
     if (!instance) throw new Error(`There is no Lightsail instance ${lightsailName}.`);
     const machine = {
       instanceId: `mi-0${uuid(random).replaceAll('-', '').slice(0, 16)}`,
@@ -196,7 +207,7 @@ export async function createWorld(options: WorldOptions) {
       privateIp: instance.privateIpAddress,
       launchedAt: new Date(clock.now()),
     };
-    const tags = { 'muster-node': lightsailName };
+    const tags = { 'muster-node': region === REGION ? lightsailName : `${region}/${lightsailName}` };
     const node = new SimulatedNode({ machine, tags, clock, random, signer, keySource, ...options.nodes });
     fleet.add(node);
     return node;

@@ -145,7 +145,7 @@ export class Lightsail {
 
   /** Takes up creations that an event from outside told of: no trail has them. Throws as CreateInstances does. */
   takeUp(input: Create): void {
-    this.#create(input, {});
+    this.#create(input, { region: regionOf(input) });
   }
 
   /** What somebody without permission tried: nothing happens, but the trail has it, without the parameters. */
