@@ -2,6 +2,8 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   executionName,
+  namedIn,
+  naming,
   parseEnrolmentRequest,
   parseRetirementRequest,
   type TriggeredRequest,
@@ -103,6 +105,30 @@ describe('a retirement that a person types', () => {
   });
 });
 
+describe('the instance that a request names', () => {
+  it('is the same again in the request that names it', () => {
+    fc.assert(
+      fc.property(aTriggeredRequest(), fc.constantFrom('eu-west-1', 'us-east-1'), (request, home) => {
+        const which = namedIn(request, home);
+        expect(namedIn(naming(which, home), home)).toEqual(which);
+        expect(which.region).toBe(request.region ?? home);
+      }),
+    );
+  });
+
+  it('is without its Region where that is the stack’s own', () => {
+    const which = { platform: 'lightsail', instanceId: 'web-1', region: 'us-east-1' } as const;
+    expect(naming(which, 'us-east-1')).toEqual({ lightsailInstanceName: 'web-1' });
+    expect(naming(which, 'eu-west-1')).toEqual({ lightsailInstanceName: 'web-1', region: 'us-east-1' });
+  });
+
+  it.each(['us-east', 'us-east-1a', 'US-EAST-1', '', 'us-east-1/web'])('is in no Region %j', (region) => {
+    expect(refusalOf({ instanceId: 'i-0123456789abcdef0', region })).toMatch(
+      /^region must be a Region such as "eu-west-1"/,
+    );
+  });
+});
+
 describe('an input that a person types', () => {
   it.each([
     ['InstanceId', 'instanceId'],
@@ -174,6 +200,13 @@ describe('the name of an execution', () => {
     );
   });
 
+  it('tells two Lightsail instances of one name apart, and keeps the name of the one at home', () => {
+    expect(executionName({ ...lightsail, region: 'us-east-1' })).toMatch(/^lightsail-us-ea-[0-9a-f]{64}$/);
+    expect(executionName({ ...hooked, region: 'us-east-1' })).toBe(executionName(hooked));
+    const alike = { ...lightsail, lightsailInstanceName: 'us-east-1-web-1' };
+    expect(executionName(alike)).toBe(`lightsail-us-east-1-web-1-${EVENT_ID}`);
+  });
+
   it('is one that Step Functions takes, and the same again for the same request', () => {
     fc.assert(
       fc.property(aTriggeredRequest(), (request) => {
@@ -230,6 +263,11 @@ function aTriggeredRequest(): fc.Arbitrary<TriggeredRequest> {
   const id = fc.constantFrom('i-12345678', 'i-1234567890abcdef0');
   return fc.oneof(
     fc.record({ lightsailInstanceName: name, trigger: eventId.map(triggerWith) }),
+    fc.record({
+      lightsailInstanceName: name,
+      region: fc.constantFrom('us-east-1', 'us-west-2'),
+      trigger: eventId.map(triggerWith),
+    }),
     fc.record({ instanceId: id, trigger: eventId.map(triggerWith) }),
     fc.record({ instanceId: id, lifecycleAction: token.map(actionWith), trigger: eventId.map(triggerWith) }),
   );
@@ -237,5 +275,5 @@ function aTriggeredRequest(): fc.Arbitrary<TriggeredRequest> {
 
 function identityOf({ instanceId, lightsailInstanceName, region, lifecycleAction, trigger }: TriggeredRequest): string {
   const occasion = lifecycleAction?.lifecycleActionToken ?? trigger.eventId;
-  return JSON.stringify([instanceId, lightsailInstanceName, occasion]);
+  return JSON.stringify([instanceId, lightsailInstanceName, region, occasion]);
 }
