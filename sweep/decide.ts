@@ -1,6 +1,7 @@
 import { ledgerKey } from '../lib/state.ts';
 import { type CanaryFacts, canaryFacts } from './canary.ts';
 import { type HardeningVerdict, hardeningVerdict } from './hardening.ts';
+import { closesImdsV1 } from './imdsv1.ts';
 import type { ReportRow } from './report.ts';
 import { rowOf } from './row.ts';
 import type { Due } from './start.ts';
@@ -15,10 +16,17 @@ export interface Findings {
   readonly imdsV1Calls: ReadonlyMap<string, number | null>;
 }
 
-/** Whose IMDSv1 calls are to be counted: whoever runs with options that are to be changed. */
-export function areToBeCounted({ candidates }: Survey, lifecycleStates: Findings['lifecycleStates']): Candidate[] {
+/** Whose IMDSv1 calls are to be counted: whoever runs with IMDSv1 open, and is to have it closed. */
+export function areToBeCounted(
+  { candidates, profile: { metadata } }: Survey,
+  lifecycleStates: Findings['lifecycleStates'],
+): Candidate[] {
   return candidates.filter(
-    ({ instance, look }) => look.drift.metadata !== null && !isLaunching(lifecycleStates.get(instance.instanceId)),
+    ({ instance, look }) =>
+      metadata &&
+      look.drift.metadata !== null &&
+      closesImdsV1(instance.metadataOptions, metadata) &&
+      !isLaunching(lifecycleStates.get(instance.instanceId)),
   );
 }
 

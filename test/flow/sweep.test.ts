@@ -7,6 +7,7 @@ import {
   changes,
   enrolments,
   launchActions,
+  nameOf,
   type Played,
   playWorld,
   untilEnded,
@@ -136,6 +137,8 @@ describe('metadata options that have drifted', () => {
     await atRest(world);
     expect(modified(world)).toEqual([{ InstanceId, HttpTokens: 'required', HttpPutResponseHopLimit: 2 }]);
     expect(changes(world)).toEqual(['states.StartExecution', 'ec2.ModifyInstanceMetadataOptions']);
+    // IMDSv1 is closed already: nobody has to know whether it was used.
+    expect(callsOfHandlers(world).map(nameOf)).not.toContain('cloudwatch.GetMetricData');
     expect(await world.ledger()).toMatchObject([{ status: 'enrolled', associate: { serverName: 'ChefServer' } }]);
     expect((await sweep(world)).rows).toEqual([]);
   });
