@@ -128,7 +128,7 @@ function itemOf(world: World, { platform, name: instanceId }: Made): LedgerItem 
   if (!profile) throw new Error(`profiles.yml has no profile for ${platform}.`);
   const launchedAt = platform === 'ec2' ? world.ec2.instance(instanceId)?.launchTime : createdAt(world, instanceId);
   return {
-    instance: ledgerKey({ platform, instanceId }),
+    instance: ledgerKey({ platform, instanceId, region: 'eu-west-1' }),
     status: 'enrolled',
     execution: `${world.enrolNodeArn.replace(':stateMachine:', ':execution:')}:${instanceId}`,
     generation: 1,
