@@ -138,8 +138,10 @@ function whatNow(request: unknown, hook: Hook | null, { action, instead }: Decis
   }
 }
 
+/** With its Region where that is another than the stack's own: a Lightsail name is only unique in its Region. */
 function nameOf(request: unknown): string {
-  return identified(request)?.instance ?? 'The instance';
+  const { region } = EnrolmentRequest.safeParse(request).data ?? {};
+  return `${identified(request)?.instance ?? 'The instance'}${region === undefined ? '' : ` of ${region}`}`;
 }
 
 function identified(request: unknown) {

@@ -351,7 +351,25 @@ describe("a Region without Muster's documents", () => {
     world.faults.set([{ service: 'ssm', operation: 'SendCommand', error: 'InvalidDocument' }]);
     const [instance = ''] = world.autoScaling.launch('database-there', 1);
     const { cause } = await untilOneEnded(world);
+    expect(cause).toContain(`${instance} of ${THERE} was not enrolled`);
     expect(cause).toContain(`Systems Manager has no document Muster-CollectIdentity in ${THERE}`);
     expect(cause).toContain(`start enrol-node with {"instanceId":"${instance}","region":"${THERE}"}`);
+  });
+});
+
+describe('a retirement that fails', () => {
+  it('says which of two instances of one name it is about, and what is left of it', async () => {
+    const world = await playRegions();
+    loseEvents(world);
+    await createIn(world, THERE);
+    await sweep(world);
+    await atRest(world);
+    world.opsWorksCm.setStatus('PuppetServer', 'FAILED');
+    await deleteIn(world, THERE);
+    const input = JSON.stringify({ lightsailInstanceName: 'blog-1', region: THERE });
+    world.machines.start({ stateMachineArn: world.retireNodeArn, input });
+    await atRest(world);
+    expect(causeOf(world)).toContain(`blog-1 of ${THERE} was not retired`);
+    expect(causeOf(world)).toContain(`Left are the node blog-1.${THERE} on the server PuppetServer`);
   });
 });
