@@ -18,8 +18,8 @@ export const handler = task({ request: z.unknown() }, async ({ request, task }, 
   const asked = parseRetirementRequest(request);
   const { ledgerKey, ...named } = subjectOf(asked);
   const seen = await findItem(ledgerKey, call.signal);
-  // A person need not know where the ledger's instance is.
-  const subject = { ...named, ledgerKey, region: asked.region ?? seen?.region ?? named.region };
+  // The ledger knows better than a person where an instance is: in another Region it would not be found, and taken for gone.
+  const subject = { ...named, ledgerKey, region: seen?.region ?? named.region };
   if (!asked.trigger) await requireSense(asked, seen, subject, call);
   const reason = await whyNothing(seen, asked, task, call);
   if (reason) return { ...undoing(subject, seen), status: 'nothing', reason, generation: seen?.generation ?? 0 };

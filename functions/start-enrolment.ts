@@ -27,9 +27,9 @@ function whyNotOurs({
   lifecycleAction,
   instanceId,
   lightsailInstanceName,
-  region,
+  region = home(),
 }: TriggeredRequest): string | undefined {
-  const own = profilesIn(region ?? home());
+  const own = profilesIn(region);
   if (own.length === 0) return `${instanceId ?? lightsailInstanceName} is in ${region}, which no profile names.`;
   const name = lifecycleAction?.lifecycleHookName;
   if (!name || own.some((profile) => profile.lifecycleHook === name)) return undefined;

@@ -71,7 +71,8 @@ export async function retireGone(gone: readonly Gone[], hands: Hands, pace: Pace
 const NO_MORE = 'The ledger knows it, and its service does not list it any more.';
 const NOT_LISTED = `${NO_MORE} The next sweep asks for it by name, and retires it if it is gone.`;
 const TOO_MANY = 'Too many are gone at once to be true: nothing is retired.';
-const ELSEWHERE = 'Its profile lists it no more, and its service still has it: its group or its tags have changed.';
+const ELSEWHERE =
+  'Its profile lists it no more, and its service still has it: its group, its tags or the profile have changed.';
 
 /** The retirement of a node, and the name of its execution: the same for every sweep that misses it. */
 function retirementOf(record: LedgerItem, { at, home }: Pace) {

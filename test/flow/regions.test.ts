@@ -307,7 +307,7 @@ describe('a request by hand', () => {
     expect(world.calls.filter(({ service }) => service === 'ec2')).toEqual([]);
   });
 
-  it('retires a node of another Region without saying where it was, and asks for it there', async () => {
+  it('retires a node of another Region without saying where it was, or wrongly, and asks for it there', async () => {
     const world = await playRegions();
     const [instance = ''] = world.autoScaling.launch('database-there', 1);
     await untilOneEnded(world);
@@ -318,11 +318,14 @@ describe('a request by hand', () => {
     retire({ instanceId: instance });
     await untilEnded(world, 2);
     expect(causeOf(world)).toContain(`${instance} is running`);
+    retire({ instanceId: instance, region: HERE });
+    await untilEnded(world, 3);
+    expect(causeOf(world)).toContain(`${instance} is running`);
     loseEvents(world);
     world.autoScaling.setDesiredCapacity('database-there', 0);
     await world.clock.advance(60_000);
     retire({ instanceId: instance, confirm: true });
-    await untilEnded(world, 3);
+    await untilEnded(world, 4);
     expect(launchActions(world)[1]).toMatchObject({
       hook: 'muster-terminate',
       result: 'CONTINUE',
