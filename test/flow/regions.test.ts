@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Profile } from '../../lib/profiles.ts';
+import type { AwsEvent } from '../../local/doubles/aws-event.ts';
 import { ESTATE } from '../../local/estate.ts';
+import { sample } from '../unit/events/samples.ts';
 import { atRest, deploy, HOUR, loseEvents, startsOf, sweep } from './sweeps.ts';
 import {
   associations,
@@ -126,6 +128,22 @@ describe("a sweep of a profile's other Region", () => {
     expect(rows.map(({ finding }) => finding).toSorted()).toEqual(['after-canary', 'drifting']);
   });
 
+  it('asks there for a node that it lists no more, and leaves it where it is still there', async () => {
+    const world = await playRegions();
+    loseEvents(world);
+    const instance = await runIn(world, THERE);
+    await sweep(world);
+    await atRest(world);
+    deploy(({ profiles }) => {
+      for (const { match } of profiles) match.autoScalingGroup &&= 'elsewhere';
+    });
+    await sweep(world);
+    expect((await sweep(world)).rows).toMatchObject([
+      { instance, region: THERE, finding: 'unknown', reason: expect.stringContaining('its service still has it') },
+    ]);
+    expect(retirements(world)).toEqual([]);
+  });
+
   it('stops the whole profile where a page of it fails, says which Region, and retires nothing', async () => {
     const world = await playRegions({ ec2: { pageSize: 2 } });
     loseEvents(world);
@@ -246,6 +264,34 @@ describe('an event that another Region forwards', () => {
     expect((await sweep(world)).profiles[0]).toMatchObject({ counts: { instances: 0 } });
     expect(changes(world)).toEqual([]);
     expect(await world.ledger()).toEqual([]);
+  });
+
+  it('of Lightsail is left alone there as well, and enrolled where a profile names the Region', async () => {
+    const world = await playRegions({ profiles: [{ ...BLOG, associate: undefined }] });
+    loseEvents(world);
+    for (const region of [THERE, 'ap-south-1']) await createIn(world, region, 'Shop-Front_1');
+    world.lambda.interceptor = (_invocation, next) => next();
+    const { time: _, ...event } = sample('lightsail-create-instances-one') as unknown as AwsEvent;
+    for (const region of [THERE, 'ap-south-1'])
+      await world.bus.deliver({ ...event, region, time: new Date(world.clock.now()).toISOString() });
+    await untilOneEnded(world);
+    await world.clock.advance(HOUR);
+    expect(enrolments(world)).toMatchObject([{ instance: 'Shop-Front_1', outcome: 'enrolled' }]);
+    expect(await statuses(world)).toEqual({ [`lightsail/${THERE}/Shop-Front_1`]: 'enrolled' });
+  });
+
+  it('is all that is answered where every profile is for other Regions than the stack’s own', async () => {
+    const world = await playRegions({ profiles: [{ ...DATABASE, regions: [THERE] }] });
+    world.autoScaling.launch('database', 1);
+    const [instance = ''] = world.autoScaling.launch('database-there', 1);
+    await untilOneEnded(world);
+    world.autoScaling.setDesiredCapacity('database-there', 0);
+    await world.clock.advance(HOUR / 4);
+    expect(new Set(enrolments(world).map((one) => one.instance))).toEqual(new Set([instance]));
+    expect(launchActions(world).filter(({ resolvedBy }) => resolvedBy === 'caller')).toMatchObject([
+      { instanceId: instance, hook: 'muster-launch' },
+      { instanceId: instance, hook: 'muster-terminate' },
+    ]);
   });
 
   it('has a node retired whose Region no profile names any more, once its hook has let it go', async () => {
