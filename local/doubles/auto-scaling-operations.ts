@@ -35,12 +35,12 @@ type Terminate = Input<TerminateInstanceInAutoScalingGroupType, 'InstanceId' | '
 export function autoScalingOperations(autoScaling: AutoScaling): Service['operations'] {
   return {
     CompleteLifecycleAction: (input: Complete, context: RequestContext) => {
-      groupIn(autoScaling, input.AutoScalingGroupName, context);
+      refuseElsewhere(autoScaling, input.AutoScalingGroupName, context);
       autoScaling.actions.complete(input, input.LifecycleActionResult as LifecycleResult);
       return {};
     },
     RecordLifecycleActionHeartbeat: (input: Heartbeat, context: RequestContext) => {
-      groupIn(autoScaling, input.AutoScalingGroupName, context);
+      refuseElsewhere(autoScaling, input.AutoScalingGroupName, context);
       autoScaling.actions.heartbeat(input);
       return {};
     },
@@ -67,9 +67,16 @@ export function autoScalingOperations(autoScaling: AutoScaling): Service['operat
 }
 
 /** Throws ValidationError for a group that is not in the Region that is asked. */
-function groupIn(autoScaling: AutoScaling, name: string, { region = REGION }: RequestContext): Group {
-  const group = autoScaling.groups.get(name);
-  return group?.region === region ? group : autoScaling.group(`${name} of ${region}`);
+function groupIn(autoScaling: AutoScaling, name: string, context: RequestContext): Group {
+  refuseElsewhere(autoScaling, name, context);
+  return autoScaling.group(name);
+}
+
+/** What waits in another Region is not known in this one. */
+function refuseElsewhere({ groups }: AutoScaling, name: string, { region = REGION }: RequestContext): void {
+  const group = groups.get(name);
+  if (group && group.region !== region)
+    throw new ServiceError('ValidationError', `AutoScalingGroup name not found - '${name}' is not in ${region}`);
 }
 
 /** Only what the request names changes in a hook that exists. */
