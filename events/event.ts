@@ -37,6 +37,19 @@ export function triggerOf(event: { 'detail-type': string; id: string; time: stri
   return { detailType: event['detail-type'], eventId: event.id, eventTime: event.time };
 }
 
+/**
+ * The requests with the Region that the event is of, where that is another than the stack's own: a rule there has forwarded
+ * it.
+ */
+export function inRegionOf<Request extends { region?: string | undefined }>(
+  event: unknown,
+  requests: readonly Request[],
+  home: string,
+): Request[] {
+  const { region } = z.object({ region: z.string() }).safeParse(event).data ?? {};
+  return requests.map((request) => (region === undefined || region === home ? request : { ...request, region }));
+}
+
 export function ignored(reason: string): Interpretation {
   return { kind: 'ignored', reason };
 }

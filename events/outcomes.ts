@@ -53,6 +53,12 @@ export const OUTCOMES = {
   'Instance Enrolment Held': FailureDetail.extend({ action: z.literal('hold') }),
   'Instance Retired': Detail,
   'Instance Retirement Failed': FailureDetail,
+  /** A sweep met what a person must look at. It is about the fleet, and not about one instance. */
+  'Fleet Sweep Alert': z.strictObject({
+    /** Null where a person invoked the function itself. */
+    execution: Name.nullable(),
+    cause: Name,
+  }),
 } as const;
 
 export type OutcomeType = keyof typeof OUTCOMES;

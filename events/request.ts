@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
+import { EXEMPTIBLE, RegionName } from '../lib/profiles.ts';
+import type { Which } from '../lib/state.ts';
 import { parse } from './parse.ts';
 
 /** `i-` and 17 hexadecimal digits; 8 for instances from before 2016. */
@@ -50,6 +52,8 @@ export function isSwept(trigger: z.infer<typeof Trigger> | undefined): boolean {
 const RequestFields = z.strictObject({
   instanceId: InstanceId.optional(),
   lightsailInstanceName: LightsailInstanceName.optional(),
+  /** Where the instance is; left out, in the stack's own Region. */
+  region: RegionName.optional(),
   /** The launch or the termination that waits for the answer. EC2 only. */
   lifecycleAction: LifecycleAction.optional(),
   /** The event that asked for it; absent when a person did. */
@@ -68,6 +72,8 @@ const EnrolmentFields = RequestFields.extend({
   identity: z.strictObject({ csr: z.string().min(1).max(8192) }).optional(),
   /** The group of an instance whose launch waited for nobody. EC2 only. */
   autoScalingGroupName: AutoScalingName.optional(),
+  /** What its profile asks for and is not to be done this time. */
+  leaveOut: z.array(z.enum(EXEMPTIBLE)).min(1).optional(),
 });
 
 /**
@@ -89,8 +95,19 @@ export const RetirementRequest = RequestFields.extend({
 export type RetirementRequest = z.infer<typeof RetirementRequest>;
 export type TriggeredRetirement = Triggered<RetirementRequest>;
 
+/** What a sweep is started with; a schedule says nothing. */
+const SweepRequest = z.strictObject({
+  /** Only say what would be started, and change nothing. */
+  dryRun: z.boolean().default(false),
+  /** Only this profile. */
+  profile: z.string().optional(),
+});
+export type SweepRequest = z.infer<typeof SweepRequest>;
+
 /** Whose metadata options a person has put back: `{"instanceId":"i-0123456789abcdef0"}` or `{"lightsailInstanceName":"web-1"}`. */
-const RevertRequest = RequestFields.pick({ instanceId: true, lightsailInstanceName: true }).check(namesOneInstance);
+const RevertRequest = RequestFields.pick({ instanceId: true, lightsailInstanceName: true, region: true }).check(
+  namesOneInstance,
+);
 export type RevertRequest = z.infer<typeof RevertRequest>;
 
 /** A check of zod's. */
@@ -132,8 +149,34 @@ export function parseRetirementRequest(input: unknown): RetirementRequest {
 }
 
 /** @throws InvalidRequest with one sentence a fault, each naming the field and the fix. */
+export function parseSweepRequest(input: unknown): SweepRequest {
+  return parse(SweepRequest, input, { subject: 'The input' });
+}
+
+/** @throws InvalidRequest with one sentence a fault, each naming the field and the fix. */
 export function parseRevertRequest(input: unknown): RevertRequest {
   return parse(RevertRequest, input, { subject: 'The input' });
+}
+
+/**
+ * The instance that a request names.
+ * @param home the stack's own Region
+ */
+export function namedIn(
+  { instanceId, lightsailInstanceName = '', region }: Pick<RequestFields, keyof RevertRequest>,
+  home: string,
+): Which {
+  return instanceId
+    ? { platform: 'ec2', instanceId, region: region ?? home }
+    : { platform: 'lightsail', instanceId: lightsailInstanceName, region: region ?? home };
+}
+
+/** How a request names the instance. */
+export function naming({ platform, instanceId, region }: Which, home: string): RevertRequest {
+  return {
+    ...(platform === 'ec2' ? { instanceId } : { lightsailInstanceName: instanceId }),
+    ...(region !== home && { region }),
+  };
 }
 
 /**
@@ -141,7 +184,9 @@ export function parseRevertRequest(input: unknown): RevertRequest {
  * launch or termination is announced again. Instance and token (or event id) stand in it as they are where Step Functions allows it.
  */
 export function executionName(request: Triggered<RequestFields>): string {
-  const instance = request.instanceId ?? `lightsail-${request.lightsailInstanceName}`;
+  const { instanceId, lightsailInstanceName, region } = request;
+  // No name has a slash: an instance of another Region has the name of none here.
+  const instance = instanceId ?? `lightsail-${region === undefined ? '' : `${region}/`}${lightsailInstanceName}`;
   const occasion = request.lifecycleAction?.lifecycleActionToken ?? request.trigger.eventId;
   const name = `${instance}-${occasion}`;
   // At a fixed length of its last part no two pairs make the same name.

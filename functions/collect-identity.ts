@@ -12,7 +12,7 @@ export const handler = task(
   { instance: Instance, enrolment: Enrolment, command: Command },
   async ({ instance, enrolment, command: { commandId, managedId }, task }, call): Promise<Identity> => {
     const { instanceId } = instance;
-    const result = await commandResult(commandId, managedId, call.signal);
+    const result = await commandResult(commandId, { ...instance, managedId }, call.signal);
     if (result.outcome === 'running' || result.outcome === 'lost')
       throw new IdentityPending(`${instanceId} has not answered with its CSR: its command is ${result.status}.`);
     return countingRejections(async () => {

@@ -1,18 +1,24 @@
 import { InstanceGone, MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
 import { Metadata } from '../lib/profiles.ts';
-import { Hardening, Instance } from '../lib/state.ts';
+import { complies, Enrolment, Hardening, Instance } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
-import { checkUpdate, complies, findInstance } from '../services/instances.ts';
+import { checkUpdate, findInstance } from '../services/instances.ts';
+import { record } from '../services/ledger.ts';
 
 /** Waits until the instance really refuses IMDSv1: the service takes the options first and applies them later. */
 export const handler = task(
-  { instance: Instance, metadata: Metadata, hardening: Hardening },
-  async ({ instance, metadata, hardening }, call): Promise<Hardening> => {
+  // An execution that began before a deployment may bring no enrolment.
+  { instance: Instance, enrolment: Enrolment.optional(), metadata: Metadata, hardening: Hardening },
+  async ({ instance, enrolment, metadata, hardening }, call): Promise<Hardening> => {
     try {
       await checkUpdate(instance, hardening.operationId, call.signal);
     } catch (error) {
       if (!(error instanceof MetadataOptionsUnsupported) || metadata.onFailure === 'fail') throw error;
       call.log('Goes on without IMDSv2, as the profile says', { reason: error.message });
+      if (enrolment) {
+        const owner = { instance: enrolment.ledgerKey, generation: enrolment.generation };
+        await record(owner, { metadataUnsupported: error.message }, call.signal);
+      }
       return { ...hardening, state: 'unsupported', reason: error.message };
     }
     const found = await findInstance(instance, call.signal);

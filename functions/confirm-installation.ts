@@ -6,8 +6,9 @@ import { commandResult } from '../services/run-command.ts';
 /** Waits until the node has its credentials, and its first run behind it where the profile waits for that. */
 export const handler = task(
   { instance: Instance, installing: Command },
-  async ({ instance: { instanceId }, installing: { commandId, managedId } }, call) => {
-    const result = await commandResult(commandId, managedId, call.signal);
+  async ({ instance, installing: { commandId, managedId } }, call) => {
+    const { instanceId } = instance;
+    const result = await commandResult(commandId, { ...instance, managedId }, call.signal);
     switch (result.outcome) {
       case 'succeeded':
         return { installed: true };

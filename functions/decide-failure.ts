@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { aboutEnrolment, NOTHING_KNOWN } from '../events/outcomes.ts';
-import { EnrolmentRequest } from '../events/request.ts';
+import { EnrolmentRequest, namedIn, naming } from '../events/request.ts';
+import { home } from '../lib/config.ts';
 import { ClaimedElsewhere, NEVER } from '../lib/errors.ts';
 import { Association, Enrolment, Failure, type Hook, Instance, Registration, sentenceOf } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
@@ -39,7 +40,7 @@ export const handler = task({ request: z.unknown(), soFar: SoFar }, async ({ req
   const cause = [whatFailed(request, soFar, isFinished), whatIsLeft(soFar, decision), whatNow(request, hook, decision)]
     .filter(Boolean)
     .join(' ');
-  await remember(soFar, isFinished, cause, task.enteredTime, call);
+  await remember(soFar, isFinished, { lastError: cause, errorName: error }, task.enteredTime, call);
   await notify(outcome(request, soFar, decision, { error, cause, execution: task.execution }), call.signal);
   emit('EnrolmentsFailed');
   if (decision.action === 'hold') emit('EnrolmentsHeld');
@@ -100,9 +101,10 @@ async function isEnrolled({ enrolment }: SoFar, call: Call): Promise<boolean> {
   return item?.status === 'enrolled' && item.generation === enrolment.generation;
 }
 
-function mayAbandon({ enrolment }: SoFar, limit: number, at: string, call: Call): Promise<boolean> {
+function mayAbandon({ instance, enrolment }: SoFar, limit: number, at: string, call: Call): Promise<boolean> {
   const { autoScalingGroupName } = enrolment?.hook ?? { autoScalingGroupName: '' };
-  return countAbandon({ autoScalingGroupName, instance: enrolment?.ledgerKey ?? '', at, limit }, call.signal);
+  const group = `${instance?.region}/${autoScalingGroupName}`;
+  return countAbandon({ group, instance: enrolment?.ledgerKey ?? '', at, limit }, call.signal);
 }
 
 function whatFailed(request: unknown, { failure, enrolment }: SoFar, isFinished: boolean): string {
@@ -121,7 +123,9 @@ function whatIsLeft({ registration, association }: SoFar, { undo }: Decision): s
 }
 
 function whatNow(request: unknown, hook: Hook | null, { action, instead }: Decision): string {
-  const byHand = `mend this and start enrol-node with {"instanceId":"${nameOf(request)}"}.`;
+  const { data } = EnrolmentRequest.safeParse(request);
+  const asked = data && JSON.stringify(naming(namedIn(data, home()), home()));
+  const byHand = `mend this and start enrol-node with ${asked ?? 'its instance'}.`;
   switch (action) {
     case 'hold':
       return `${instead ? `${instead} ` : ''}Its launch still waits in the hook ${hook?.lifecycleHookName}: ${byHand}`;
@@ -134,8 +138,10 @@ function whatNow(request: unknown, hook: Hook | null, { action, instead }: Decis
   }
 }
 
+/** With its Region where that is another than the stack's own: a Lightsail name is only unique in its Region. */
 function nameOf(request: unknown): string {
-  return identified(request)?.instance ?? 'The instance';
+  const { region } = EnrolmentRequest.safeParse(request).data ?? {};
+  return `${identified(request)?.instance ?? 'The instance'}${region === undefined ? '' : ` of ${region}`}`;
 }
 
 function identified(request: unknown) {
@@ -163,13 +169,19 @@ function outcome(
 }
 
 /** An execution that has lost its claim has nothing to record: what is in the ledger is its successor's. */
-async function remember({ enrolment }: SoFar, isFinished: boolean, lastError: string, endedAt: string, call: Call) {
+async function remember(
+  { enrolment }: SoFar,
+  isFinished: boolean,
+  failure: { lastError: string; errorName: string },
+  endedAt: string,
+  call: Call,
+) {
   if (!enrolment || enrolment.status === 'ignored' || enrolment.enrolledBefore) return;
   const status = isFinished ? ('enrolled' as const) : ('failed' as const);
   try {
     await record(
       { instance: enrolment.ledgerKey, generation: enrolment.generation },
-      { status, lastError, endedAt },
+      { status, ...failure, endedAt },
       call.signal,
     );
   } catch (error) {

@@ -1,7 +1,8 @@
 import * as z from 'zod';
-import { type EnrolmentRequest, parseEnrolmentRequest } from '../events/request.ts';
+import { type EnrolmentRequest, isSwept, namedIn, parseEnrolmentRequest } from '../events/request.ts';
+import { home, requireOurRegion } from '../lib/config.ts';
 import { InstanceGone, InstanceNotReady } from '../lib/errors.ts';
-import type { Instance } from '../lib/state.ts';
+import type { Instance, Which } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { findInstance } from '../services/instances.ts';
 
@@ -13,11 +14,10 @@ export const handler = task(
   { request: z.unknown() },
   async ({ request, task: { enteredTime } }, call): Promise<Instance> => {
     const asked = parseEnrolmentRequest(request);
-    const what = asked.instanceId
-      ? { platform: 'ec2' as const, instanceId: asked.instanceId }
-      : { platform: 'lightsail' as const, instanceId: asked.lightsailInstanceName ?? '' };
+    const what = namedIn(asked, home());
+    requireOurRegion(what.region);
     const found = await findInstance(what, call.signal);
-    if (!found) throw absent(what.instanceId, asked, enteredTime);
+    if (!found) throw absent(what, asked, enteredTime);
     const { instance, state } = found;
     if (state === 'running') return instance;
     if (state === 'pending' || state === 'stopping' || state === 'stopped' || state === 'starting')
@@ -26,16 +26,16 @@ export const handler = task(
   },
 );
 
-function absent(instanceId: string, { trigger, lightsailInstanceName }: EnrolmentRequest, now: string): Error {
-  const service = lightsailInstanceName ? 'Lightsail' : 'EC2';
+function absent({ platform, instanceId, region }: Which, { trigger }: EnrolmentRequest, now: string): Error {
+  const [service, field] = platform === 'ec2' ? ['EC2', 'instanceId'] : ['Lightsail', 'lightsailInstanceName'];
   if (!trigger) {
-    const field = lightsailInstanceName ? 'lightsailInstanceName' : 'instanceId';
     return new InstanceGone(
-      `${service} knows no ${instanceId} here. Correct ${field}, or start this in its account and Region.`,
+      `${service} knows no ${instanceId} in ${region}. Correct ${field}, say its region, or start this in its account.`,
     );
   }
   const announcedMinutesAgo = (Date.parse(now) - Date.parse(trigger.eventTime)) / 60_000;
-  return announcedMinutesAgo < VISIBLE_WITHIN_MINUTES
+  // A sweep has seen it: what it does not find now has gone since.
+  return announcedMinutesAgo < VISIBLE_WITHIN_MINUTES && !isSwept(trigger)
     ? new InstanceNotReady(`${service} does not show ${instanceId} yet.`)
     : new InstanceGone(`${service} knows no ${instanceId} any more: it went before it was enrolled.`);
 }

@@ -1,10 +1,10 @@
 import { EnrolmentRequest, isSwept } from '../events/request.ts';
 import { InstanceGone, MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
 import { Metadata } from '../lib/profiles.ts';
-import { Enrolment, type Hardening, Instance } from '../lib/state.ts';
+import { complies, Enrolment, type Hardening, Instance } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
-import { complies, findInstance, updateMetadataOptions } from '../services/instances.ts';
-import { recordHardening } from '../services/ledger.ts';
+import { findInstance, updateMetadataOptions } from '../services/instances.ts';
+import { record, recordHardening } from '../services/ledger.ts';
 import { closesImdsV1 } from '../sweep/imdsv1.ts';
 
 /** Has the instance refuse IMDSv1, as the profile says. An instance that already complies is sent nothing. */
@@ -26,7 +26,9 @@ export const handler = task(
     const owner = { instance: enrolment.ledgerKey, generation: enrolment.generation };
     const hardenedAt = hasRun(request, enrolment) && closesImdsV1(before, metadata) ? enteredTime : null;
     await recordHardening(owner, { before, hardenedAt }, call.signal);
-    return enforce(instance, metadata, before, call);
+    const hardening = await enforce(instance, metadata, before, call);
+    if (hardening.reason) await record(owner, { metadataUnsupported: hardening.reason }, call.signal);
+    return hardening;
   },
 );
 

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { parseRetirementRequest, type RetirementRequest } from '../events/request.ts';
+import { namedIn, parseRetirementRequest, type RetirementRequest } from '../events/request.ts';
+import { home, requireOurRegion } from '../lib/config.ts';
 import { InvalidRequest } from '../lib/errors.ts';
 import { ledgerKey, type Retirement, type TaskContext } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
@@ -7,7 +8,7 @@ import { findInstance } from '../services/instances.ts';
 import { claim, findItem, type LedgerItem } from '../services/ledger.ts';
 import { isRunning, stopExecution } from '../services/state-machines.ts';
 
-type Subject = Pick<Retirement, 'platform' | 'instanceId' | 'ledgerKey'>;
+type Subject = Pick<Retirement, 'platform' | 'instanceId' | 'region' | 'ledgerKey'>;
 
 /**
  * Finds what was done for the instance, claims it, and stops an enrolment of it that still runs. An instance that the
@@ -15,24 +16,25 @@ type Subject = Pick<Retirement, 'platform' | 'instanceId' | 'ledgerKey'>;
  */
 export const handler = task({ request: z.unknown() }, async ({ request, task }, call): Promise<Retirement> => {
   const asked = parseRetirementRequest(request);
-  const subject = subjectOf(asked);
-  const seen = await findItem(subject.ledgerKey, call.signal);
+  const { ledgerKey, ...named } = subjectOf(asked);
+  const seen = await findItem(ledgerKey, call.signal);
+  // The ledger knows better than a person where an instance is: in another Region it would not be found, and taken for gone.
+  const subject = { ...named, ledgerKey, region: seen?.region ?? named.region };
   if (!asked.trigger) await requireSense(asked, seen, subject, call);
   const reason = await whyNothing(seen, asked, task, call);
   if (reason) return { ...undoing(subject, seen), status: 'nothing', reason, generation: seen?.generation ?? 0 };
 
   const interruptedExecution = seen?.status === 'enrolling' ? seen.execution : seen?.interruptedExecution;
-  const owner = { instance: subject.ledgerKey, execution: task.execution, claimedAt: task.enteredTime };
+  const { region } = subject;
+  const owner = { instance: subject.ledgerKey, region, execution: task.execution, claimedAt: task.enteredTime };
   const goneSince = asked.trigger?.eventTime ?? task.enteredTime;
   const item = await claim(seen, { ...owner, status: 'retiring', goneSince, interruptedExecution }, call.signal);
   if (interruptedExecution) await stopExecution(interruptedExecution, stopReason(subject, task), call.signal);
   return { ...undoing(subject, item), generation: item.generation, wasRunning: interruptedExecution !== undefined };
 });
 
-function subjectOf({ instanceId, lightsailInstanceName = '' }: RetirementRequest): Subject {
-  const subject = instanceId
-    ? { platform: 'ec2' as const, instanceId }
-    : { platform: 'lightsail' as const, instanceId: lightsailInstanceName };
+function subjectOf(request: RetirementRequest): Subject {
+  const subject = namedIn(request, home());
   return { ...subject, ledgerKey: ledgerKey(subject) };
 }
 
@@ -43,14 +45,16 @@ function subjectOf({ instanceId, lightsailInstanceName = '' }: RetirementRequest
 async function requireSense(
   { confirm }: RetirementRequest,
   seen: LedgerItem | undefined,
-  { platform, instanceId }: Subject,
+  which: Subject,
   call: Call,
 ): Promise<void> {
-  const found = await findInstance({ platform, instanceId }, call.signal);
+  const { platform, instanceId, region } = which;
+  requireOurRegion(region);
+  const found = await findInstance(which, call.signal);
   if (!found && !seen) {
     const [service, field] = platform === 'ec2' ? ['EC2', 'instanceId'] : ['Lightsail', 'lightsailInstanceName'];
     throw new InvalidRequest(
-      `Neither ${service} nor the ledger knows ${instanceId} here. Correct ${field}, or start this in its account and Region.`,
+      `Neither ${service} nor the ledger knows ${instanceId} in ${region}. Correct ${field}, say its region, or start this in its account.`,
     );
   }
   if (!found || confirm || found.state === 'terminated' || found.state === 'shutting-down') return;

@@ -1,4 +1,5 @@
 import { aboutEnrolment } from '../events/outcomes.ts';
+import { EnrolmentRequest, isSwept } from '../events/request.ts';
 import { Enrolment, Instance } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
@@ -11,21 +12,24 @@ import { notify } from '../services/notifications.ts';
  * becomes of the launch then, nobody takes a good node for a failed one.
  */
 export const handler = task(
-  { instance: Instance, enrolment: Enrolment },
-  async ({ instance, enrolment, task }, call) => {
+  // An execution that began before a deployment may bring no request.
+  { request: EnrolmentRequest.optional(), instance: Instance, enrolment: Enrolment },
+  async ({ request, instance, enrolment, task }, call) => {
     const { hook, enrolledBefore, ledgerKey, generation } = enrolment;
     const endedAt = task.enteredTime;
     if (!enrolledBefore)
       await record({ instance: ledgerKey, generation }, { status: 'enrolled', endedAt }, call.signal);
-    const lifecycleAction = hook && (await completeLifecycleAction(hook, instance.instanceId, 'CONTINUE', call.signal));
+    const lifecycleAction = hook && (await completeLifecycleAction(hook, instance, 'CONTINUE', call.signal));
     if (enrolledBefore) {
       emit('EnrolmentsFoundDone');
       return { lifecycleAction };
     }
 
-    const secondsToManaged = instance.launchTime
-      ? (Date.parse(endedAt) - Date.parse(instance.launchTime)) / 1000
-      : null;
+    // What a sweep finds may have run for years: that says nothing of how long an enrolment takes.
+    const secondsToManaged =
+      instance.launchTime && !isSwept(request?.trigger)
+        ? (Date.parse(endedAt) - Date.parse(instance.launchTime)) / 1000
+        : null;
     const detail = { ...aboutEnrolment(instance, enrolment, task.execution), secondsToManaged };
     await notify({ detailType: 'Instance Enrolled', detail }, call.signal);
     emit('EnrolmentsSucceeded');

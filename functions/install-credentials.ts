@@ -10,15 +10,20 @@ import { secretText } from '../services/secrets.ts';
 /** Sends the node what its agent needs: Puppet's certificate and CA, or Chef's configuration; and has it run, if asked. */
 export const handler = task(
   { instance: Instance, associate: Associate, association: Association, command: Command },
-  async ({ instance: { instanceId, nodeName }, associate, association, command }, call): Promise<Command> => {
-    const { managedId } = command;
+  async ({ instance, associate, association, command: { managedId } }, call): Promise<Command> => {
+    const { instanceId, nodeName } = instance;
     const documents = environment();
     const isChef = associate.engine === 'chef-infra';
     const document = isChef ? documents.INSTALL_CHEF_DOCUMENT : documents.INSTALL_CREDENTIALS_DOCUMENT;
     const own = isChef
       ? await chefParameters(associate)
       : puppetParameters(association, associate.engine === 'puppet' ? associate : null);
-    const commandId = await sendCommand(document, managedId, { NodeName: nodeName, ...own }, call.signal);
+    const commandId = await sendCommand(
+      document,
+      { ...instance, managedId },
+      { NodeName: nodeName, ...own },
+      call.signal,
+    );
     if (commandId) return { commandId, managedId };
     throw new InstallationPending(`The Systems Manager agent of ${instanceId} does not answer now.`);
   },

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { EnrolmentRequest } from '../events/request.ts';
+import { EnrolmentRequest, namedIn } from '../events/request.ts';
+import { home } from '../lib/config.ts';
 import { DeadlinePassed, LaunchDecided } from '../lib/errors.ts';
 import { Enrolment, Failure, sentenceOf, type TaskContext } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
@@ -32,7 +33,7 @@ export const handler = task({ request: EnrolmentRequest, soFar: SoFar }, async (
   emit('SecondsWaiting', secondsBetween(task.startTime, task.enteredTime));
   const waiting = { deadline, pauseSeconds: pauseSeconds(task, deadline) };
   if (!hook) return { ...waiting, heartbeat: null };
-  const heartbeat = await recordHeartbeat(hook, request.instanceId ?? '', call.signal);
+  const heartbeat = await recordHeartbeat(hook, namedIn(request, home()), call.signal);
   if (heartbeat === 'recorded') return { ...waiting, heartbeat };
   throw new LaunchDecided(
     `The launch of ${request.instanceId} no longer waits in the hook ${hook.lifecycleHookName} of ${hook.autoScalingGroupName}: it expired or was completed by somebody else.`,

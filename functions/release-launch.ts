@@ -8,7 +8,7 @@ const RESULTS = { abandon: 'ABANDON', continue: 'CONTINUE' } as const;
 /** Completes the launch of a failed enrolment as it was decided. */
 export const handler = task(
   { instance: Instance, enrolment: Enrolment, action: z.enum(['abandon', 'continue']) },
-  async ({ instance: { instanceId }, enrolment: { hook }, action }, call) => ({
-    lifecycleAction: hook && (await completeLifecycleAction(hook, instanceId, RESULTS[action], call.signal)),
+  async ({ instance, enrolment: { hook }, action }, call) => ({
+    lifecycleAction: hook && (await completeLifecycleAction(hook, instance, RESULTS[action], call.signal)),
   }),
 );

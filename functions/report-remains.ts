@@ -25,7 +25,8 @@ export const handler = task({ request: z.unknown(), soFar: SoFar }, async ({ req
   const { data } = RetirementRequest.safeParse(request);
   const instance = data?.instanceId ?? data?.lightsailInstanceName ?? null;
   const error = failure.Error;
-  const cause = `${instance ?? 'The instance'} was not retired: ${sentenceOf(failure)}${whatIsLeft(soFar)}`;
+  const where = data?.region === undefined ? '' : ` of ${data.region}`;
+  const cause = `${instance ?? 'The instance'}${where} was not retired: ${sentenceOf(failure)}${whatIsLeft(soFar)}`;
   await remember(retirement, cause, call);
   const known = retirement
     ? aboutRetirement(retirement, task.execution)

@@ -1,19 +1,27 @@
-import { type EnrolmentRequest, EnrolmentRequest as Request } from '../events/request.ts';
-import { exemptions, profiles } from '../lib/config.ts';
+import { type EnrolmentRequest, isSwept, EnrolmentRequest as Request } from '../events/request.ts';
+import { exemptions, home, profiles } from '../lib/config.ts';
 import { ClaimedElsewhere, InstanceGone, InvalidRequest } from '../lib/errors.ts';
-import { type Exemptions, exemptionsOf, exemptParts, isMoreWanted, withoutExempted } from '../lib/exemptions.ts';
-import { type Associate, type Exemption, matchProfile, type Profile, profileVersion } from '../lib/profiles.ts';
+import { type Exemptions, exemptionsOf, exemptParts, leavingOut, withoutExempted } from '../lib/exemptions.ts';
+import {
+  type Associate,
+  type Exemption,
+  identityFrom,
+  matchProfile,
+  type Profile,
+  profileVersion,
+} from '../lib/profiles.ts';
 import { type Enrolment, type Hook, Instance, ledgerKey, type TaskContext } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
-import { findHook, findMember, WAITS_IN_LAUNCH_HOOK } from '../services/auto-scaling.ts';
+import { findHook, findMember, type HookTimes, WAITS_IN_LAUNCH_HOOK } from '../services/auto-scaling.ts';
 import { claim, findItem, type LedgerItem } from '../services/ledger.ts';
 import { isRunning } from '../services/state-machines.ts';
+import { driftOf } from '../sweep/drift.ts';
 
 /** Decides what happens to the instance, and claims it: one execution owns an instance at a time. */
 export const handler = task({ request: Request, instance: Instance }, async (input, call): Promise<Enrolment> => {
   const { request, instance, task } = input;
-  const profile = matchProfile(profiles(), instance);
+  const profile = matchProfile(profiles(), instance, home());
   const reason = whyIgnored(request, instance, profile);
   if (!profile || reason) {
     if (isOurs(request.lifecycleAction?.lifecycleHookName)) emit('LaunchesUnmatched');
@@ -21,20 +29,23 @@ export const handler = task({ request: Request, instance: Instance }, async (inp
   }
 
   const hook = await waitingHook(request, instance, profile, call);
-  const deadline = await deadlineOf(request, profile, hook, task, call);
+  const times = hook && (await findHook(hook, instance.region, call.signal));
+  const deadline = deadlineOf(request, profile, { hook, times }, task);
   const seen = await findItem(ledgerKey(instance), call.signal);
-  const exempt = exemptionsOf(exemptions(), instance, task.enteredTime);
+  const exempt = leavingOut(exemptionsOf(exemptions(), instance, task.enteredTime), request.leaveOut, task.enteredTime);
   const enrolment = { ...resolved(instance, profile, exempt, request), hook, deadline };
   requireNotRetired(seen, request, instance);
   if (enrolment.exempt.length > 0) call.log('Exempt', { from: enrolment.exempt, exemptions: enrolment.exemptions });
-  if (seen && isEnrolled(seen, instance, enrolment, exempt)) {
+  const drift = driftOf(instance, seen, { profile, exempt, isAssociated: enrolment.wants.association });
+  if (seen && !drift.enrolment && !drift.metadata) {
     const enrolledBefore = seen.execution !== task.execution;
     return { ...enrolment, status: 'enrolled', enrolledBefore, generation: seen.generation };
   }
   await requireFree(seen, task, call);
   const { generation } = await claim(seen, claimFor(instance, enrolment, task), call.signal);
   if (seen?.execution !== task.execution) emit('EnrolmentsStarted');
-  return { ...enrolment, generation };
+  // An enrolled node is hardened, and neither it nor its servers are asked again.
+  return { ...enrolment, generation, ...(!drift.enrolment && { wants: { ...NOTHING_WANTED.wants, hardening: true } }) };
 });
 
 /** Whether some profile names the hook; other people's launches wait for other people. */
@@ -99,7 +110,7 @@ function resolved(instance: Instance, profile: Profile, exempt: Exemptions, requ
   const asked = withoutExempted(profile, exempt);
   const { register = null, associate = null, metadata = null } = asked;
   const isEc2 = instance.platform === 'ec2';
-  const identity = identityOf(instance, asked, request);
+  const identity = identityFrom(instance, asked, request.identity !== undefined);
   const association = associate !== null && identity !== 'none';
   return {
     ...NOTHING_WANTED,
@@ -131,18 +142,6 @@ function toldOf(exemption: Exemption | null): Enrolment['exemptions']['imdsv2'] 
   return exemption && { owner: exemption.owner, reason: exemption.reason, until: exemption.expires };
 }
 
-/** Who is to show the node's key. OpsWorks Stacks takes EC2 instances only. */
-function identityOf(
-  { platform }: Instance,
-  { register, associate, csrFrom }: Profile,
-  request: EnrolmentRequest,
-): Enrolment['wants']['identity'] {
-  if (platform === 'ec2') return register || associate ? 'node' : 'none';
-  if (!associate) return 'none';
-  if (request.identity) return 'request';
-  return csrFrom === 'request' ? 'none' : 'node';
-}
-
 /** Chef's nodes under OpsWorks CM are sent nothing: their image brings what they need. */
 function isInstalled(associate: Associate): boolean {
   return associate.engine !== 'opsworks-cm' || associate.serverEngine === 'Puppet';
@@ -159,9 +158,9 @@ async function waitingHook(
     const { autoScalingGroupName, lifecycleHookName, lifecycleActionToken } = request.lifecycleAction;
     return { autoScalingGroupName, lifecycleHookName, lifecycleActionToken };
   }
-  const { autoScalingGroupName, instanceId } = instance;
+  const { autoScalingGroupName } = instance;
   if (!profile.lifecycleHook || !autoScalingGroupName) return null;
-  const member = await findMember(instanceId, call.signal);
+  const member = await findMember(instance, call.signal);
   if (!WAITS_IN_LAUNCH_HOOK.includes(member?.lifecycleState ?? '')) return null;
   return { autoScalingGroupName, lifecycleHookName: profile.lifecycleHook, lifecycleActionToken: null };
 }
@@ -177,21 +176,20 @@ async function waitingHook(
 export const SHORTEST_HEARTBEAT_SECONDS = 3600;
 
 /** Until when to wait: by the hook's own limit, counted from its event; without one by the profile's, counted from now. */
-async function deadlineOf(
+function deadlineOf(
   { trigger }: EnrolmentRequest,
   profile: Profile,
-  hook: Hook | null,
+  { hook, times }: { hook: Hook | null; times: HookTimes | null | undefined },
   { startTime }: TaskContext,
-  call: Call,
-): Promise<string> {
-  const times = hook && (await findHook(hook, call.signal));
+): string {
   if (hook && times && times.heartbeatTimeoutSeconds < SHORTEST_HEARTBEAT_SECONDS) {
     throw new InvalidRequest(
       `The hook ${hook.lifecycleHookName} of ${hook.autoScalingGroupName} has a HeartbeatTimeout of ` +
         `${times.heartbeatTimeoutSeconds} seconds: set it to ${SHORTEST_HEARTBEAT_SECONDS} (its default) or more.`,
     );
   }
-  if (times && trigger) {
+  // When the hook of a launch that a sweep found began to wait, nobody has told.
+  if (times && trigger && !isSwept(trigger)) {
     return after(trigger.eventTime, times.globalTimeoutSeconds - SHORTEST_HEARTBEAT_SECONDS);
   }
   return after(startTime, profile.enrolWithinMinutes * 60);
@@ -217,19 +215,6 @@ function requireNotRetired(
   throw new InstanceGone(`${instanceId} is gone since ${goneSince}, after the event that asks for it.`);
 }
 
-/** Enrolled as this profile says now, without more exemptions than there are now. A Lightsail name can be given again; its instance is then another one. */
-function isEnrolled(
-  seen: LedgerItem,
-  { platform, launchTime }: Instance,
-  { profileVersion, wants }: Pick<ReturnType<typeof resolved>, 'profileVersion' | 'wants'>,
-  exempt: Exemptions,
-): boolean {
-  const same = platform === 'ec2' || seen.launchTime === launchTime;
-  // An enrolment without a CSR has only hardened; one that brings it goes further.
-  const further = isMoreWanted(seen.exempt, exempt) || (wants.association && seen.publicKeyFingerprint === undefined);
-  return seen.status === 'enrolled' && seen.profileVersion === profileVersion && same && !further;
-}
-
 /** @throws ClaimedElsewhere while the execution that owns the instance runs. One that no longer runs owns nothing. */
 async function requireFree(seen: LedgerItem | undefined, task: TaskContext, call: Call): Promise<void> {
   if (!seen || seen.execution === task.execution) return;
@@ -247,6 +232,7 @@ function claimFor(instance: Instance, enrolment: Omit<ReturnType<typeof resolved
     profile: enrolment.profile,
     profileVersion: enrolment.profileVersion,
     nodeName: instance.nodeName,
+    region: instance.region,
     launchTime: instance.launchTime,
     autoScalingGroupName: instance.autoScalingGroupName,
     exempt: enrolment.exempt,

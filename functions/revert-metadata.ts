@@ -1,5 +1,5 @@
-import { parseRevertRequest, type RevertRequest } from '../events/request.ts';
-import { profiles } from '../lib/config.ts';
+import { namedIn, parseRevertRequest, type RevertRequest } from '../events/request.ts';
+import { home, profiles, requireOurRegion } from '../lib/config.ts';
 import { ClaimedElsewhere, InstanceGone, InvalidRequest, MetadataOptionsPending } from '../lib/errors.ts';
 import { matchProfile, profileVersion, type WantedOptions } from '../lib/profiles.ts';
 import { type Instance, ledgerKey, type MetadataOptions } from '../lib/state.ts';
@@ -41,14 +41,15 @@ const MESSAGES = {
   applied: 'The options are what they were before Muster, and stay so until the profile of the instance changes.',
 } as const;
 
-async function described({ instanceId, lightsailInstanceName }: RevertRequest, call: Call): Promise<Instance> {
-  const which = instanceId
-    ? { platform: 'ec2' as const, instanceId }
-    : { platform: 'lightsail' as const, instanceId: lightsailInstanceName ?? '' };
+async function described(request: RevertRequest, call: Call): Promise<Instance> {
+  const which = namedIn(request, home());
+  requireOurRegion(which.region);
   const found = await findInstance(which, call.signal);
   if (found && found.state !== 'shutting-down' && found.state !== 'terminated') return found.instance;
-  const service = instanceId ? 'EC2' : 'Lightsail';
-  throw new InstanceGone(`${service} has no ${which.instanceId} here: there is nothing to put back. Correct the name.`);
+  const service = which.platform === 'ec2' ? 'EC2' : 'Lightsail';
+  throw new InstanceGone(
+    `${service} has no ${which.instanceId} in ${which.region}: there is nothing to put back. Correct the name or its region.`,
+  );
 }
 
 /** @throws InvalidRequest without a record of this instance; ClaimedElsewhere while an execution has it */
@@ -90,7 +91,7 @@ function differing(before: Before, now: MetadataOptions) {
 }
 
 async function markReverted(instance: Instance, item: LedgerItem, call: Call): Promise<void> {
-  const profile = matchProfile(profiles(), instance);
+  const profile = matchProfile(profiles(), instance, home());
   const version = profile ? profileVersion(profile) : (item.profileVersion ?? '');
   if (item.reverted?.profileVersion === version) return;
   const reverted = { at: new Date().toISOString(), profileVersion: version };

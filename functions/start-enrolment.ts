@@ -1,6 +1,7 @@
+import { inRegionOf } from '../events/event.ts';
 import { executionName, type TriggeredRequest } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
-import { environment, profiles } from '../lib/config.ts';
+import { environment, home, profilesIn } from '../lib/config.ts';
 import { answer, type Call } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { startExecution } from '../services/state-machines.ts';
@@ -14,7 +15,7 @@ export const handler = answer(async (event, call) => {
   if (interpretation.kind === 'ignored') return ignore(interpretation.reason, call);
   if (interpretation.kind === 'retirement') return ignore('It asks for a retirement, not for an enrolment.', call);
   const started = [];
-  for (const request of interpretation.requests) {
+  for (const request of inRegionOf(event, interpretation.requests, home())) {
     const reason = whyNotOurs(request);
     started.push(reason ? ignore(reason, call) : await start(request, call));
   }
@@ -22,9 +23,16 @@ export const handler = answer(async (event, call) => {
 });
 
 /** A hook that no profile names belongs to somebody else; its launch is not ours to delay or to complete. */
-function whyNotOurs({ lifecycleAction, instanceId }: TriggeredRequest): string | undefined {
+function whyNotOurs({
+  lifecycleAction,
+  instanceId,
+  lightsailInstanceName,
+  region = home(),
+}: TriggeredRequest): string | undefined {
+  const own = profilesIn(region);
+  if (own.length === 0) return `${instanceId ?? lightsailInstanceName} is in ${region}, which no profile names.`;
   const name = lifecycleAction?.lifecycleHookName;
-  if (!name || profiles().some((profile) => profile.lifecycleHook === name)) return undefined;
+  if (!name || own.some((profile) => profile.lifecycleHook === name)) return undefined;
   return `${instanceId} launches under the hook ${name}, which no profile names.`;
 }
 

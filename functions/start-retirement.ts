@@ -1,6 +1,7 @@
+import { inRegionOf } from '../events/event.ts';
 import { executionName, type TriggeredRetirement } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
-import { environment, profiles } from '../lib/config.ts';
+import { environment, home, profilesIn } from '../lib/config.ts';
 import { answer, type Call } from '../lib/task.ts';
 import { startExecution } from '../services/state-machines.ts';
 
@@ -14,7 +15,7 @@ export const handler = answer(async (event, call) => {
     );
   }
   const started = [];
-  for (const request of interpretation.requests) {
+  for (const request of inRegionOf(event, interpretation.requests, home())) {
     const reason = whyNotYet(request);
     started.push(reason ? ignore(reason, call) : await start(request, call));
   }
@@ -22,9 +23,9 @@ export const handler = answer(async (event, call) => {
 });
 
 /** Behind a hook of somebody else the instance may still be at work; its end is announced once more when it comes. */
-function whyNotYet({ lifecycleAction, instanceId }: TriggeredRetirement): string | undefined {
+function whyNotYet({ lifecycleAction, instanceId, region }: TriggeredRetirement): string | undefined {
   const name = lifecycleAction?.lifecycleHookName;
-  if (!name || profiles().some((profile) => profile.terminationHook === name)) return undefined;
+  if (!name || profilesIn(region ?? home()).some((profile) => profile.terminationHook === name)) return undefined;
   return `${instanceId} terminates under the hook ${name}, which no profile names.`;
 }
 

@@ -1,5 +1,5 @@
-import { executionName } from '../events/request.ts';
-import { environment } from '../lib/config.ts';
+import { executionName, naming } from '../events/request.ts';
+import { environment, home } from '../lib/config.ts';
 import { Enrolment, Instance } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { startExecution } from '../services/state-machines.ts';
@@ -8,10 +8,9 @@ import { startExecution } from '../services/state-machines.ts';
 export const handler = task(
   { instance: Instance, enrolment: Enrolment },
   async ({ instance, enrolment: { generation }, task: { enteredTime } }, call) => {
-    const name = instance.platform === 'ec2' ? 'instanceId' : 'lightsailInstanceName';
     const eventId = `undo-${generation}`;
     const trigger = { detailType: 'Instance Enrolment Failed', eventId, eventTime: enteredTime };
-    const request = { [name]: instance.instanceId, trigger };
+    const request = { ...naming(instance, home()), trigger };
     const execution = executionName(request);
     const outcome = await startExecution(environment().RETIRE_NODE_STATE_MACHINE_ARN, execution, request, call.signal);
     return { execution, outcome };

@@ -28,6 +28,13 @@ function isMeant({ instanceId, name, tags }: Exemption['match'], instance: Insta
   return isTagged(instance, tags);
 }
 
+/** What a request leaves out for this one time: as if somebody were exempt from it until the end of the day. */
+export function leavingOut(exempt: Exemptions, parts: readonly Exemptible[] = [], at: string): Exemptions {
+  const leftOut = { match: {}, from: [...parts], owner: 'muster', reason: 'The request leaves it out.' };
+  const thisTime: Exemption = { ...leftOut, expires: dayOf(new Date(at)) };
+  return { ...exempt, ...Object.fromEntries(parts.map((part) => [part, exempt[part] ?? thisTime])) };
+}
+
 /** What is left of the profile for somebody who is exempt: association is the stack's and the server's alike. */
 export function withoutExempted({ metadata, register, associate, ...profile }: Profile, exempt: Exemptions): Profile {
   return {

@@ -120,6 +120,18 @@ export function agentOf(associate: Associate | null): 'puppet' | 'chef' | 'any' 
   return associate.engine === 'puppet' ? 'puppet' : 'chef';
 }
 
+/** Who is to show the node's key: the node, whoever asks, or nobody. OpsWorks Stacks takes EC2 instances only. */
+export function identityFrom(
+  { platform }: Pick<Instance, 'platform'>,
+  { register, associate, csrFrom }: Pick<Profile, 'register' | 'associate' | 'csrFrom'>,
+  bringsCsr: boolean,
+): 'node' | 'request' | 'none' {
+  if (platform === 'ec2') return register || associate ? 'node' : 'none';
+  if (!associate) return 'none';
+  if (bringsCsr) return 'request';
+  return csrFrom === 'request' ? 'none' : 'node';
+}
+
 /** Only the options named here are ever changed; httpTokens is named always, because Lightsail resets it otherwise. */
 export const Metadata = z.strictObject({
   httpTokens: z.enum(['required', 'optional']),
@@ -143,10 +155,24 @@ export type Metadata = z.infer<typeof Metadata>;
 /** Of them, what is asked of an instance. */
 export type WantedOptions = Pick<Metadata, 'httpTokens' | 'httpEndpoint' | 'httpPutResponseHopLimit'>;
 
+/** The name of a Region, in any of AWS's partitions. */
+export const RegionName = z.stringFormat('a Region such as "eu-west-1"', /^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$/);
+
 export const Profile = z
   .strictObject({
     name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens'),
     match: Match,
+    /** The Regions in which its instances are; left out, the stack's own alone. */
+    regions: z
+      .array(RegionName)
+      .min(1, "Name at least one Region, or leave regions out for the stack's own.")
+      .superRefine((regions, context) => {
+        regions.forEach((region, index) => {
+          if (regions.indexOf(region) < index)
+            context.addIssue({ code: 'custom', path: [index], message: `"${region}" is named twice: keep it once.` });
+        });
+      })
+      .optional(),
     /** The launch hook in which an instance waits for its enrolment; left out, nothing waits for it. */
     lifecycleHook: z.string().min(1).max(255).optional(),
     /** The termination hook in which an instance waits for its retirement to begin. */
@@ -171,6 +197,10 @@ export const Profile = z
   })
   .refine((profile) => !(profile.match.lightsail && profile.register), {
     message: 'OpsWorks Stacks takes no Lightsail instances: remove register.',
+  })
+  .refine((profile) => !(profile.register && (profile.regions ?? []).length > 1), {
+    path: ['regions'],
+    message: 'An OpsWorks stack takes instances of its own Region only: name that one, or remove register.',
   })
   .refine((profile) => !profile.csrFrom || (profile.associate && !profile.match.autoScalingGroup), {
     path: ['csrFrom'],
@@ -209,6 +239,15 @@ export const Exemption = z.strictObject({
 });
 export type Exemption = z.infer<typeof Exemption>;
 
+/** How fast a sweep goes, and where it stops and asks. */
+const SweepSettings = z.strictObject({
+  /** The most executions that one sweep starts, of all profiles together. */
+  maxStarts: z.int().min(1).max(1000).default(100),
+  /** The most nodes that may be gone at once. Left out: 10, or 5 % of the profile's, whichever is less. */
+  maxRetirements: z.int().min(0).optional(),
+});
+export type SweepSettings = z.infer<typeof SweepSettings>;
+
 /** The file, as it is to be on a day. */
 const ProfilesFile = (today: string) =>
   z
@@ -222,6 +261,7 @@ const ProfilesFile = (today: string) =>
           }),
         )
         .default([]),
+      sweep: SweepSettings.prefault({}),
     })
     .superRefine(({ profiles }, context) => {
       profiles.forEach((profile, index) => {
@@ -303,16 +343,29 @@ function openYaml(file: string) {
   }
 }
 
-/** The profile's version: changes with what it asks for and with nothing else; how a sweep goes about it is not asked. */
-export function profileVersion({ metadata, ...profile }: Profile): string {
+/**
+ * The profile's version: changes with what it asks for and with nothing else; where it is asked, and how a sweep goes about
+ * it, is none of that.
+ */
+export function profileVersion({ metadata, regions: _regions, ...profile }: Profile): string {
   const { lookBackDays: _, canary: __, ...asked } = metadata ?? {};
   const content = JSON.stringify(metadata ? { ...profile, metadata: asked } : profile);
   return createHash('sha256').update(content).digest('hex').slice(0, 12);
 }
 
-/** The first profile that matches the instance. */
-export function matchProfile(profiles: readonly Profile[], instance: Instance): Profile | undefined {
-  return profiles.find(({ match }) => {
+/** @param home the stack's own Region */
+export function regionsOf({ regions }: Pick<Profile, 'regions'>, home: string): readonly string[] {
+  return regions ?? [home];
+}
+
+/**
+ * The first profile that matches the instance.
+ * @param home the stack's own Region
+ */
+export function matchProfile(profiles: readonly Profile[], instance: Instance, home: string): Profile | undefined {
+  return profiles.find((profile) => {
+    const { match } = profile;
+    if (!regionsOf(profile, home).includes(instance.region)) return false;
     if (match.autoScalingGroup !== undefined && !matches(match.autoScalingGroup, instance.autoScalingGroupName))
       return false;
     if (

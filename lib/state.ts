@@ -30,6 +30,15 @@ export const MetadataOptions = z.object({
 });
 export type MetadataOptions = z.infer<typeof MetadataOptions>;
 
+/** Whether the options are those that the profile names. What the service did not tell does not comply. */
+export function complies(options: MetadataOptions, wanted: Metadata): boolean {
+  return (
+    options.httpTokens === wanted.httpTokens &&
+    (wanted.httpEndpoint === undefined || options.httpEndpoint === wanted.httpEndpoint) &&
+    (wanted.httpPutResponseHopLimit === undefined || options.httpPutResponseHopLimit === wanted.httpPutResponseHopLimit)
+  );
+}
+
 /** `$.instance`: the instance as the control plane knows it. Nothing here comes from the node. */
 export const Instance = z.object({
   platform: z.enum(['ec2', 'lightsail']),
@@ -56,9 +65,32 @@ export interface Found {
   state: string;
 }
 
-/** The key of an instance's item in the ledger. */
-export function ledgerKey(instance: Pick<Instance, 'platform' | 'instanceId'>): string {
-  return instance.platform === 'ec2' ? instance.instanceId : `lightsail/${instance.instanceId}`;
+/** Which instance is meant, and in which Region its service is to be asked for it. */
+export type Which = Pick<Instance, 'platform' | 'instanceId' | 'region'>;
+
+/**
+ * The name of a Lightsail instance at its configuration server. Another Region may have an instance of the same name: there
+ * the Region stands behind it.
+ * @param home the stack's own Region
+ */
+export function lightsailNodeName({ instanceId, region }: Pick<Which, 'instanceId' | 'region'>, home: string): string {
+  return `${instanceId.toLowerCase()}${region === home ? '' : `.${region}`}`;
+}
+
+/** The key of an instance's item in the ledger. An EC2 instance's id is its own everywhere, a Lightsail name in its Region. */
+export function ledgerKey({ platform, instanceId, region }: Which): string {
+  return platform === 'ec2' ? instanceId : `lightsail/${region}/${instanceId}`;
+}
+
+/**
+ * The instance whose item this is in the ledger.
+ * @param home the stack's own Region: the one of an EC2 instance of which nothing more is known
+ */
+export function namedBy({ instance, region }: { instance: string; region?: string | undefined }, home: string): Which {
+  const [, regionOfName, name] = instance.split('/');
+  return name === undefined || regionOfName === undefined
+    ? { platform: 'ec2', instanceId: instance, region: region ?? home }
+    : { platform: 'lightsail', instanceId: name, region: regionOfName };
 }
 
 /** The lifecycle action that waits for this enrolment. Without a token it is addressed by instance id. */
@@ -168,6 +200,7 @@ export const Retirement = z.object({
   reason: z.string().nullable(),
   platform: z.enum(['ec2', 'lightsail']),
   instanceId: z.string(),
+  region: z.string(),
   ledgerKey: z.string(),
   generation: z.int(),
   /** Whether an enrolment was stopped, whose last task may still write. */

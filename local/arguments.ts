@@ -1,4 +1,4 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { Unusable } from './unusable.ts';
 
 /** What `npm start` is asked to do. */
@@ -15,6 +15,8 @@ export interface Arguments {
   readonly json: boolean;
   /** Where the functions' own log lines go; undefined: nowhere. */
   readonly logFile: string | undefined;
+  /** The sweep that is made in the end; undefined: none. */
+  readonly sweep: { readonly folder: string; readonly isDryRun: boolean } | undefined;
 }
 
 /** Where tools look for a local AWS. */
@@ -23,6 +25,8 @@ const DEFAULT_PORT = 4566;
 const PLAY_SPEED = 90;
 /** Whoever calls from outside lives in real time. */
 const SERVE_SPEED = 1;
+/** Where a sweep's report goes. */
+const SWEEP_FOLDER = 'build/sweep';
 
 const EPILOGUE = `
 Examples:
@@ -30,6 +34,7 @@ Examples:
   npm start -- --event events/samples/ec2-launch-lifecycle-action.json
   npm start -- --json                                          the scene, for a program to read
   npm start -- --serve                                         an AWS to try things on
+  npm start -- --sweep                                         the scene, then a sweep and its report
 
 A file holds one event (a complete EventBridge envelope) or a list of them. The instances that it names come into
 being first, and it is sent now, whatever its time says. A request as a person would type it, {"instanceId":"i-…"},
@@ -53,7 +58,12 @@ export function readArguments(argv: readonly string[]): Arguments | undefined {
     throw new Unusable(sentence(error.message));
   }
   const options = command.opts<{ event?: string[]; serve?: true; speed?: number; port: number; json?: true }>();
-  const { logs } = command.opts<{ logs?: string }>();
+  const {
+    logs,
+    sweep,
+    out,
+    dryRun = false,
+  } = command.opts<{ logs?: string; sweep?: true; out: string; dryRun?: true }>();
   const serve = options.serve ?? false;
   return {
     eventFiles: options.event ?? [],
@@ -62,6 +72,7 @@ export function readArguments(argv: readonly string[]): Arguments | undefined {
     port: options.port,
     json: options.json ?? false,
     logFile: logs,
+    sweep: sweep && { folder: out, isDryRun: dryRun },
   };
 }
 
@@ -78,6 +89,11 @@ function describedCommand(): Command {
     .option('--port <n>', 'the loopback port; 0 takes any that is free', asPort, DEFAULT_PORT)
     .option('--json', 'print one JSON object a line for each enrolment, and nothing else')
     .option('--logs <file>', "keep the functions' log lines in this file")
+    .addOption(new Option('--sweep', 'sweep the world in the end, and keep the report').conflicts('serve'))
+    .addOption(
+      new Option('--out <folder>', "the folder for the sweep's report").default(SWEEP_FOLDER).implies({ sweep: true }),
+    )
+    .addOption(new Option('--dry-run', 'have the sweep start nothing').implies({ sweep: true }))
     .helpOption('-h, --help', 'print this')
     .addHelpText('after', EPILOGUE)
     .allowExcessArguments(false)

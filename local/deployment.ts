@@ -51,6 +51,9 @@ const Service = z.object({
   resources: z.array(z.object({ Resources: z.record(z.string(), Resource).default({}) })),
 });
 
+/** A rule that waits for no event but for its time starts nothing here by itself: whoever plays a world says when. */
+const isScheduled = ({ Properties }: Resource) => 'ScheduleExpression' in Properties;
+
 /** A function as a resource refers to it. */
 const FunctionReference = z.object({ 'Fn::GetAtt': z.tuple([z.string(), z.literal('Arn')]) });
 
@@ -78,7 +81,7 @@ const HANDLER = /^build\/functions\/([a-z0-9-]+)\/index\.handler$/;
  */
 export function readDeployment(root = fileURLToPath(new URL('..', import.meta.url))): Deployment {
   const { provider, functions, resources } = Service.parse(readYaml(root, 'serverless.yml'));
-  const all = resources.flatMap((part) => Object.values(part.Resources));
+  const all = resources.flatMap((part) => Object.values(part.Resources)).filter((one) => !isScheduled(one));
   const nameOf = functionNames(functions);
   return {
     functions: Object.values(functions).map(({ name, handler, timeout = provider.timeout }) => {

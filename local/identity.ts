@@ -3,7 +3,8 @@
  * with a key of this world that is born at start and never leaves the process.
  */
 import type { webcrypto } from 'node:crypto';
-import { ACCOUNT_ID, REGION } from './account.ts';
+import { ACCOUNT_ID } from './account.ts';
+import { regionOf } from './doubles/ec2-instance.ts';
 import { freshKeys, RSA_2048 } from './keys.ts';
 import * as x509 from './x509.ts';
 
@@ -45,7 +46,7 @@ export function identityDocument(machine: Machine): string {
     pendingTime: machine.launchedAt.toISOString().replace(/\.\d+Z$/, 'Z'),
     privateIp: machine.privateIp,
     ramdiskId: null,
-    region: REGION,
+    region: regionOf(machine),
     version: '2017-09-30',
   };
   return JSON.stringify(document, null, 2).replaceAll(/^( {2}"\w+"):/gm, '$1 :');

@@ -133,8 +133,10 @@ export class Journal extends EventEmitter<JournalEvents> {
   #heard(execution: ExecutionView, event: RecordedEvent): void {
     if (event.type === 'ExecutionStarted') {
       this.#running++;
-      this.#byExecution.set(execution.arn, this.#open(namedIn(execution), kindOf(execution), execution));
+      if (!isSweep(execution))
+        this.#byExecution.set(execution.arn, this.#open(namedIn(execution), kindOf(execution), execution));
     }
+    if (isSweep(execution) && ENDED.test(event.type)) this.#running--;
     const story = this.#byExecution.get(execution.arn);
     if (!story) return;
     if (event.type === 'ExecutionRedriven') {
@@ -142,7 +144,7 @@ export class Journal extends EventEmitter<JournalEvents> {
       Object.assign(story, { outcome: 'running', reason: null, endedAt: undefined });
     }
     this.#tell(story, event);
-    if (/^Execution(Succeeded|Failed|Aborted|TimedOut)$/.test(event.type)) {
+    if (ENDED.test(event.type)) {
       this.#running--;
       this.#end(story, endOf(story.kind, execution), reasonOf(execution));
     }
@@ -186,6 +188,13 @@ export class Journal extends EventEmitter<JournalEvents> {
 function named({ instanceId, lightsailInstanceName = '' }: TriggeredRequest | TriggeredRetirement): Named {
   if (instanceId) return { instance: instanceId, platform: 'ec2' };
   return { instance: lightsailInstanceName, platform: 'lightsail' };
+}
+
+const ENDED = /^Execution(Succeeded|Failed|Aborted|TimedOut)$/;
+
+/** A sweep is nobody's story: those that it starts are. */
+function isSweep({ machine }: ExecutionView): boolean {
+  return machine.name.endsWith('-sweep-fleet');
 }
 
 function kindOf({ machine }: ExecutionView): Story['kind'] {

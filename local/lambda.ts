@@ -163,6 +163,12 @@ subscribe('http.client.request.created', (message) => {
   if (requestId) (message as { request: ClientRequest }).request.setHeader(INVOCATION_HEADER, requestId);
 });
 
+subscribe('undici:request:create', (message) => {
+  const requestId = running.getStore()?.invocation.requestId;
+  const { request } = message as { request: { addHeader(name: string, value: string): void } };
+  if (requestId) request.addHeader(INVOCATION_HEADER, requestId);
+});
+
 for (const stream of [process.stdout, process.stderr]) divert(stream);
 
 /** What a handler writes is its function's log; everybody else's output passes. Once a process: streams are global. */

@@ -16,12 +16,14 @@ import { seededRandom } from './random.ts';
 import { untilAtRest } from './rest.ts';
 import { playScene, SCENE } from './scene.ts';
 import { createGateway, type Gateway } from './server/listen.ts';
+import { keepReport, playUntold, sweepWorld, UNTOLD_SCENE } from './sweep.ts';
 import { Unusable } from './unusable.ts';
 import { holdingsTable } from './view/holdings.ts';
 import { jsonView } from './view/json.ts';
 import { lineView } from './view/lines.ts';
 import { liveView } from './view/live.ts';
 import { servingWords } from './view/serving.ts';
+import { sweepWords } from './view/sweep.ts';
 import type { View } from './view/view.ts';
 import { durationOf, tally } from './view/wording.ts';
 import { createWorld, type World } from './world.ts';
@@ -71,22 +73,38 @@ async function watch(asked: Arguments, world: World, journal: Journal, announcem
 }
 
 /**
- * Plays what is asked for until the world is at rest.
+ * Plays what is asked for until the world is at rest, and sweeps it then if that is asked for.
  * @returns the instances that are to be enrolled in the end, as far as that is known beforehand
  */
-async function perform({ serve }: Arguments, world: World, journal: Journal, announcements: readonly Announcement[]) {
+async function perform(asked: Arguments, world: World, journal: Journal, announcements: readonly Announcement[]) {
   if (announcements.length > 0) play(world, announcements);
-  const toEnrol = announcements.length > 0 || serve ? [] : await playScene(world, journal);
+  const hasScene = announcements.length === 0 && !asked.serve;
+  const toEnrol = hasScene ? await playScene(world, journal) : [];
   await untilAtRest(world, journal, toEnrol);
-  return toEnrol;
+  if (!asked.sweep) return toEnrol;
+  const untold = hasScene ? await playUntold(world) : [];
+  await sweep(asked.sweep, asked.json, world, journal);
+  return asked.sweep.isDryRun ? toEnrol : [...toEnrol, ...untold];
 }
 
-function introduce({ json, serve }: Arguments, world: World, announcements: readonly Announcement[]): void {
+async function sweep(
+  { folder, isDryRun }: NonNullable<Arguments['sweep']>,
+  isJson: boolean,
+  world: World,
+  journal: Journal,
+): Promise<void> {
+  const report = await sweepWorld(world, journal, { isDryRun });
+  const files = keepReport(world, folder);
+  // With --json, standard output is the enrolments' alone.
+  (isJson ? console.error : console.log)(`\n${sweepWords(report, files)}`);
+}
+
+function introduce({ json, serve, sweep }: Arguments, world: World, announcements: readonly Announcement[]): void {
   if (json && serve) console.error(servingWords(world));
   if (json) return;
   console.log();
   if (serve) console.log(servingWords(world));
-  else if (announcements.length === 0) console.log(`${SCENE.join('\n')}\n`);
+  else if (announcements.length === 0) console.log(`${[...SCENE, ...(sweep ? UNTOLD_SCENE : [])].join('\n')}\n`);
 }
 
 function viewOf({ json }: Arguments, world: World, journal: Journal): View {

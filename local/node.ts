@@ -4,9 +4,9 @@
  */
 import type { webcrypto } from 'node:crypto';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { REGION } from './account.ts';
 import { isSignedBy } from './certificate-authority.ts';
 import type { Clock } from './clock.ts';
+import { regionOf } from './doubles/ec2-instance.ts';
 import { type Range, secondsWithin } from './duration.ts';
 import { type IdentitySigner, identityDocument, type Machine, type SignedIdentity } from './identity.ts';
 import { type KeySource, publicKeyPem, publicKeySha256, RSA_2048 } from './keys.ts';
@@ -159,7 +159,7 @@ export class SimulatedNode {
       signingAlgorithm: RSA_2048,
       extensions: [
         utf8Extension(PP_INSTANCE_ID, this.instanceId),
-        utf8Extension(PP_REGION, REGION),
+        utf8Extension(PP_REGION, regionOf(this.machine)),
         utf8Extension(PP_IMAGE_NAME, this.machine.imageId),
       ],
     });

@@ -18,10 +18,11 @@ import { EventBus } from './doubles/events.ts';
 import { Lightsail, type LightsailOptions } from './doubles/lightsail.ts';
 import { OpsWorks } from './doubles/opsworks.ts';
 import { OpsWorksCm } from './doubles/opsworks-cm.ts';
+import { S3 } from './doubles/s3.ts';
 import { SecretsManager } from './doubles/secrets-manager.ts';
 import { SystemsManager } from './doubles/ssm.ts';
 import { StepFunctions } from './doubles/states.ts';
-import { ESTATE, type Estate } from './estate.ts';
+import { ESTATE, type Estate, type HookSettings } from './estate.ts';
 import { Fleet } from './fleet.ts';
 import { IdentitySigner } from './identity.ts';
 import { type KeySource, sharedKeys } from './keys.ts';
@@ -73,6 +74,7 @@ export interface WorldOptions {
 export type World = Awaited<ReturnType<typeof createWorld>>;
 
 const LEDGER_TABLE = 'muster-dev-ledger';
+export const REPORTS_BUCKET = 'muster-dev-reports';
 
 /** A world: the doubles of all services, what is deployed into them, and the machines, all on one clock. */
 export async function createWorld(options: WorldOptions) {
@@ -122,6 +124,7 @@ export async function createWorld(options: WorldOptions) {
     documents: { ...DOCUMENTS, ...options.documents },
   });
   const secretsManager = new SecretsManager({ clock, random, secrets: options.secrets ?? {} });
+  const s3 = new S3({ clock, random, buckets: [REPORTS_BUCKET] });
   const lambda = new LambdaHost({
     clock,
     random,
@@ -137,7 +140,9 @@ export async function createWorld(options: WorldOptions) {
     },
     ...(options.onHistory && { onEvent: options.onHistory }),
   });
-  const [enrolNodeArn = '', retireNodeArn = ''] = deployment.stateMachines.map((machine) => machines.create(machine));
+  const [enrolNodeArn = '', retireNodeArn = '', sweepFleetArn = ''] = deployment.stateMachines.map((machine) =>
+    machines.create(machine),
+  );
   const faults = new Faults();
   const apis = new Apis({
     clock,
@@ -155,31 +160,43 @@ export async function createWorld(options: WorldOptions) {
       new StepFunctions({ clock, machines }),
       new CloudWatch({ clock, ec2, ...options.cloudWatch }),
     ].map(({ service }) => service),
+    rest: [s3.endpoint],
     holdOf: (invocationId) => lambda.holdOf(invocationId),
     ...(options.onCall && { onCall: options.onCall }),
   });
 
   const endpoint = `http://127.0.0.1:${port}`;
-  deploy(endpoint, { enrolNodeArn, retireNodeArn }, profilesOf(options));
+  const compiled = profilesOf(options);
+  deploy(endpoint, { enrolNodeArn, retireNodeArn }, compiled);
   // Its metadata service signs with a key of its own.
-  process.env.IDENTITY_KEYS = JSON.stringify(keysOf({ [REGION]: signer.certificatePem }));
+  const regions = [REGION, ...compiled.profiles.flatMap((profile) => profile.regions ?? [])];
+  process.env.IDENTITY_KEYS = JSON.stringify(
+    keysOf(Object.fromEntries(regions.map((region) => [region, signer.certificatePem]))),
+  );
   const client = { endpoint, region: REGION, credentials: CREDENTIALS };
   const dynamoDb = new DynamoDBClient(client);
   const control = createControl({ clock, random, autoScaling, ec2, lightsail, faults, world: snapshot });
   gateway.world = { clock, apis, control };
   await createLedger(dynamoDb);
   for (const group of estate.groups) autoScaling.createGroup({ DesiredCapacity: 0, MinSize: 0, ...group });
-  const groups = new AutoScalingClient(client);
-  for (const hook of estate.hooks) await groups.send(new PutLifecycleHookCommand(hook));
-  groups.destroy();
+  for (const hook of estate.hooks) await putHook(hook);
   apis.calls.clear();
 
+  /** In its group's Region. */
+  async function putHook(hook: HookSettings): Promise<void> {
+    const { region } = autoScaling.group(hook.AutoScalingGroupName);
+    const there = new AutoScalingClient({ ...client, region });
+    await there.send(new PutLifecycleHookCommand(hook));
+    there.destroy();
+  }
+
   /**
-   * Boots the machine of a Lightsail instance as a managed node of Systems Manager, activated with the instance's name.
+   * Boots the machine of a Lightsail instance as a managed node of Systems Manager, activated with the instance's name, and
+   * with its Region before it where that is another than the world's.
    * @throws Error when there is no such instance
    */
-  function activate(lightsailName: string): SimulatedNode {
-    const instance = lightsail.instance(lightsailName);
+  function activate(lightsailName: string, region = REGION): SimulatedNode {
+    const instance = lightsail.instance(lightsailName, region);
     if (!instance) throw new Error(`There is no Lightsail instance ${lightsailName}.`);
     const machine = {
       instanceId: `mi-0${uuid(random).replaceAll('-', '').slice(0, 16)}`,
@@ -190,7 +207,7 @@ export async function createWorld(options: WorldOptions) {
       privateIp: instance.privateIpAddress,
       launchedAt: new Date(clock.now()),
     };
-    const tags = { 'muster-node': lightsailName };
+    const tags = { 'muster-node': region === REGION ? lightsailName : `${region}/${lightsailName}` };
     const node = new SimulatedNode({ machine, tags, clock, random, signer, keySource, ...options.nodes });
     fleet.add(node);
     return node;
@@ -212,6 +229,7 @@ export async function createWorld(options: WorldOptions) {
       opsworks: opsWorks.snapshot(),
       'opsworks-cm': opsWorksCm.snapshot(),
       ssm: systemsManager.snapshot(),
+      s3: s3.snapshot(),
       executions: machines.executions().map(({ name, status, stateName }) => ({ name, status, stateName })),
       ledger: await ledger(),
       deadLetters: lambda.deadLetters,
@@ -225,6 +243,7 @@ export async function createWorld(options: WorldOptions) {
       endpoint,
       enrolNodeArn,
       retireNodeArn,
+      sweepFleetArn,
       bus,
       ec2,
       autoScaling,
@@ -233,6 +252,7 @@ export async function createWorld(options: WorldOptions) {
       opsWorksCm,
       systemsManager,
       secretsManager,
+      s3,
     },
     ...{ fleet, lambda, machines, apis, faults, control, ledger, snapshot, activate },
     /** Tells of every execution that starts or ends. */
@@ -282,6 +302,7 @@ function deploy(
     COLLECT_IDENTITY_DOCUMENT: 'Muster-CollectIdentity',
     INSTALL_CREDENTIALS_DOCUMENT: 'Muster-InstallCredentials',
     INSTALL_CHEF_DOCUMENT: 'Muster-InstallChef',
+    REPORTS_URL: `${endpoint}/${REPORTS_BUCKET}`,
     MUSTER_PROFILES: JSON.stringify(profiles),
   });
 }

@@ -1,11 +1,11 @@
-import type { Profile } from '../lib/profiles.ts';
+import { type Profile, regionsOf } from '../lib/profiles.ts';
 
 /** An ARN, or a part of a policy, with CloudFormation's own variables in it. */
 type Sub = { 'Fn::Sub': string };
 type Condition = Record<string, Record<string, unknown>>;
-type Statement = { Effect: 'Allow'; Action: string; Resource: Sub; Condition: Condition };
+type Statement = { Effect: 'Allow'; Action: string; Resource: Sub[]; Condition: Condition };
 
-const [partition, region, account] = ['Partition', 'Region', 'AccountId'].map((name) => `$\{AWS::${name}}`);
+const [partition = '', home = '', account] = ['Partition', 'Region', 'AccountId'].map((name) => `$\{AWS::${name}}`);
 
 /**
  * What the profiles say about whom the functions may touch. scripts/package.ts writes it where resources/roles.yml reads
@@ -13,6 +13,7 @@ const [partition, region, account] = ['Partition', 'Region', 'AccountId'].map((n
  */
 export function grantsOf(profiles: readonly Profile[]) {
   const servers = profiles.flatMap(({ associate }) => (associate && 'keySecret' in associate ? [associate] : []));
+  const asked = profiles.filter(isAskedForIdentity);
   const authorities = servers.map(({ caSecret }) => caSecret);
   return {
     /** What an enrolment reads: the key that signs, and whom to trust. */
@@ -31,9 +32,14 @@ export function grantsOf(profiles: readonly Profile[]) {
     terminationGroups: groups(profiles.filter(({ terminationHook }) => terminationHook)),
     /** Whom a document may be sent to. */
     commandTargets: orNobody('ssm:SendCommand', [
-      ...ec2Targets('ssm:SendCommand', 'ssm:resourceTag', profiles.filter(isAskedForIdentity)),
-      ...managedTargets(profiles.filter(isAskedForIdentity)),
+      ...ec2Targets('ssm:SendCommand', 'ssm:resourceTag', asked),
+      ...managedTargets(asked),
     ]),
+    /** Which documents: the stack's own, and those of the same names where other instances of EC2 are. */
+    collectDocuments: documents(['CollectIdentityDocument'], asked),
+    installDocuments: documents(['InstallCredentialsDocument', 'InstallChefDocument'], asked),
+    /** Lightsail's resources are named by an id of their own, which nobody knows before. */
+    lightsailInstances: inRegions('lightsail:REGION:Instance/*', profiles.length > 0 ? regionsOfAll(profiles) : [home]),
     /** Whose metadata options may be changed. */
     hardeningTargets: orNobody(
       'ec2:ModifyInstanceMetadataOptions',
@@ -52,24 +58,31 @@ function isAskedForIdentity({ associate, register }: Profile): boolean {
 
 /** The members of the groups that profiles name, and what carries the tags that they name. */
 function ec2Targets(action: string, key: string, profiles: readonly Profile[]): Statement[] {
-  const conditions = profiles.flatMap(({ match: { autoScalingGroup, tags = {}, lightsail } }) => {
+  const targets = profiles.flatMap((profile) => {
+    const { autoScalingGroup, tags = {}, lightsail } = profile.match;
     if (lightsail) return [];
     const group = autoScalingGroup ? { [`${key}/aws:autoscaling:groupName`]: globbed(autoScalingGroup) } : {};
     const own = Object.entries(tags).map(([name, value]) => [`${key}/${name}`, literally(value)]);
-    return [{ ...group, ...Object.fromEntries(own) }];
+    return [{ profile, condition: JSON.stringify({ ...group, ...Object.fromEntries(own) }) }];
   });
-  return unique(conditions.map((condition) => JSON.stringify(condition))).map((condition) =>
-    statement(action, 'ec2:REGION:instance/*', { StringLike: JSON.parse(condition) }),
-  );
+  return [...Map.groupBy(targets, ({ condition }) => condition)].map(([condition, those]) => {
+    const regions = regionsOfAll(those.map(({ profile }) => profile));
+    return statement(action, inRegions('ec2:REGION:instance/*', regions), { StringLike: JSON.parse(condition) });
+  });
 }
 
-/** A Lightsail instance is a managed node, which was activated with its name in this tag: services/run-command.ts. */
+/**
+ * A Lightsail instance is a managed node of the stack's own Region, which was activated with its name in this tag, behind its
+ * Region where that is another: services/run-command.ts.
+ */
 function managedTargets(profiles: readonly Profile[]): Statement[] {
-  const globs = profiles.flatMap(({ match: { lightsail = '*', autoScalingGroup }, csrFrom }) =>
-    autoScalingGroup || csrFrom === 'request' ? [] : [globbed(lightsail)],
-  );
+  const globs = profiles.flatMap(({ match: { lightsail = '*', autoScalingGroup }, csrFrom, regions = [] }) => {
+    if (autoScalingGroup || csrFrom === 'request') return [];
+    const glob = globbed(lightsail);
+    return [glob, ...regions.map((region) => `${region}/${glob}`)];
+  });
   return unique(globs).map((glob) =>
-    statement('ssm:SendCommand', 'ssm:REGION:managed-instance/*', {
+    statement('ssm:SendCommand', [arn('ssm:REGION:managed-instance/*')], {
       StringLike: { 'ssm:resourceTag/muster-node': glob },
     }),
   );
@@ -77,19 +90,43 @@ function managedTargets(profiles: readonly Profile[]): Statement[] {
 
 /** A policy must say something: where the profiles name nobody, it names an instance that there is not. */
 function orNobody(action: string, statements: readonly Statement[]): Statement[] {
-  const nobody = statement(action, 'ec2:REGION:instance/none', { StringEquals: { 'aws:ResourceTag/none': 'none' } });
+  const none = [arn('ec2:REGION:instance/none')];
+  const nobody = statement(action, none, { StringEquals: { 'aws:ResourceTag/none': 'none' } });
   return statements.length > 0 ? [...statements] : [nobody];
 }
 
-function statement(Action: string, resource: string, Condition: Condition): Statement {
-  return { Effect: 'Allow', Action, Resource: arn(resource), Condition };
+function statement(Action: string, Resource: Sub[], Condition: Condition): Statement {
+  return { Effect: 'Allow', Action, Resource, Condition };
+}
+
+/** The Regions of the profiles; one that names none is for the stack's own. */
+function regionsOfAll(profiles: readonly Profile[]): string[] {
+  return unique(profiles.flatMap((profile) => regionsOf(profile, home)));
+}
+
+function inRegions(resource: string, regions: readonly string[]): Sub[] {
+  return regions.map((region) => arn(resource, region));
+}
+
+/** A managed node is asked from the stack's own Region, an instance of EC2 in its own. */
+function documents(names: readonly string[], profiles: readonly Profile[]): Sub[] {
+  const regions = unique([home, ...regionsOfAll(profiles.filter(({ match }) => !match.lightsail))]);
+  return regions.flatMap((region) => names.map((name) => documentArn(name, region)));
+}
+
+/** A document of the stack, or of its name. */
+function documentArn(name: string, region: string): Sub {
+  return { 'Fn::Sub': ['arn', partition, 'ssm', region, account, `document/$\{${name}}`].join(':') };
 }
 
 /** The groups by name, or all where a profile goes by tags alone: then nobody knows their names. */
 function groups(profiles: readonly Profile[]): Sub[] {
-  const globs = unique(profiles.map(({ match }) => match.autoScalingGroup ?? '*')).map(globbed);
-  const arns = globs.map((glob) => arn(`autoscaling:REGION:autoScalingGroup:*:autoScalingGroupName/${glob}`));
-  return orNone(arns, 'autoscaling:REGION:autoScalingGroup:none:autoScalingGroupName/none');
+  const arns = profiles.flatMap((profile) => {
+    const glob = globbed(profile.match.autoScalingGroup ?? '*');
+    const group = `autoscaling:REGION:autoScalingGroup:*:autoScalingGroupName/${glob}`;
+    return inRegions(group, regionsOf(profile, home));
+  });
+  return orNone(uniqueArns(arns), 'autoscaling:REGION:autoScalingGroup:none:autoScalingGroupName/none');
 }
 
 export function stackArn(stackId: string): Sub {
@@ -111,7 +148,7 @@ function orNone(arns: readonly Sub[], none: string): Sub[] {
   return arns.length > 0 ? [...arns] : [arn(none)];
 }
 
-function arn(resource: string): Sub {
+function arn(resource: string, region = home): Sub {
   // What CloudFormation is to leave as it is, for IAM.
   const literal = resource.replaceAll('${', '${!');
   const [service, , ...rest] = literal.split(':');
@@ -126,6 +163,10 @@ function globbed(glob: string): string {
 /** A text as a pattern of IAM that matches nothing else. */
 function literally(text: string): string {
   return text.replace(/[?$*]/g, (character) => `$\{${character}}`);
+}
+
+function uniqueArns(arns: readonly Sub[]): Sub[] {
+  return unique(arns.map((one) => one['Fn::Sub'])).map((text) => ({ 'Fn::Sub': text }));
 }
 
 function unique<Value>(values: readonly Value[]): Value[] {

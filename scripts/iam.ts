@@ -22,6 +22,11 @@ export const OTHER_ACTIONS: Readonly<Record<string, readonly string[]>> = {
   's3:ListObjectsV2': ['s3:ListBucket'],
 };
 
+/** What a module of ours sends without a client: no command tells of it. */
+export const SENT_BY_HAND: Readonly<Record<string, readonly string[]>> = {
+  'services/reports.ts': ['s3:PutObject'],
+};
+
 /** What the platform does in a function's name, and no command of its code: any role may have it. */
 export const PLATFORM_ACTIONS: Readonly<Record<string, string>> = {
   'logs:CreateLogStream': 'Lambda writes the log',
@@ -50,6 +55,7 @@ export const STARS: Readonly<Record<string, string>> = {
   'ec2:DescribeNetworkInterfaces': 'it takes no resource',
   'ec2:DescribeSubnets': 'it takes no resource',
   'ec2:UnassignPrivateIpAddresses': 'Lambda makes the interface, and nobody knows its name before',
+  'lightsail:GetInstances': 'it takes no resource',
   'lightsail:GetOperation': 'an operation has no ARN',
   'opsworks-cm:AssociateNode': 'no action of OpsWorks CM takes a resource',
   'opsworks-cm:DescribeNodeAssociationStatus': 'no action of OpsWorks CM takes a resource',

@@ -3,11 +3,11 @@
  * network. Arguments go to the Serverless Framework: `npm run package -- --stage prod --region eu-west-1`.
  */
 import { execFile } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { exemptionsRunningOut } from '../lib/profiles.ts';
+import { exemptionsRunningOut, type Profile } from '../lib/profiles.ts';
 import { runningOut } from '../services/identity/certificates.ts';
 import { faultsOfSizes } from './budgets.ts';
 import { type Bundle, bundle, faultsOfBundles } from './bundle.ts';
@@ -15,10 +15,11 @@ import { readSources } from './compiled.ts';
 import { faultsOfStateMachines } from './definition.ts';
 import { grantsOf } from './from-profiles.ts';
 import { needsOf } from './needs.ts';
+import { isForOtherRegions, otherRegionOf } from './other-region.ts';
 import { faultsOfClients, faultsOfRoles } from './permissions.ts';
 import { readRoles } from './roles.ts';
 import { faultsOfParameters, profilesFileOf, stageOf } from './stage.ts';
-import { faultsOfStack } from './template.ts';
+import { faultsOfStack, faultsOfTemplate } from './template.ts';
 import { faultsByCfnLint } from './template-lint.ts';
 
 const HALF_A_YEAR_MILLISECONDS = 182 * 24 * 3600 * 1000;
@@ -56,6 +57,7 @@ try {
   // What serverless.yml asks for: a build for another stage has other profiles in it.
   writeFileSync(join(root, 'build/stage.json'), JSON.stringify({ [stageOf(args)]: profilesFile }));
   await makeTemplate();
+  await makeOtherRegion(profiles.profiles);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
@@ -75,6 +77,21 @@ async function makeTemplate(): Promise<void> {
   if (!lint)
     console.warn('SKIPPED: cfn-lint is not installed, and has not looked at the template (pip install cfn-lint).');
   console.log(`${file}: ${Object.keys(template.Resources).length} resources`);
+}
+
+/** Beside the stack's template, for the Regions that profiles name. */
+async function makeOtherRegion(profiles: readonly Profile[]): Promise<void> {
+  const file = 'build/other-region.json';
+  rmSync(join(root, file), { force: true });
+  if (!isForOtherRegions(profiles)) return;
+  const stack = readFileSync(join(root, '.serverless/cloudformation-template-update-stack.json'), 'utf8');
+  const template = otherRegionOf(JSON.parse(stack));
+  refuse(faultsOfTemplate(template));
+  writeFileSync(join(root, file), JSON.stringify(template));
+  refuse((await faultsByCfnLint(join(root, file))) ?? []);
+  console.log(
+    `${file}: ${Object.keys(template.Resources).length} resources for each Region other than the stack's own`,
+  );
 }
 
 /** @throws Error with a line for each fault, if there is one */

@@ -1,5 +1,5 @@
 import type { Bundle } from './bundle.ts';
-import { OTHER_ACTIONS, PLATFORM_ACTIONS, PREFIXES } from './iam.ts';
+import { OTHER_ACTIONS, PLATFORM_ACTIONS, PREFIXES, SENT_BY_HAND } from './iam.ts';
 import { type Fault, faultsOfStatement, type Statement, statementsOf } from './policies.ts';
 
 /** A function with the role that it is given. */
@@ -26,13 +26,13 @@ export interface Need {
 }
 
 /**
- * The actions of the commands that are left in a bundle after tree shaking: what its code can send, and no more. The
- * clients have one file for each command.
+ * The actions of the commands that are left in a bundle after tree shaking, and of what is sent without a client: what
+ * its code can send, and no more. The clients have one file for each command.
  */
 export function actionsOf({ inputs }: Pick<Bundle, 'inputs'>): string[] {
   const actions = Object.keys(inputs).flatMap((file) => {
     const [, client = '', command] = COMMAND.exec(file) ?? [];
-    if (!command) return [];
+    if (!command) return SENT_BY_HAND[file] ?? [];
     const action = `${prefixOf(client)}:${command}`;
     return OTHER_ACTIONS[action] ?? [action];
   });

@@ -83,6 +83,7 @@ function samplesIn(root: string, stage: string): Sample[] {
     }),
     ...read('events/samples/executions/told', () => /:sns:/),
     ...read('events/samples/executions/untold', () => null),
+    ...read('events/samples/outcomes', (file) => (file.startsWith('fleet-') ? /:sns:/ : null)),
   ];
 }
 

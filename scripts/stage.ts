@@ -22,6 +22,8 @@ const Parameters = z.strictObject({
   subnetIds: z.string().regex(listOf('subnet'), 'it is subnet-… with commas between, or empty'),
   securityGroupIds: z.string().regex(listOf('sg'), 'it is sg-… with commas between, or empty'),
   sweepSchedule: z.string().regex(/^(rate|cron)\([^()]+\)$/, 'it is rate(…) or cron(…)'),
+  sweepState: z.enum(['ENABLED', 'DISABLED'], 'it is ENABLED or DISABLED'),
+  reportDays: z.coerce.number().int('it is a number of whole days').min(1, 'it is one day or more'),
 });
 
 /** The stage that the Serverless Framework's arguments name. */

@@ -5,10 +5,13 @@ import {
   DescribeLifecycleHooksCommand,
   RecordLifecycleActionHeartbeatCommand,
 } from '@aws-sdk/client-auto-scaling';
-import type { Hook } from '../lib/state.ts';
-import { calling, clientOptions, isNamed } from './aws.ts';
+import type { Hook, Instance } from '../lib/state.ts';
+import { calling, inRegion, isNamed } from './aws.ts';
 
-const autoScaling = new AutoScalingClient(clientOptions);
+const autoScalingIn = inRegion((options) => new AutoScalingClient(options));
+
+/** A group and its hooks are where its instances are. */
+type Which = Pick<Instance, 'instanceId' | 'region'>;
 
 /** How long a lifecycle action may wait, in seconds: between two heartbeats, and in all. */
 export interface HookTimes {
@@ -17,10 +20,10 @@ export interface HookTimes {
 }
 
 /** The group's hook of this name, or undefined when it has none. Source: Auto Scaling DescribeLifecycleHooks. */
-export async function findHook(hook: Hook, signal: AbortSignal, client = autoScaling): Promise<HookTimes | undefined> {
+export async function findHook(hook: Hook, region: string, signal: AbortSignal): Promise<HookTimes | undefined> {
   const { autoScalingGroupName, lifecycleHookName } = hook;
   const { LifecycleHooks } = await calling(`describe the hook ${lifecycleHookName} of ${autoScalingGroupName}`, () =>
-    client.send(
+    autoScalingIn(region).send(
       new DescribeLifecycleHooksCommand({
         AutoScalingGroupName: autoScalingGroupName,
         LifecycleHookNames: [lifecycleHookName],
@@ -43,18 +46,38 @@ export interface GroupMember {
 }
 
 /** The instance in its group, or undefined when it is in none. Source: Auto Scaling DescribeAutoScalingInstances. */
-export async function findMember(
-  instanceId: string,
-  signal: AbortSignal,
-  client = autoScaling,
-): Promise<GroupMember | undefined> {
+export async function findMember({ instanceId, region }: Which, signal: AbortSignal): Promise<GroupMember | undefined> {
   const { AutoScalingInstances } = await calling(`describe ${instanceId} in its Auto Scaling group`, () =>
-    client.send(new DescribeAutoScalingInstancesCommand({ InstanceIds: [instanceId] }), { abortSignal: signal }),
+    autoScalingIn(region).send(new DescribeAutoScalingInstancesCommand({ InstanceIds: [instanceId] }), {
+      abortSignal: signal,
+    }),
   );
   const member = AutoScalingInstances?.[0];
   return (
     member && { autoScalingGroupName: member.AutoScalingGroupName ?? '', lifecycleState: member.LifecycleState ?? '' }
   );
+}
+
+/** The most that DescribeAutoScalingInstances takes. */
+const MEMBERS_PAGE = 50;
+
+/** The states of a Region's instances in their groups; one that is in no group is left out. Source: DescribeAutoScalingInstances. */
+export async function lifecycleStates(
+  instanceIds: readonly string[],
+  region: string,
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  const states = new Map<string, string>();
+  for (let from = 0; from < instanceIds.length; from += MEMBERS_PAGE) {
+    const InstanceIds = instanceIds.slice(from, from + MEMBERS_PAGE);
+    const { AutoScalingInstances = [] } = await calling(
+      `describe ${InstanceIds.length} instances in their groups in ${region}`,
+      () =>
+        autoScalingIn(region).send(new DescribeAutoScalingInstancesCommand({ InstanceIds }), { abortSignal: signal }),
+    );
+    for (const { InstanceId = '', LifecycleState = '' } of AutoScalingInstances) states.set(InstanceId, LifecycleState);
+  }
+  return states;
 }
 
 /** The lifecycle states in which an instance waits in a hook for somebody to complete its action. */
@@ -67,15 +90,17 @@ export const WAITS_IN_TERMINATION_HOOK = ['Terminating:Wait', 'Warmed:Terminatin
  */
 export async function completeLifecycleAction(
   hook: Hook,
-  instanceId: string,
+  { instanceId, region }: Which,
   result: 'CONTINUE' | 'ABANDON',
   signal: AbortSignal,
-  client = autoScaling,
 ): Promise<'completed' | 'already-over'> {
   const over = await whetherOver(`complete the lifecycle action of ${instanceId}`, () =>
-    client.send(new CompleteLifecycleActionCommand({ ...address(hook, instanceId), LifecycleActionResult: result }), {
-      abortSignal: signal,
-    }),
+    autoScalingIn(region).send(
+      new CompleteLifecycleActionCommand({ ...address(hook, instanceId), LifecycleActionResult: result }),
+      {
+        abortSignal: signal,
+      },
+    ),
   );
   return over ? 'already-over' : 'completed';
 }
@@ -83,12 +108,13 @@ export async function completeLifecycleAction(
 /** Restarts the hook's timer. Source: Auto Scaling RecordLifecycleActionHeartbeat. */
 export async function recordHeartbeat(
   hook: Hook,
-  instanceId: string,
+  { instanceId, region }: Which,
   signal: AbortSignal,
-  client = autoScaling,
 ): Promise<'recorded' | 'already-over'> {
   const over = await whetherOver(`record a heartbeat for ${instanceId}`, () =>
-    client.send(new RecordLifecycleActionHeartbeatCommand(address(hook, instanceId)), { abortSignal: signal }),
+    autoScalingIn(region).send(new RecordLifecycleActionHeartbeatCommand(address(hook, instanceId)), {
+      abortSignal: signal,
+    }),
   );
   return over ? 'already-over' : 'recorded';
 }

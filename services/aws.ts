@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { PermissionDenied, ServiceUnavailable, Throttled } from '../lib/errors.ts';
 
 /**
@@ -8,6 +9,16 @@ export const clientOptions = {
   maxAttempts: 3,
   requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000 },
 } as const;
+
+/** One client for each Region: a warm function keeps its connections. */
+export function inRegion<Client>(make: (options: typeof clientOptions & { region: string }) => Client) {
+  const clients = new Map<string, Client>();
+  return (region: string): Client => {
+    const client = clients.get(region) ?? make({ ...clientOptions, region });
+    clients.set(region, client);
+    return client;
+  };
+}
 
 const THROTTLED = new Set([
   'Throttling',
@@ -44,10 +55,36 @@ export function isNamed(error: unknown, ...names: string[]): error is Error {
  */
 export async function calling<Output>(what: string, call: () => Promise<Output>): Promise<Output> {
   try {
-    return await call();
+    const output = await call();
+    count(output);
+    return output;
   } catch (cause) {
+    count(cause);
     throw translated(what, cause);
   }
+}
+
+const counters = new AsyncLocalStorage<{ calls: number }>();
+
+/** Runs something with a count of the AWS calls that it has made so far; each attempt of the SDK is one. */
+export function countingCalls<Output>(run: (calls: () => number) => Promise<Output>): Promise<Output> {
+  const counter = { calls: 0 };
+  return counters.run(counter, () => run(() => counter.calls));
+}
+
+function count(answer: unknown): void {
+  const counter = counters.getStore();
+  if (!counter) return;
+  const metadata = typeof answer === 'object' && answer && '$metadata' in answer ? answer.$metadata : undefined;
+  counter.calls += (metadata as { attempts?: number } | undefined)?.attempts ?? 1;
+}
+
+/** What an AWS service refused, or why it could not be asked: a sentence. Undefined for any other error: that is a fault. */
+export function refusalOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  return isNamed(error, 'Throttled', 'ServiceUnavailable', 'PermissionDenied') || '$fault' in error
+    ? error.message
+    : undefined;
 }
 
 function translated(what: string, cause: unknown): unknown {

@@ -10,30 +10,27 @@ import {
 import { MetadataOptionsUnsupported } from '../lib/errors.ts';
 import type { WantedOptions } from '../lib/profiles.ts';
 import type { Found, Instance, MetadataOptions } from '../lib/state.ts';
-import { calling, clientOptions, isNamed } from './aws.ts';
+import { calling, inRegion, isNamed } from './aws.ts';
 
-const ec2 = new EC2Client(clientOptions);
+const ec2In = inRegion((options) => new EC2Client(options));
 
-/** EC2 of another Region than the function's own. */
-export function ec2In(region: string): EC2Client {
-  return new EC2Client({ ...clientOptions, region });
-}
+type Which = Pick<Instance, 'instanceId' | 'region'>;
 
 /**
  * The instance, or undefined when EC2 knows no such id, as it may for some seconds after a launch.
  * Source: EC2 DescribeInstances.
  */
-export async function findInstance(instanceId: string, signal: AbortSignal, client = ec2): Promise<Found | undefined> {
-  const described = await describe(instanceId, signal, client);
+export async function findInstance(which: Which, signal: AbortSignal): Promise<Found | undefined> {
+  const described = await describe(which, signal);
   if (!described) return undefined;
   const { ownerId, instance } = described;
-  return { instance: toInstance(instanceId, ownerId, instance), state: instance.State?.Name ?? 'pending' };
+  return { instance: toInstance(which, ownerId, instance), state: instance.State?.Name ?? 'pending' };
 }
 
-async function describe(instanceId: string, signal: AbortSignal, client: EC2Client) {
+async function describe({ instanceId, region }: Which, signal: AbortSignal) {
   try {
-    const { Reservations } = await calling(`describe ${instanceId}`, () =>
-      client.send(new DescribeInstancesCommand({ InstanceIds: [instanceId] }), { abortSignal: signal }),
+    const { Reservations } = await calling(`describe ${instanceId} in ${region}`, () =>
+      ec2In(region).send(new DescribeInstancesCommand({ InstanceIds: [instanceId] }), { abortSignal: signal }),
     );
     const reservation = Reservations?.[0];
     const instance = reservation?.Instances?.[0];
@@ -50,17 +47,17 @@ async function describe(instanceId: string, signal: AbortSignal, client: EC2Clie
  */
 export async function* listInstances(
   filters: readonly Filter[],
+  region: string,
   signal: AbortSignal,
-  client = ec2,
 ): AsyncGenerator<Found[]> {
   let NextToken: string | undefined;
   do {
-    const page = await calling('list the instances of EC2', () =>
-      client.send(new DescribeInstancesCommand({ Filters: [...filters], MaxResults: PAGE_SIZE, NextToken }), {
+    const page = await calling(`list the instances of EC2 in ${region}`, () =>
+      ec2In(region).send(new DescribeInstancesCommand({ Filters: [...filters], MaxResults: PAGE_SIZE, NextToken }), {
         abortSignal: signal,
       }),
     );
-    yield (page.Reservations ?? []).flatMap(found);
+    yield (page.Reservations ?? []).flatMap((reservation) => found(reservation, region));
     NextToken = page.NextToken;
   } while (NextToken);
 }
@@ -68,21 +65,22 @@ export async function* listInstances(
 /** The most that DescribeInstances takes. */
 const PAGE_SIZE = 1000;
 
-function found({ OwnerId = '', Instances = [] }: Reservation): Found[] {
+function found({ OwnerId = '', Instances = [] }: Reservation, region: string): Found[] {
   return Instances.map((instance) => ({
-    instance: toInstance(instance.InstanceId ?? '', OwnerId, instance),
+    instance: toInstance({ instanceId: instance.InstanceId ?? '', region }, OwnerId, instance),
     state: instance.State?.Name ?? 'pending',
   }));
 }
 
-function toInstance(instanceId: string, accountId: string, instance: Ec2Instance): Instance {
+function toInstance({ instanceId, region }: Which, accountId: string, instance: Ec2Instance): Instance {
   const tags = Object.fromEntries((instance.Tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value]));
   return {
     platform: 'ec2',
     instanceId,
     nodeName: instanceId,
     accountId,
-    region: instance.Placement?.AvailabilityZone?.replace(/[a-z]$/, '') ?? '',
+    // Not from its zone: that of a Local Zone is named us-west-2-lax-1a.
+    region,
     imageId: instance.ImageId ?? null,
     launchTime: instance.LaunchTime?.toISOString() ?? null,
     privateIpAddress: instance.PrivateIpAddress ?? null,
@@ -110,10 +108,9 @@ function toMetadataOptions(options: Ec2Instance['MetadataOptions']): MetadataOpt
  * Source: EC2 ModifyInstanceMetadataOptions.
  */
 export async function updateMetadataOptions(
-  instanceId: string,
+  { instanceId, region }: Which,
   { httpTokens, httpEndpoint, httpPutResponseHopLimit }: WantedOptions,
   signal: AbortSignal,
-  client = ec2,
 ): Promise<void> {
   const isDisabled = httpEndpoint === 'disabled';
   await modify(
@@ -123,17 +120,17 @@ export async function updateMetadataOptions(
       ...(httpEndpoint && !isDisabled && { HttpEndpoint: httpEndpoint }),
       ...(httpPutResponseHopLimit && { HttpPutResponseHopLimit: httpPutResponseHopLimit }),
     },
+    region,
     signal,
-    client,
   );
-  if (isDisabled) await modify({ InstanceId: instanceId, HttpEndpoint: 'disabled' }, signal, client);
+  if (isDisabled) await modify({ InstanceId: instanceId, HttpEndpoint: 'disabled' }, region, signal);
 }
 
-async function modify(input: ModifyInstanceMetadataOptionsCommandInput, signal: AbortSignal, client: EC2Client) {
+async function modify(input: ModifyInstanceMetadataOptionsCommandInput, region: string, signal: AbortSignal) {
   const { InstanceId: instanceId } = input;
   try {
     await calling(`change the metadata options of ${instanceId}`, () =>
-      client.send(new ModifyInstanceMetadataOptionsCommand(input), { abortSignal: signal }),
+      ec2In(region).send(new ModifyInstanceMetadataOptionsCommand(input), { abortSignal: signal }),
     );
   } catch (cause) {
     if (!isNamed(cause, 'UnsupportedOperation', 'InvalidParameterValue', 'InvalidParameterCombination')) throw cause;

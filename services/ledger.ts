@@ -1,5 +1,5 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { DynamoDBDocumentClient, GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { DynamoDBDocumentClient, GetCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod';
 import { environment } from '../lib/config.ts';
 import { ClaimedElsewhere, IdentityRejected, RegistrationPending } from '../lib/errors.ts';
@@ -17,7 +17,7 @@ import { calling, clientOptions, isNamed } from './aws.ts';
  * that it owns: a late writer, whose instance somebody else has taken meanwhile, is refused (ClaimedElsewhere).
  */
 const Item = z.object({
-  /** `i-…` or `lightsail/NAME`. */
+  /** `i-…` or `lightsail/REGION/NAME`. */
   instance: z.string(),
   status: z.enum(['enrolling', 'enrolled', 'failed', 'retiring', 'retired']),
   /** ARN of the execution that owns, or last owned, the instance. */
@@ -37,6 +37,7 @@ const Item = z.object({
   profile: z.string().optional(),
   profileVersion: z.string().optional(),
   nodeName: z.string().optional(),
+  region: z.string().optional(),
   launchTime: z.string().nullish(),
   autoScalingGroupName: z.string().nullish(),
   /** Where the profile has it: what a retirement undoes, whatever the profile has become since. */
@@ -54,6 +55,10 @@ const Item = z.object({
   /** The metadata options were refused for good, and the profile goes on without: why. */
   metadataUnsupported: z.string().optional(),
   lastError: z.string().optional(),
+  /** The failure's name, as in lib/errors.ts: it says whether trying again can help. */
+  errorName: z.string().optional(),
+  /** The first sweep that did not see the instance any more; a later one confirms it, or takes this back. */
+  missingSince: z.string().optional(),
   /** Seconds since the epoch: DynamoDB's TTL for retired items. */
   expiresAt: z.int().optional(),
 });
@@ -79,6 +84,19 @@ export async function findItem(
   return item && Item.parse(item);
 }
 
+/** Every instance's item, page by page. The groups' items are none of these. Source: DynamoDB Scan. */
+export async function* listItems(signal: AbortSignal, client = documents): AsyncGenerator<LedgerItem[]> {
+  let ExclusiveStartKey: Record<string, unknown> | undefined;
+  do {
+    const what = { TableName: environment().LEDGER_TABLE, ConsistentRead: true, ExclusiveStartKey };
+    const page = await calling('read the ledger', () => client.send(new ScanCommand(what), { abortSignal: signal }));
+    yield (page.Items ?? [])
+      .filter(({ instance }) => !String(instance).startsWith('group/'))
+      .map((item) => Item.parse(item));
+    ExclusiveStartKey = page.LastEvaluatedKey;
+  } while (ExclusiveStartKey);
+}
+
 /**
  * Takes the instance, over its item as it was just read. The answer is the item as it is now: a former owner may have
  * written to it since, and cannot any more.
@@ -94,7 +112,8 @@ export async function claim(
   // A task that runs twice claims for the same execution: whichever run is heard, its generation holds.
   const generation = seen?.execution === next.execution ? seen.generation : (seen?.generation ?? 0) + 1;
   const condition = seen ? { equal: { generation: seen.generation, status: seen.status } } : { absent: ['instance'] };
-  const remove = ['endedAt', 'lastError', 'expiresAt', ...outdated(seen, next)];
+  const ofLastTime = ['endedAt', 'lastError', 'errorName', 'metadataUnsupported', 'missingSince', 'expiresAt'];
+  const remove = [...ofLastTime, ...outdated(seen, next)];
   return Item.parse(await update(instance, { set: { ...fields, generation }, remove, condition }, signal, client));
 }
 
@@ -151,6 +170,21 @@ export async function record(
 }
 
 /**
+ * Records that a sweep has missed the node, or (null) that it has seen it again. It claims nothing: whoever has taken the
+ * instance since knows better.
+ * @throws ClaimedElsewhere when somebody has.
+ */
+export async function setMissingSince(
+  { instance, generation }: Claim,
+  missingSince: string | null,
+  signal: AbortSignal,
+  client = documents,
+): Promise<void> {
+  const change = missingSince === null ? { set: {}, remove: ['missingSince'] } : { set: { missingSince }, remove: [] };
+  await update(instance, { ...change, condition: { equal: { generation } } }, signal, client);
+}
+
+/**
  * Remembers, before they are changed, the metadata options from before our first change: a later one finds what we
  * ourselves have set. Whoever changes them again takes back that they were put back.
  * @param hardenedAt null unless this closes IMDSv1 on an instance that has run with it
@@ -200,19 +234,15 @@ const Abandons = z.object({
 /**
  * Counts an abandon of the group, unless `limit` others were counted within the hour: then it answers false and counts
  * nothing. The same instance counts once.
+ * @param group its Region and its name
  * @throws ClaimedElsewhere when another abandon of the group was counted in the same moment: try again.
  */
 export async function countAbandon(
-  {
-    autoScalingGroupName,
-    instance,
-    at,
-    limit,
-  }: { autoScalingGroupName: string; instance: string; at: string; limit: number },
+  { group, instance, at, limit }: { group: string; instance: string; at: string; limit: number },
   signal: AbortSignal,
   client = documents,
 ): Promise<boolean> {
-  const key = `group/${autoScalingGroupName}`;
+  const key = `group/${group}`;
   const item = await get(key, signal, client);
   const seen = item && Abandons.parse(item);
   const hourAgo = new Date(Date.parse(at) - 3_600_000).toISOString();
@@ -260,9 +290,12 @@ function expressions({ set, remove, condition: { equal = {}, absent = [] } }: Ch
   const names = [...sets.map(([name]) => name), ...Object.keys(equal), ...absent, ...remove];
   const removes = remove.filter((name) => set[name] === undefined).map((name) => `#${name}`);
   return {
-    UpdateExpression:
-      `SET ${sets.map(([name]) => `#${name} = :${name}`).join(', ')}` +
-      (removes.length > 0 ? ` REMOVE ${removes.join(', ')}` : ''),
+    UpdateExpression: [
+      sets.length > 0 && `SET ${sets.map(([name]) => `#${name} = :${name}`).join(', ')}`,
+      removes.length > 0 && `REMOVE ${removes.join(', ')}`,
+    ]
+      .filter(Boolean)
+      .join(' '),
     ConditionExpression: [
       ...Object.keys(equal).map((name) => `#${name} = :was_${name}`),
       ...absent.map((name) => `attribute_not_exists(#${name})`),

@@ -9,29 +9,28 @@ import {
   type Operation,
   UpdateInstanceMetadataOptionsCommand,
 } from '@aws-sdk/client-lightsail';
+import { home } from '../lib/config.ts';
 import { MetadataOptionsUnsupported } from '../lib/errors.ts';
 import type { WantedOptions } from '../lib/profiles.ts';
-import type { Found, Instance, MetadataOptions } from '../lib/state.ts';
-import { calling, clientOptions, isNamed } from './aws.ts';
+import { type Found, type Instance, lightsailNodeName, type MetadataOptions } from '../lib/state.ts';
+import { calling, inRegion, isNamed } from './aws.ts';
 
-const lightsail = new LightsailClient(clientOptions);
+const lightsailIn = inRegion((options) => new LightsailClient(options));
 
-/** Lightsail of another Region than the function's own. */
-export function lightsailIn(region: string): LightsailClient {
-  return new LightsailClient({ ...clientOptions, region });
-}
+type Which = Pick<Instance, 'instanceId' | 'region'>;
 
-/** The instance, or undefined when Lightsail knows no such name. Source: Lightsail GetInstance. */
+/** The instance, or undefined when Lightsail knows no such name in this Region. Source: Lightsail GetInstance. */
 export async function findInstance(
-  instanceName: string,
+  { instanceId: instanceName, region }: Which,
   signal: AbortSignal,
-  client = lightsail,
 ): Promise<Found | undefined> {
   try {
-    const { instance } = await calling(`get the Lightsail instance ${instanceName}`, () =>
-      client.send(new GetInstanceCommand({ instanceName }), { abortSignal: signal }),
+    const { instance } = await calling(`get the Lightsail instance ${instanceName} in ${region}`, () =>
+      lightsailIn(region).send(new GetInstanceCommand({ instanceName }), { abortSignal: signal }),
     );
-    return instance && { instance: toInstance(instanceName, instance), state: instance.state?.name ?? 'pending' };
+    return (
+      instance && { instance: toInstance(instanceName, instance, region), state: instance.state?.name ?? 'pending' }
+    );
   } catch (error) {
     if (isNamed(error, 'NotFoundException')) return undefined;
     throw error;
@@ -39,27 +38,27 @@ export async function findInstance(
 }
 
 /** Every instance, page by page. Source: Lightsail GetInstances, which has no filters. */
-export async function* listInstances(signal: AbortSignal, client = lightsail): AsyncGenerator<Found[]> {
+export async function* listInstances(region: string, signal: AbortSignal): AsyncGenerator<Found[]> {
   let pageToken: string | undefined;
   do {
-    const page = await calling('list the instances of Lightsail', () =>
-      client.send(new GetInstancesCommand({ pageToken }), { abortSignal: signal }),
+    const page = await calling(`list the instances of Lightsail in ${region}`, () =>
+      lightsailIn(region).send(new GetInstancesCommand({ pageToken }), { abortSignal: signal }),
     );
     yield (page.instances ?? []).map((instance) => ({
-      instance: toInstance(instance.name ?? '', instance),
+      instance: toInstance(instance.name ?? '', instance, region),
       state: instance.state?.name ?? 'pending',
     }));
     pageToken = page.nextPageToken;
   } while (pageToken);
 }
 
-function toInstance(instanceName: string, instance: LightsailInstance): Instance {
+function toInstance(instanceName: string, instance: LightsailInstance, region: string): Instance {
   return {
     platform: 'lightsail',
     instanceId: instanceName,
-    nodeName: instanceName.toLowerCase(),
+    nodeName: lightsailNodeName({ instanceId: instanceName, region }, home()),
     accountId: instance.arn?.split(':')[4] ?? '',
-    region: instance.location?.regionName ?? '',
+    region,
     imageId: instance.blueprintId ?? null,
     launchTime: instance.createdAt?.toISOString() ?? null,
     privateIpAddress: instance.privateIpAddress ?? null,
@@ -86,15 +85,14 @@ function toMetadataOptions(options: InstanceMetadataOptions | undefined): Metada
  * Source: Lightsail UpdateInstanceMetadataOptions.
  */
 export async function updateMetadataOptions(
-  instanceName: string,
+  { instanceId: instanceName, region }: Which,
   wanted: WantedOptions,
   signal: AbortSignal,
-  client = lightsail,
 ): Promise<string | null> {
   const { httpTokens, httpEndpoint, httpPutResponseHopLimit } = wanted;
   try {
     const { operation } = await calling(`change the metadata options of the Lightsail instance ${instanceName}`, () =>
-      client.send(
+      lightsailIn(region).send(
         new UpdateInstanceMetadataOptionsCommand({
           instanceName,
           httpTokens,
@@ -117,18 +115,20 @@ export async function updateMetadataOptions(
  * Source: Lightsail GetInstanceMetricData.
  */
 export async function sumOfMetadataNoToken(
-  instanceName: string,
+  { instanceId: instanceName, region }: Which,
   { start: startTime, end: endTime }: { start: Date; end: Date },
   signal: AbortSignal,
-  client = lightsail,
 ): Promise<number | null> {
   const which = { instanceName, metricName: 'MetadataNoToken', unit: 'Count' } as const;
   const period = 24 * 3600;
   try {
     const { metricData = [] } = await calling(`get the metric MetadataNoToken of ${instanceName}`, () =>
-      client.send(new GetInstanceMetricDataCommand({ ...which, statistics: ['Sum'], period, startTime, endTime }), {
-        abortSignal: signal,
-      }),
+      lightsailIn(region).send(
+        new GetInstanceMetricDataCommand({ ...which, statistics: ['Sum'], period, startTime, endTime }),
+        {
+          abortSignal: signal,
+        },
+      ),
     );
     return metricData.length === 0 ? null : metricData.reduce((all, { sum = 0 }) => all + sum, 0);
   } catch (error) {
@@ -142,13 +142,12 @@ export async function sumOfMetadataNoToken(
  * @throws MetadataOptionsUnsupported when it failed. Source: Lightsail GetOperation.
  */
 export async function checkOperation(
-  instanceName: string,
+  { instanceId: instanceName, region }: Which,
   operationId: string,
   signal: AbortSignal,
-  client = lightsail,
 ): Promise<void> {
   const { operation } = await calling(`get the operation that changes ${instanceName}`, () =>
-    client.send(new GetOperationCommand({ operationId }), { abortSignal: signal }),
+    lightsailIn(region).send(new GetOperationCommand({ operationId }), { abortSignal: signal }),
   );
   refuseFailed(instanceName, operation);
 }

@@ -1,10 +1,10 @@
 import { CloudWatchClient, GetMetricDataCommand, type MetricDataResult } from '@aws-sdk/client-cloudwatch';
 import { InvalidRequest, PermissionDenied, ServiceUnavailable } from '../lib/errors.ts';
-import { type Instance, ledgerKey } from '../lib/state.ts';
-import { calling, clientOptions } from './aws.ts';
-import { lightsailIn, sumOfMetadataNoToken } from './lightsail.ts';
+import { ledgerKey, type Which } from '../lib/state.ts';
+import { calling, inRegion } from './aws.ts';
+import { sumOfMetadataNoToken } from './lightsail.ts';
 
-type Which = Pick<Instance, 'platform' | 'instanceId' | 'region'>;
+const cloudWatchIn = inRegion((options) => new CloudWatchClient(options));
 
 /** Since when and until when, both of them instants. */
 export interface LookBack {
@@ -42,7 +42,7 @@ export async function imdsV1Calls(
   for (const [place, those] of Map.groupBy(instances, ({ platform, region }) => `${platform} ${region}`)) {
     const [platform, region = ''] = place.split(' ');
     const counts =
-      platform === 'ec2' ? await ofEc2(those, region, range, signal) : await ofLightsail(those, region, range, signal);
+      platform === 'ec2' ? await ofEc2(those, region, range, signal) : await ofLightsail(those, range, signal);
     for (const [index, instance] of those.entries()) calls.set(ledgerKey(instance), counts[index] ?? null);
   }
   return calls;
@@ -60,20 +60,15 @@ function lookBack(at: string, lookBackDays: number): LookBack {
 }
 
 async function ofEc2(instances: readonly Which[], region: string, range: LookBack, signal: AbortSignal) {
-  const client = new CloudWatchClient({ ...clientOptions, region });
   const counts: (number | null)[] = [];
-  for (const some of chunks(instances, METRICS_PER_CALL))
-    counts.push(...(await sums(some, region, range, { client, signal })));
+  for (const some of chunks(instances, METRICS_PER_CALL)) counts.push(...(await sums(some, region, range, signal)));
   return counts;
 }
 
-async function ofLightsail(instances: readonly Which[], region: string, range: LookBack, signal: AbortSignal) {
-  const client = lightsailIn(region);
+async function ofLightsail(instances: readonly Which[], range: LookBack, signal: AbortSignal) {
   const counts: (number | null)[] = [];
   for (const some of chunks(instances, LIGHTSAIL_AT_ONCE))
-    counts.push(
-      ...(await Promise.all(some.map(({ instanceId }) => sumOfMetadataNoToken(instanceId, range, signal, client)))),
-    );
+    counts.push(...(await Promise.all(some.map((instance) => sumOfMetadataNoToken(instance, range, signal)))));
   return counts;
 }
 
@@ -82,14 +77,14 @@ async function sums(
   instances: readonly Which[],
   region: string,
   { start: StartTime, end: EndTime }: LookBack,
-  { client, signal }: { client: CloudWatchClient; signal: AbortSignal },
+  signal: AbortSignal,
 ): Promise<(number | null)[]> {
   const MetricDataQueries = instances.map(({ instanceId }, index) => queryOf(instanceId, index));
   const counts: (number | null)[] = instances.map(() => null);
   let NextToken: string | undefined;
   do {
     const page = await calling(`get the metric MetadataNoToken of ${instances.length} instances in ${region}`, () =>
-      client.send(new GetMetricDataCommand({ MetricDataQueries, StartTime, EndTime, NextToken }), {
+      cloudWatchIn(region).send(new GetMetricDataCommand({ MetricDataQueries, StartTime, EndTime, NextToken }), {
         abortSignal: signal,
       }),
     );

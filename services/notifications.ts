@@ -10,11 +10,11 @@ const eventBridge = new EventBridgeClient(clientOptions);
  * Source: EventBridge PutEvents, which answers 200 also for an entry that it did not take.
  */
 export async function notify(
-  { detailType, detail }: { detailType: string; detail: { instance: string | null; [field: string]: unknown } },
+  { detailType, detail }: { detailType: string; detail: { instance?: string | null; [field: string]: unknown } },
   signal: AbortSignal,
   client = eventBridge,
 ): Promise<void> {
-  const { Entries } = await calling(`tell what became of ${detail.instance}`, () =>
+  const { Entries } = await calling(`tell the event bus of "${detailType}"`, () =>
     client.send(
       new PutEventsCommand({ Entries: [{ Source: 'muster', DetailType: detailType, Detail: JSON.stringify(detail) }] }),
       { abortSignal: signal },
@@ -22,5 +22,7 @@ export async function notify(
   );
   const [entry] = Entries ?? [];
   if (entry?.ErrorCode)
-    throw new ServiceUnavailable(`EventBridge did not take "${detailType}" of ${detail.instance}: ${entry.ErrorCode}.`);
+    throw new ServiceUnavailable(
+      `EventBridge did not take "${detailType}" of ${detail.instance ?? 'a sweep'}: ${entry.ErrorCode}.`,
+    );
 }

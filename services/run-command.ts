@@ -6,10 +6,12 @@ import {
   SendCommandCommand,
   SSMClient,
 } from '@aws-sdk/client-ssm';
-import { IdentityRejected } from '../lib/errors.ts';
-import { calling, clientOptions, isNamed } from './aws.ts';
+import { home } from '../lib/config.ts';
+import { IdentityRejected, InvalidRequest } from '../lib/errors.ts';
+import type { Instance, Which } from '../lib/state.ts';
+import { calling, inRegion, isNamed } from './aws.ts';
 
-const systemsManager = new SSMClient(clientOptions);
+const systemsManagerIn = inRegion((options) => new SSMClient(options));
 
 /** What came of a command: it may not have ended, it may be lost without having run, or it ran. */
 export type CommandResult =
@@ -18,23 +20,35 @@ export type CommandResult =
   | { outcome: 'succeeded'; status: string; output: string }
   | { outcome: 'failed'; status: string; errorOutput: string };
 
+/** An instance as Systems Manager knows it. */
+type ManagedNode = Pick<Which, 'platform' | 'region'> & { readonly managedId: string };
+
+/** A Lightsail instance is activated in the stack's own Region, wherever it is itself. */
+function regionOf({ platform, region }: Pick<Which, 'platform' | 'region'>): string {
+  return platform === 'ec2' ? region : home();
+}
+
+/** What the tag `muster-node` of a Lightsail instance's activation is to say. No Lightsail name has a slash. */
+export function activationTag({ instanceId, region }: Pick<Which, 'instanceId' | 'region'>): string {
+  return region === home() ? instanceId : `${region}/${instanceId}`;
+}
+
 /**
  * Has the node run one of our documents; the answer is the command's id, or undefined while the node's agent is not up.
  * Source: Systems Manager SendCommand.
  */
 export async function sendCommand(
   documentName: string,
-  instanceId: string,
+  node: ManagedNode,
   parameters: Record<string, string>,
   signal: AbortSignal,
-  client = systemsManager,
 ): Promise<string | undefined> {
   try {
-    const { Command } = await calling(`send ${documentName} to ${instanceId}`, () =>
-      client.send(
+    const { Command } = await calling(`send ${documentName} to ${node.managedId}`, () =>
+      systemsManagerIn(regionOf(node)).send(
         new SendCommandCommand({
           DocumentName: documentName,
-          InstanceIds: [instanceId],
+          InstanceIds: [node.managedId],
           Parameters: Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, [value]])),
           // Longer than a node takes to come up; a command that is older answers nobody.
           TimeoutSeconds: 600,
@@ -45,24 +59,31 @@ export async function sendCommand(
     return Command?.CommandId;
   } catch (error) {
     if (isNamed(error, 'InvalidInstanceId')) return undefined;
+    if (isNamed(error, 'InvalidDocument')) throw withoutDocument(documentName, node, error);
     throw error;
   }
 }
 
+function withoutDocument(documentName: string, node: ManagedNode, cause: Error): InvalidRequest {
+  const region = regionOf(node);
+  return new InvalidRequest(
+    `Systems Manager has no document ${documentName} in ${region}, so ${node.managedId} cannot be asked for anything. ` +
+      `Deploy Muster's documents in ${region} too: docs/sweep.md, "Several Regions".`,
+    { cause },
+  );
+}
+
 /**
  * The id of the managed node that was activated for a Lightsail instance: with the tag `muster-node` and the instance's
- * name. A tag comes from who made the activation, never from the node. Nodes from before the launch were activated for
+ * name, behind its Region where that is another than the stack's. A tag comes from who made the activation, never from the node. Nodes from before the launch were activated for
  * an earlier instance of the name.
  * @throws IdentityRejected where there are several: then it is not sure which of them is the instance.
  * Source: Systems Manager DescribeInstanceInformation.
  */
-export async function findManagedNode(
-  instanceName: string,
-  launchTime: string | null,
-  signal: AbortSignal,
-  client = systemsManager,
-): Promise<string | undefined> {
-  const nodes = await calling(`find the managed node of ${instanceName}`, () => nodesOf(instanceName, signal, client));
+export async function findManagedNode(instance: Instance, signal: AbortSignal): Promise<string | undefined> {
+  const { instanceId, launchTime } = instance;
+  const tag = activationTag(instance);
+  const nodes = await calling(`find the managed node of ${instanceId}`, () => nodesOf(tag, signal));
   const since = launchTime === null ? 0 : Date.parse(launchTime);
   const ids = nodes
     .filter(({ ResourceType, RegistrationDate }) => {
@@ -71,14 +92,15 @@ export async function findManagedNode(
     .map(({ InstanceId }) => InstanceId);
   if (ids.length < 2) return ids[0];
   throw new IdentityRejected(
-    `${instanceName} is not enrolled: ${ids.join(' and ')} were both activated with the tag muster-node=${instanceName}. ` +
+    `${instanceId} is not enrolled: ${ids.join(' and ')} were both activated with the tag muster-node=${tag}. ` +
       'Use an activation for one node only, and deregister what is not this instance.',
   );
 }
 
 /** A filter leaves pages short or empty, so the first of them says nothing. */
-async function nodesOf(instanceName: string, signal: AbortSignal, client: SSMClient): Promise<InstanceInformation[]> {
-  const input = { Filters: [{ Key: 'tag:muster-node', Values: [instanceName] }] };
+async function nodesOf(tag: string, signal: AbortSignal): Promise<InstanceInformation[]> {
+  const client = systemsManagerIn(home());
+  const input = { Filters: [{ Key: 'tag:muster-node', Values: [tag] }] };
   const nodes: InstanceInformation[] = [];
   for await (const page of paginateDescribeInstanceInformation({ client }, input, { abortSignal: signal }))
     nodes.push(...(page.InstanceInformationList ?? []));
@@ -86,17 +108,15 @@ async function nodesOf(instanceName: string, signal: AbortSignal, client: SSMCli
 }
 
 /** Looks what came of a command. Source: Systems Manager GetCommandInvocation. */
-export async function commandResult(
-  commandId: string,
-  instanceId: string,
-  signal: AbortSignal,
-  client = systemsManager,
-): Promise<CommandResult> {
+export async function commandResult(commandId: string, node: ManagedNode, signal: AbortSignal): Promise<CommandResult> {
   try {
-    const invocation = await calling(`ask ${instanceId} for the command ${commandId}`, () =>
-      client.send(new GetCommandInvocationCommand({ CommandId: commandId, InstanceId: instanceId }), {
-        abortSignal: signal,
-      }),
+    const invocation = await calling(`ask ${node.managedId} for the command ${commandId}`, () =>
+      systemsManagerIn(regionOf(node)).send(
+        new GetCommandInvocationCommand({ CommandId: commandId, InstanceId: node.managedId }),
+        {
+          abortSignal: signal,
+        },
+      ),
     );
     return resultOf(invocation);
   } catch (error) {

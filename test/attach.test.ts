@@ -46,8 +46,10 @@ function ofTerraform(text: string): { group: string; hooks: Hook[] } {
 
 /** What a group would be refused for, or be missed by. */
 function faultsOf({ group, hooks }: { group: string; hooks: Hook[] }): string[] {
-  const instance = { platform: 'ec2', autoScalingGroupName: group, tags: {} } as Parameters<typeof matchProfile>[1];
-  const profile = matchProfile(readProfiles(`${root}/profiles.yml`), instance);
+  const instance = { platform: 'ec2', region: 'eu-west-1', autoScalingGroupName: group, tags: {} } as Parameters<
+    typeof matchProfile
+  >[1];
+  const profile = matchProfile(readProfiles(`${root}/profiles.yml`), instance, 'eu-west-1');
   const wanted = [
     ['autoscaling:EC2_INSTANCE_LAUNCHING', profile?.lifecycleHook],
     ['autoscaling:EC2_INSTANCE_TERMINATING', profile?.terminationHook],

@@ -1,4 +1,4 @@
-import { ACCOUNT_ID, REGION } from '../account.ts';
+import { ACCOUNT_ID } from '../account.ts';
 import type { Activity, Member } from './auto-scaling-group.ts';
 import type { AwsEvent } from './aws-event.ts';
 import type { LifecycleAction, LifecycleHook } from './lifecycle-actions.ts';
@@ -36,7 +36,7 @@ export function activityEvent(member: Member, outcome: Outcome, now: number, sta
   return {
     source: 'aws.autoscaling',
     'detail-type': `EC2 Instance ${outcome}`,
-    resources: [group.arn, `arn:aws:ec2:${REGION}:${ACCOUNT_ID}:instance/${instanceId}`],
+    resources: [group.arn, `arn:aws:ec2:${group.region}:${ACCOUNT_ID}:instance/${instanceId}`],
     detail: {
       StatusCode: outcome === 'Launch Unsuccessful' ? 'Failed' : 'InProgress',
       Description: describeActivity(activity, instanceId),

@@ -17,6 +17,8 @@ interface WarmPool {
 /** What a group is made of, in the API's words. Sizes count instances. */
 export interface GroupSettings {
   readonly AutoScalingGroupName: string;
+  /** For a group of another Region than the world's own. Rules there forward its events to the world's bus. */
+  readonly region?: string;
   readonly MinSize?: number;
   readonly MaxSize?: number;
   readonly DesiredCapacity?: number;
@@ -54,6 +56,7 @@ export interface Member extends Numbered {
 /** A group and its instances, each of which stands in exactly one of the three sets. */
 export interface Group extends Numbered {
   readonly settings: GroupSettings;
+  readonly region: string;
   readonly arn: string;
   readonly createdAt: Date;
   readonly subnetIds: readonly string[];
@@ -69,11 +72,12 @@ export interface Group extends Numbered {
 
 /** A new group without instances. */
 export function createGroup(settings: GroupSettings, serial: number, id: string, createdAt: Date): Group {
-  const name = settings.AutoScalingGroupName;
+  const { AutoScalingGroupName: name, region = REGION } = settings;
   return {
     serial,
     settings,
-    arn: `arn:aws:autoscaling:${REGION}:${ACCOUNT_ID}:autoScalingGroup:${id}:autoScalingGroupName/${name}`,
+    region,
+    arn: `arn:aws:autoscaling:${region}:${ACCOUNT_ID}:autoScalingGroup:${id}:autoScalingGroupName/${name}`,
     createdAt,
     subnetIds: settings.VPCZoneIdentifier?.split(',').map((each) => each.trim()) ?? Object.keys(SUBNETS),
     minSize: settings.MinSize ?? 0,

@@ -100,6 +100,7 @@ export class Members {
       imageId: settings.ImageId,
       instanceType: settings.InstanceType,
       subnetId: subnetIds[serial % subnetIds.length],
+      region: group.region,
       tags: instanceTags(group),
       metadataOptions: settings.MetadataOptions,
     });
@@ -160,7 +161,7 @@ export class Members {
       passage,
       hooks.map((hook) => ({ hook, token: undefined })),
     );
-    for (const { hook, action } of started) this.#emit(lifecycleActionEvent(member, hook, action));
+    for (const { hook, action } of started) this.#emit(member, lifecycleActionEvent(member, hook, action));
   }
 
   #holdIn(
@@ -283,11 +284,11 @@ export class Members {
   }
 
   #emitActivity(member: Member, outcome: Outcome, statusMessage?: string): void {
-    this.#emit(activityEvent(member, outcome, this.#options.clock.now(), statusMessage));
+    this.#emit(member, activityEvent(member, outcome, this.#options.clock.now(), statusMessage));
   }
 
-  #emit(content: EventContent): void {
-    this.#options.emit(awsEvent(content, this.#options));
+  #emit({ group }: Member, content: EventContent): void {
+    this.#options.emit(awsEvent(content, this.#options, group.region));
   }
 
   #at(): string {

@@ -13,7 +13,8 @@ import type {
   SetDesiredCapacityType,
   TerminateInstanceInAutoScalingGroupType,
 } from '@aws-sdk/client-auto-scaling';
-import { type Service, ServiceError } from '../server/service.ts';
+import { REGION } from '../account.ts';
+import { type RequestContext, type Service, ServiceError } from '../server/service.ts';
 import type { AutoScaling } from './auto-scaling.ts';
 import { describeActivity } from './auto-scaling-events.ts';
 import { type Activity, describeGroup, describeMember, type Group, type Member } from './auto-scaling-group.ts';
@@ -33,20 +34,24 @@ type Terminate = Input<TerminateInstanceInAutoScalingGroupType, 'InstanceId' | '
 /** The API of the groups. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/ */
 export function autoScalingOperations(autoScaling: AutoScaling): Service['operations'] {
   return {
-    CompleteLifecycleAction: (input: Complete) => {
+    CompleteLifecycleAction: (input: Complete, context: RequestContext) => {
+      refuseElsewhere(autoScaling, input.AutoScalingGroupName, context);
       autoScaling.actions.complete(input, input.LifecycleActionResult as LifecycleResult);
       return {};
     },
-    RecordLifecycleActionHeartbeat: (input: Heartbeat) => {
+    RecordLifecycleActionHeartbeat: (input: Heartbeat, context: RequestContext) => {
+      refuseElsewhere(autoScaling, input.AutoScalingGroupName, context);
       autoScaling.actions.heartbeat(input);
       return {};
     },
-    PutLifecycleHook: (input: Hook) => {
-      putHook(autoScaling.group(input.AutoScalingGroupName), input);
+    PutLifecycleHook: (input: Hook, context: RequestContext) => {
+      putHook(groupIn(autoScaling, input.AutoScalingGroupName, context), input);
       return {};
     },
-    DescribeLifecycleHooks: (input: Input<DescribeLifecycleHooksType, 'AutoScalingGroupName'>) =>
-      describeHooks(autoScaling.group(input.AutoScalingGroupName), input),
+    DescribeLifecycleHooks: (
+      input: Input<DescribeLifecycleHooksType, 'AutoScalingGroupName'>,
+      context: RequestContext,
+    ) => describeHooks(groupIn(autoScaling, input.AutoScalingGroupName, context), input),
     SetDesiredCapacity: (input: Capacity) => {
       autoScaling.setDesiredCapacity(input.AutoScalingGroupName, input.DesiredCapacity);
     },
@@ -55,9 +60,23 @@ export function autoScalingOperations(autoScaling: AutoScaling): Service['operat
       const activity = autoScaling.terminate(input.InstanceId, input.ShouldDecrementDesiredCapacity);
       return { Activity: member && describe(activity, member) };
     },
-    DescribeAutoScalingInstances: (input: DescribeAutoScalingInstancesType) => describeInstances(autoScaling, input),
+    DescribeAutoScalingInstances: (input: DescribeAutoScalingInstancesType, context: RequestContext) =>
+      describeInstances(autoScaling, input, context),
     DescribeAutoScalingGroups: (input: AutoScalingGroupNamesType) => describeGroups(autoScaling, input),
   };
+}
+
+/** Throws ValidationError for a group that is not in the Region that is asked. */
+function groupIn(autoScaling: AutoScaling, name: string, context: RequestContext): Group {
+  refuseElsewhere(autoScaling, name, context);
+  return autoScaling.group(name);
+}
+
+/** What waits in another Region is not known in this one. */
+function refuseElsewhere({ groups }: AutoScaling, name: string, { region = REGION }: RequestContext): void {
+  const group = groups.get(name);
+  if (group && group.region !== region)
+    throw new ServiceError('ValidationError', `AutoScalingGroup name not found - '${name}' is not in ${region}`);
 }
 
 /** Only what the request names changes in a hook that exists. */
@@ -96,11 +115,13 @@ function describeHooks(group: Group, input: DescribeLifecycleHooksType): Describ
 function describeInstances(
   { members }: AutoScaling,
   input: DescribeAutoScalingInstancesType,
+  { region = REGION }: RequestContext,
 ): AutoScalingInstancesType {
   const ids = [...new Set(input.InstanceIds)];
   if (ids.length > 50)
     throw new ServiceError('ValidationError', 'The number of instance ids that may be passed in is limited to 50');
-  const found = ids.length > 0 ? ids.flatMap((id) => members.get(id) ?? []).sort(bySerial) : members.all;
+  const named = ids.length > 0 ? ids.flatMap((id) => members.get(id) ?? []).sort(bySerial) : members.all;
+  const found = named.filter(({ group }) => group.region === region);
   const { items, nextToken } = pageBySerial(found, input.MaxRecords ?? 50, input.NextToken, badToken);
   return { AutoScalingInstances: items.map(describeMember), ...(nextToken && { NextToken: nextToken }) };
 }

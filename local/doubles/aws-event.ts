@@ -25,6 +25,7 @@ export type Emit = (event: AwsEvent) => void;
 export function awsEvent(
   content: Pick<AwsEvent, 'source' | 'detail-type' | 'resources' | 'detail'>,
   origin: { clock: Clock; random: Random },
+  region = REGION,
 ): AwsEvent {
   return {
     version: '0',
@@ -33,7 +34,7 @@ export function awsEvent(
     source: content.source,
     account: ACCOUNT_ID,
     time: isoSeconds(origin.clock.now()),
-    region: REGION,
+    region,
     resources: content.resources,
     detail: content.detail,
   };

@@ -105,6 +105,7 @@ export class Lightsail {
   readonly deleteInstance: Operation<Delete, OperationsAnswer>;
   readonly #options: LightsailOptions & typeof DEFAULTS;
   readonly #trail: Trail;
+  /** By Region and name: a name is its instance's own in one Region only. */
   readonly #instances = new Map<string, Writable<LightsailInstance>>();
   readonly #operations = new Map<string, LightsailOperation>();
   #creations = 0;
@@ -138,13 +139,13 @@ export class Lightsail {
     };
   }
 
-  instance(name: string): LightsailInstance | undefined {
-    return this.#instances.get(name);
+  instance(name: string, region = REGION): LightsailInstance | undefined {
+    return this.#instances.get(`${region}/${name}`);
   }
 
   /** Takes up creations that an event from outside told of: no trail has them. Throws as CreateInstances does. */
   takeUp(input: Create): void {
-    this.#create(input, {});
+    this.#create(input, { region: regionOf(input) });
   }
 
   /** What somebody without permission tried: nothing happens, but the trail has it, without the parameters. */
@@ -161,7 +162,7 @@ export class Lightsail {
 
   /** Says that the instance answered so many IMDSv1 calls, now or at an instant before. Throws NotFoundException. */
   countMetadataNoToken(name: string, calls: number, instant = this.#options.clock.now()): void {
-    const instance = this.#instances.get(name);
+    const instance = this.instance(name);
     if (!instance) throw notFound('Instance', name);
     instance.metadataUse.count(calls, instant);
   }
@@ -181,7 +182,7 @@ export class Lightsail {
     if (names.length === 0) throw invalidInput('instanceNames must name at least one instance.');
     const misnamed = names.find((name) => !/^\w[\w.-]*$/.test(name));
     if (misnamed !== undefined) throw invalidInput(`${misnamed} is not a valid resource name. ${NAME_RULE}`);
-    const taken = names.filter((name, index) => this.#instances.has(name) || names.indexOf(name) !== index);
+    const taken = names.filter((name, index) => this.instance(name, region) || names.indexOf(name) !== index);
     if (taken.length > 0) throw invalidInput(`Some names are already in use: ${taken.join(', ')}`);
     if (!new RegExp(`^${region}[a-c]$`).test(availabilityZone))
       throw invalidInput(`The Availability Zone ${availabilityZone} is not one of ${region}a, ${region}b, ${region}c.`);
@@ -216,7 +217,7 @@ export class Lightsail {
       metadataOptions: CREATED_METADATA,
       metadataUse: new MetadataUse(),
     };
-    this.#instances.set(name, instance);
+    this.#instances.set(`${regionOf(input)}/${name}`, instance);
     onLaunch?.(instance);
     return this.#begin(instance, operationType, pendingSeconds, () => {
       if (instance.state !== 'pending') return;
@@ -232,7 +233,7 @@ export class Lightsail {
     instance.metadataUse.stops(this.#options.clock.now());
     this.#options.onTerminate?.(instance);
     const operation = this.#begin(instance, 'DeleteInstance', this.#options.deletionSeconds, () => {
-      this.#instances.delete(name);
+      this.#instances.delete(`${regionOf(instance)}/${name}`);
     });
     return { operations: [operation] };
   }
@@ -290,8 +291,8 @@ export class Lightsail {
   }
 
   #existing(name: string, { region = REGION }: InRegion): Writable<LightsailInstance> {
-    const instance = this.#instances.get(name);
-    if (instance && regionOf(instance) === region) return instance;
+    const instance = this.#instances.get(`${region}/${name}`);
+    if (instance) return instance;
     throw notFound('Instance', name);
   }
 

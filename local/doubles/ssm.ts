@@ -6,16 +6,17 @@ import type {
   SendCommandCommandInput,
   SendCommandResult,
 } from '@aws-sdk/client-ssm';
-import { ACCOUNT_ID } from '../account.ts';
+import { ACCOUNT_ID, REGION } from '../account.ts';
 import type { Clock } from '../clock.ts';
 import type { CommandDocument, CommandResult } from '../documents.ts';
 import { type Range, secondsWithin } from '../duration.ts';
 import type { Fleet } from '../fleet.ts';
 import type { SimulatedNode } from '../node.ts';
 import type { Random } from '../random.ts';
-import { type Service, ServiceError } from '../server/service.ts';
+import { type RequestContext, type Service, ServiceError } from '../server/service.ts';
 import { uuid } from '../uuid.ts';
 import { type CallCounts, countCalls } from './count-calls.ts';
+import { regionOf as regionOfZone } from './ec2-instance.ts';
 import { describeInstanceInformation } from './ssm-inventory.ts';
 import { Invocation } from './ssm-invocation.ts';
 
@@ -58,7 +59,7 @@ export class SystemsManager {
   readonly calls: CallCounts = {};
   readonly #options: SystemsManagerOptions;
   readonly #timing: typeof TIMING;
-  /** By command id, then by instance id. */
+  /** By Region and command id, then by instance id. */
   readonly #commands = new Map<string, Map<string, Invocation>>();
   readonly #disturbances: Disturbance[] = [];
 
@@ -66,8 +67,9 @@ export class SystemsManager {
     this.#options = options;
     this.#timing = { ...TIMING, ...options.timing };
     const operations = {
-      SendCommand: (input: SendCommandCommandInput) => this.#sendCommand(input),
-      GetCommandInvocation: (input: GetCommandInvocationCommandInput) => this.#getCommandInvocation(input),
+      SendCommand: (input: SendCommandCommandInput, context: RequestContext) => this.#sendCommand(input, context),
+      GetCommandInvocation: (input: GetCommandInvocationCommandInput, context: RequestContext) =>
+        this.#getCommandInvocation(input, context),
       DescribeInstanceInformation: (input: DescribeInstanceInformationCommandInput) =>
         describeInstanceInformation(input, options.fleet, options.clock.now()),
     };
@@ -87,13 +89,13 @@ export class SystemsManager {
     return { commands, calls: { ...this.calls } };
   }
 
-  #sendCommand(input: SendCommandCommandInput): SendCommandResult {
+  #sendCommand(input: SendCommandCommandInput, { region = REGION }: InRegion): SendCommandResult {
     const document = this.#document(input.DocumentName);
     const parameters = checkedParameters(document, input.Parameters ?? {});
-    const nodes = this.#targets(input);
+    const nodes = this.#targets(input, region);
     const commandId = uuid(this.#options.random);
     const invocations = nodes.map((node) => this.#invoke(node, { commandId, document, parameters, input }));
-    this.#commands.set(commandId, new Map(invocations));
+    this.#commands.set(`${region} ${commandId}`, new Map(invocations));
     return { Command: this.#command(commandId, input) };
   }
 
@@ -103,14 +105,16 @@ export class SystemsManager {
     return document;
   }
 
-  #targets({ InstanceIds: ids = [], Targets: targets }: SendCommandCommandInput): SimulatedNode[] {
+  #targets({ InstanceIds: ids = [], Targets: targets }: SendCommandCommandInput, region: string): SimulatedNode[] {
     if (targets?.length)
       throw new ServiceError('ValidationException', 'This Systems Manager takes InstanceIds only, not Targets.');
     if (ids.length === 0 || ids.length > MAX_INSTANCES)
       throw new ServiceError('ValidationException', `InstanceIds takes 1 to ${MAX_INSTANCES} ids, not ${ids.length}.`);
     if (new Set(ids).size < ids.length)
       throw new ServiceError('DuplicateInstanceId', 'You cannot specify an instance ID in more than one association.');
-    const nodes = ids.flatMap((id) => this.#options.fleet.get(id) ?? []).filter((node) => node.isAgentUp);
+    const nodes = ids
+      .flatMap((id) => this.#options.fleet.get(id) ?? [])
+      .filter((node) => node.isAgentUp && regionOf(node) === region);
     if (nodes.length === ids.length) return nodes;
     const ready = new Set(nodes.map((node) => node.instanceId));
     const absent = ids.filter((id) => !ready.has(id)).join(', ');
@@ -180,8 +184,11 @@ export class SystemsManager {
     };
   }
 
-  #getCommandInvocation(input: GetCommandInvocationCommandInput): GetCommandInvocationResult {
-    const invocation = this.#commands.get(input.CommandId ?? '')?.get(input.InstanceId ?? '');
+  #getCommandInvocation(
+    input: GetCommandInvocationCommandInput,
+    { region = REGION }: InRegion,
+  ): GetCommandInvocationResult {
+    const invocation = this.#commands.get(`${region} ${input.CommandId}`)?.get(input.InstanceId ?? '');
     if (!invocation?.isVisible)
       throw new ServiceError(
         'InvocationDoesNotExist',
@@ -192,6 +199,13 @@ export class SystemsManager {
       throw new ServiceError('InvalidPluginName', `The command has no plugin named ${input.PluginName}.`);
     return description;
   }
+}
+
+type InRegion = Pick<RequestContext, 'region'>;
+
+/** A managed node is activated in the world's own Region, wherever it is. */
+function regionOf({ instanceId, machine }: SimulatedNode): string {
+  return instanceId.startsWith('mi-') ? REGION : regionOfZone(machine);
 }
 
 interface CommandContent {

@@ -4,7 +4,7 @@ import type { Random } from '../random.ts';
 import { uuid } from '../uuid.ts';
 import { type Answer, jsonAnswer, xmlAnswer } from './answer.ts';
 import { dynamoDb } from './dynamodb.ts';
-import { type Call, type Endpoint, modelled } from './endpoint.ts';
+import { type Call, type Endpoint, modelled, type RestEndpoint } from './endpoint.ts';
 import { DROPPED, type Faults, refusalOf } from './faults.ts';
 import { loadModel } from './model.ts';
 import { query } from './query-dialects.ts';
@@ -14,6 +14,9 @@ import { type Service, ServiceError } from './service.ts';
 export const INVOCATION_HEADER = 'x-muster-invocation';
 
 export interface ApiRequest {
+  readonly method: string;
+  /** Path and query. */
+  readonly url: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: string;
   /** The request's own hold on the clock. */
@@ -37,6 +40,8 @@ export interface ApisOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly services: readonly Service[];
+  /** The services that are called by path. */
+  readonly rest?: readonly RestEndpoint[];
   readonly faults: Faults;
   /** The hold of a Lambda invocation that is in flight. */
   readonly holdOf?: (invocationId: string) => Hold | undefined;
@@ -75,7 +80,15 @@ export class Apis {
     return outcome instanceof ServiceError ? endpoint.protocol.refuse(outcome, requestId) : outcome;
   }
 
-  #route({ headers, body }: ApiRequest): { endpoint: Endpoint | undefined; operation: string } {
+  /** The endpoint that takes a request by its path, if there is one: all others take `POST /`. */
+  restFor(request: Pick<ApiRequest, 'headers'>): RestEndpoint | undefined {
+    return this.#options.rest?.find((endpoint) => endpoint.takes(request));
+  }
+
+  #route(request: ApiRequest): { endpoint: Endpoint | undefined; operation: string } {
+    const { headers, body } = request;
+    const rest = this.restFor(request);
+    if (rest) return { endpoint: rest, operation: rest.operationOf(request) };
     const target = single(headers['x-amz-target']);
     if (target !== undefined) {
       const [prefix = '', operation = ''] = target.split('.');
@@ -87,7 +100,7 @@ export class Apis {
 
   async #outcome(endpoint: Endpoint, call: RoutedCall): Promise<Answer | ServiceError> {
     try {
-      call.input = endpoint.protocol.read(call.operation, call.body);
+      call.input = endpoint.protocol.read(call.operation, call.body, call);
       return await this.#meetFaults(endpoint, call);
     } catch (error) {
       return error instanceof ServiceError ? error : failure(error);

@@ -1,4 +1,5 @@
 import type { Answer } from './answer.ts';
+import type { ApiRequest } from './apis.ts';
 import { awsJson } from './json.ts';
 import { loadModel } from './model.ts';
 import type { Protocol } from './protocol.ts';
@@ -15,10 +16,19 @@ export interface Call extends RequestContext {
 
 /** One service at the port. */
 export interface Endpoint {
-  readonly name: ServiceName | 'dynamodb';
-  readonly protocol: Pick<Protocol, 'read' | 'refuse' | 'throttling'>;
+  readonly name: ServiceName | 'dynamodb' | 's3';
+  readonly protocol: Pick<Protocol, 'refuse' | 'throttling'> & {
+    read(operation: string, body: string, request: ApiRequest): unknown;
+  };
   /** @throws ServiceError the service's refusal; any other error is the double's own fault */
   perform(call: Call): Promise<Answer>;
+}
+
+/** A service whose operations stand in the method and the path, not in a header or in the body. */
+export interface RestEndpoint extends Endpoint {
+  /** Whether the request is for this service: its signature says so. */
+  takes(request: Pick<ApiRequest, 'headers'>): boolean;
+  operationOf(request: Pick<ApiRequest, 'method' | 'url'>): string;
 }
 
 /** A double behind the protocol that its service's model prescribes. */

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { loadModel } from './model.ts';
 import type { Protocol } from './protocol.ts';
-import { ServiceError, type ServiceName } from './service.ts';
+import { ServiceError } from './service.ts';
 
 const services = [
   'opsworks',
@@ -18,7 +18,7 @@ const services = [
 
 const Fault = z
   .strictObject({
-    service: z.enum([...services, 'dynamodb']),
+    service: z.enum([...services, 'dynamodb', 's3']),
     /** Every operation of the service when left out. */
     operation: z.string().min(1).optional(),
     /** The service's own error name; any spelling of throttling becomes the service's own. */
@@ -128,8 +128,8 @@ function passes(fault: Fault): boolean {
   return true;
 }
 
-function operationsOf(service: ServiceName | 'dynamodb'): readonly string[] | undefined {
-  return service === 'dynamodb' ? undefined : Object.keys(loadModel(service).operations);
+function operationsOf(service: Fault['service']): readonly string[] | undefined {
+  return service === 'dynamodb' || service === 's3' ? undefined : Object.keys(loadModel(service).operations);
 }
 
 function sentence(error: z.ZodError): string {

@@ -33,6 +33,8 @@ export interface Gateway {
 
 const HOST = '127.0.0.1';
 const BODY_LIMIT_BYTES = 1024 * 1024;
+/** What is stored may be large. */
+const REST_BODY_LIMIT_BYTES = 64 * 1024 * 1024;
 
 export function createGateway(): Gateway {
   // SDK clients keep connections and would meet one that closes in the moment of a request: idle ones stay open.
@@ -75,11 +77,13 @@ async function serve(world: GatewayWorld | undefined, request: IncomingMessage, 
   const hold = new Hold(world.clock);
   response.once('close', () => hold.end());
   try {
-    const body = await readBody(request);
-    if (body === undefined) return sendText(response, 413, `A request is at most ${BODY_LIMIT_BYTES} bytes.`);
+    const isRest = world.apis.restFor(request) !== undefined;
+    const limit = isRest ? REST_BODY_LIMIT_BYTES : BODY_LIMIT_BYTES;
+    const body = await readBody(request, limit);
+    if (body === undefined) return sendText(response, 413, `A request is at most ${limit} bytes.`);
     const { pathname } = new URL(request.url ?? '/', `http://${HOST}`);
     if (pathname.startsWith('/_local/')) return await answerControl(world, request, pathname, body, response);
-    if (request.method === 'POST' && pathname === '/')
+    if (isRest || (request.method === 'POST' && pathname === '/'))
       return await answerApi(world.apis, request, body, hold, response);
     sendText(response, 404, WELCOME);
   } catch (error) {
@@ -93,22 +97,23 @@ const WELCOME =
   'and GET /_local/world shows what it holds.';
 
 /** The body, or undefined when it is too long. By events: an iterator takes several turns for each of thousands of bodies. */
-function readBody(request: IncomingMessage): Promise<string | undefined> {
+function readBody(request: IncomingMessage, limit: number): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
       // The rest is read and forgotten: who is cut off while sending does not read the refusal.
-      if (bytes <= BODY_LIMIT_BYTES) chunks.push(chunk);
+      if (bytes <= limit) chunks.push(chunk);
     });
-    request.once('end', () => resolve(bytes > BODY_LIMIT_BYTES ? undefined : Buffer.concat(chunks).toString()));
+    request.once('end', () => resolve(bytes > limit ? undefined : Buffer.concat(chunks).toString()));
     request.once('error', reject);
   });
 }
 
 async function answerApi(apis: Apis, request: IncomingMessage, body: string, hold: Hold, response: ServerResponse) {
-  const answer = await apis.handle({ headers: request.headers, body, hold });
+  const { method = '', url = '', headers } = request;
+  const answer = await apis.handle({ method, url, headers, body, hold });
   if (!answer) return void response.destroy();
   response.writeHead(answer.statusCode, answer.headers).end(answer.body);
 }

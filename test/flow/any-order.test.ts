@@ -98,8 +98,8 @@ describe('the events of whole lives, each delivered one to five times and in any
       registrations: ['web'],
       ledger: [
         'enrolled batch-nightly',
-        'enrolled lightsail/blog',
-        'enrolled lightsail/shop',
+        'enrolled lightsail/eu-west-1/blog',
+        'enrolled lightsail/eu-west-1/shop',
         'enrolled web',
         'retired EC2',
         'retired EC2',

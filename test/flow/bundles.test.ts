@@ -11,9 +11,8 @@ import {
   enrolments,
   nameOf,
   type Played,
-  playWorld,
+  playEveryWay,
   registrations,
-  untilEnded,
 } from './world.ts';
 
 // What is deployed is the bundle: other modules of the SDK in it, and parts of it left out (scripts/bundle-plugins.ts).
@@ -27,21 +26,6 @@ const load = (source: string) => {
   return import(pathToFileURL(join(folder, name, 'index.mjs')).href);
 };
 
-/** A launch in each way, and the end of one instance. */
-async function play(options: Parameters<typeof playWorld>[0], faults: readonly object[] = []): Promise<Played> {
-  const world = await playWorld(options);
-  world.faults.set(faults);
-  for (const server of ['ChefServer', 'PuppetServer']) world.opsWorksCm.maintenance(server, 20 * 60);
-  world.autoScaling.launch('web', 1);
-  world.autoScaling.launch('database', 1);
-  void world.lightsail.createInstances(
-    { instanceNames: ['blog'], availabilityZone: 'eu-west-1a', blueprintId: 'debian_12', bundleId: 'nano_3_0' },
-    { requestId: 'by-the-test' },
-  );
-  await untilEnded(world, 5);
-  return world;
-}
-
 function told(world: Played) {
   return {
     calls: callsOfHandlers(world).map(nameOf).sort(),
@@ -54,7 +38,7 @@ function told(world: Played) {
 
 describe('the bundles', () => {
   it('do what their sources do', async () => {
-    expect(told(await play({ load }))).toEqual(told(await play({})));
+    expect(told(await playEveryWay([], { load }))).toEqual(told(await playEveryWay()));
   });
 
   it('look for credentials in the environment alone', () => {
@@ -78,8 +62,8 @@ describe('the bundles', () => {
     ['states', 'StartExecution', 'ExecutionAlreadyExists'],
   ])('understand what %s.%s refuses as %s', async (service, operation, error) => {
     const faults = [{ service, operation, error, times: 4 }];
-    const bundled = await play({ load }, faults);
+    const bundled = await playEveryWay(faults, { load });
     expect(bundled.faults.list(), 'as if no refusal had come').not.toMatchObject(faults);
-    expect(told(bundled)).toEqual(told(await play({}, faults)));
+    expect(told(bundled)).toEqual(told(await playEveryWay(faults)));
   });
 });

@@ -82,8 +82,8 @@ describe('a mistake by hand', () => {
   });
 
   it.each([
-    [{ instanceId: 'i-0123456789abcdef0' }, 'EC2 knows no i-0123456789abcdef0 here. Correct instanceId'],
-    [{ lightsailInstanceName: 'nobody' }, 'Lightsail knows no nobody here. Correct lightsailInstanceName'],
+    [{ instanceId: 'i-0123456789abcdef0' }, 'EC2 knows no i-0123456789abcdef0 in eu-west-1. Correct instanceId'],
+    [{ lightsailInstanceName: 'nobody' }, 'Lightsail knows no nobody in eu-west-1. Correct lightsailInstanceName'],
   ])('(an unknown instance: %o) says so at once', async (input, sentence) => {
     const world = await playWorld();
     startByHand(world, input);

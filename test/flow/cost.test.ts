@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { callsOfHandlers, nameOf, type Played, playWorld, untilEnded } from './world.ts';
 
 const README = readFileSync('README.md', 'utf8');
@@ -55,6 +56,13 @@ describe('what the README says that an enrolment costs', () => {
     await untilEnded(world, 1);
     const more = Math.round((transitions(world) - Number(measured['state transitions'])) / 10) * 10;
     expect(README).toContain(`about ${more} of them, $${((more * 25) / 1000).toFixed(2)} for 1,000 instances`);
+  });
+
+  it('is told with as many metrics as the alarms read', () => {
+    const { Resources } = parse(readFileSync('resources/alarms.yml', 'utf8'), { merge: true });
+    const alarms = Object.values(Resources as Record<string, { Properties: { Metrics?: { MetricStat?: object }[] } }>);
+    const read = alarms.flatMap(({ Properties: { Metrics = [{ MetricStat: {} }] } }) => Metrics);
+    expect(README).toContain(`the alarms read ${read.filter(({ MetricStat }) => MetricStat).length} metrics`);
   });
 
   it('is added up without a mistake', () => {

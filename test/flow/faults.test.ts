@@ -5,9 +5,9 @@ import {
   finalState,
   nameOf,
   type Played,
+  playEveryWay,
   playWorld,
   registrations,
-  untilEnded,
   untilOneEnded,
 } from './world.ts';
 
@@ -49,16 +49,7 @@ const TROUBLES = [
 ];
 
 async function play(troubles: readonly object[] = []) {
-  const world = await playWorld();
-  for (const server of ['ChefServer', 'PuppetServer']) world.opsWorksCm.maintenance(server, 20 * 60);
-  world.faults.set(troubles);
-  world.autoScaling.launch('web', 1);
-  world.autoScaling.launch('database', 1);
-  void world.lightsail.createInstances(
-    { instanceNames: ['blog'], availabilityZone: 'eu-west-1a', blueprintId: 'debian_12', bundleId: 'nano_3_0' },
-    { requestId: 'by-the-test' },
-  );
-  await untilEnded(world, 5);
+  const world = await playEveryWay(troubles);
   return { world, state: await finalState(world) };
 }
 

@@ -25,7 +25,8 @@ const open = (world: Played) =>
 async function fleetOf(world: Played): Promise<FleetMember[]> {
   const at = new Date(world.clock.now()).toISOString();
   const instances: Instance[] = [];
-  for await (const page of listInstances([], signal)) instances.push(...page.map(({ instance }) => instance));
+  for await (const page of listInstances([], 'eu-west-1', signal))
+    instances.push(...page.map(({ instance }) => instance));
   const calls = await imdsV1Calls(instances, { at, lookBackDays: profile.metadata?.lookBackDays ?? 0 }, signal);
   return Promise.all(
     instances.map(async (instance) => {

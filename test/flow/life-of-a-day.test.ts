@@ -88,7 +88,7 @@ function running(world: Played) {
   const members = world.autoScaling.members.all.map(({ instance, group, lifecycleState }) => {
     return { instance: instance.instanceId, group: group.settings.AutoScalingGroupName, lifecycleState };
   });
-  const sites = world.lightsail.snapshot().instances.map(({ name = '' }) => `lightsail/${name}`);
+  const sites = world.lightsail.snapshot().instances.map(({ name = '' }) => `lightsail/eu-west-1/${name}`);
   return { members, sites };
 }
 

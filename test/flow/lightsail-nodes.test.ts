@@ -48,7 +48,7 @@ describe('a Lightsail instance that is a managed node of Systems Manager', () =>
     expect(new X509Certificate(node.installed?.certificate ?? '').subject).toBe('CN=blog-1');
     await retire(world, 'Blog-1');
     expect(ca.signed).not.toContain('blog-1');
-    expect(await world.ledger()).toMatchObject([{ instance: 'lightsail/Blog-1', status: 'retired' }]);
+    expect(await world.ledger()).toMatchObject([{ instance: 'lightsail/eu-west-1/Blog-1', status: 'retired' }]);
   });
 
   it('is not enrolled where two nodes were activated for it', async () => {

@@ -99,7 +99,7 @@ describe('a termination', () => {
     await untilEnded(world, 1);
     void world.lightsail.deleteInstance({ instanceName: 'blog' }, { requestId: 'by-the-test' });
     await untilEnded(world, 2);
-    expect(await world.ledger()).toMatchObject([{ instance: 'lightsail/blog', status: 'retired' }]);
+    expect(await world.ledger()).toMatchObject([{ instance: 'lightsail/eu-west-1/blog', status: 'retired' }]);
     expect(outcomes(world).map(({ detailType }) => detailType)).toEqual(['Instance Enrolled', 'Instance Retired']);
   });
 
@@ -123,7 +123,7 @@ describe('a termination', () => {
       await world.clock.advance(MINUTE);
     }
     expect(world.lightsail.instance('blog')?.metadataOptions.httpTokens).toBe('required');
-    expect(await world.ledger()).toMatchObject([{ instance: 'lightsail/blog', status: 'enrolled' }]);
+    expect(await world.ledger()).toMatchObject([{ instance: 'lightsail/eu-west-1/blog', status: 'enrolled' }]);
   });
 
   it('of a Lightsail instance leaves nothing of it to another that is given its name', async () => {
@@ -231,7 +231,7 @@ describe('a retirement by hand', () => {
     [
       'an unknown instance',
       { instanceId: 'i-0123456789abcdef0' },
-      'Neither EC2 nor the ledger knows i-0123456789abcdef0 here.',
+      'Neither EC2 nor the ledger knows i-0123456789abcdef0 in eu-west-1.',
     ],
     [
       'an unknown instance that is confirmed',
@@ -241,7 +241,7 @@ describe('a retirement by hand', () => {
     [
       'an unknown Lightsail instance',
       { lightsailInstanceName: 'nobody' },
-      'Neither Lightsail nor the ledger knows nobody here.',
+      'Neither Lightsail nor the ledger knows nobody in eu-west-1.',
     ],
     ['a wrong type', { instanceId: 5 }, 'instanceId must be'],
     ['a text', 'i-0123456789abcdef0', 'must be an object'],

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, describe, expect, it } from 'vitest';
 import * as z from 'zod';
+import { SweepReport } from '../../sweep/report.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'muster-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -81,6 +82,29 @@ describe.concurrent('npm start', { timeout: 60_000 }, () => {
       'web enrolled InService',
     ]);
     expect(enrolments.find(({ profile }) => profile === 'web')?.attempts.AssociateNode).toBeGreaterThan(1);
+  });
+
+  it('sweeps in the end, enrols what no event told of, and keeps the report in its three forms', async () => {
+    const out = join(folder, 'sweep');
+    const { exitCode, stdout, stderr } = await start(...FAST, '--sweep', '--out', out);
+    expect({ exitCode, stderr }).toStrictEqual({ exitCode: 0, stderr: '' });
+    expect(stdout).toContain('The sweep found 3 not as they should be.');
+    expect(stdout).toMatch(/^ {2}blog-3 {2}drifting, enrol-node started\. It is not in the ledger/m);
+    const report = SweepReport.parse(JSON.parse(readFileSync(join(out, 'report.json'), 'utf8')));
+    for (const form of ['json', 'csv', 'html']) {
+      expect(stdout).toContain(`\n  ${join(out, `report.${form}`)}\n`);
+      const text = readFileSync(join(out, `report.${form}`), 'utf8');
+      for (const { instance } of report.rows) expect(text).toContain(instance);
+    }
+    expect(stdout).toMatch(/^6 enrolled, 1 retired, 1 ignored in /m);
+  });
+
+  it('starts nothing in a dry run, and says on standard error what it would', async () => {
+    const out = join(folder, 'dry-run');
+    const { exitCode, stdout, stderr } = await start(...FAST, '--json', '--dry-run', '--out', out);
+    expect(exitCode).toBe(0);
+    expect(stdout).not.toContain('blog-3');
+    expect(stderr).toMatch(/^ {2}blog-3 {2}drifting, enrol-node would start\./m);
   });
 
   it('ends with 1 when what should be enrolled is not', async () => {

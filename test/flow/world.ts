@@ -61,6 +61,24 @@ export async function untilEnded(played: World, count: number) {
   return enrolments(played);
 }
 
+/**
+ * A world that has launched in every way: into a hook under Chef and under Puppet, whose servers are in maintenance at first,
+ * and at Lightsail. Everything that was started has ended.
+ */
+export async function playEveryWay(faults: readonly object[] = [], options: Partial<WorldOptions> = {}) {
+  const world = await playWorld(options);
+  world.faults.set(faults);
+  for (const server of ['ChefServer', 'PuppetServer']) world.opsWorksCm.maintenance(server, 20 * 60);
+  world.autoScaling.launch('web', 1);
+  world.autoScaling.launch('database', 1);
+  void world.lightsail.createInstances(
+    { instanceNames: ['blog'], availabilityZone: 'eu-west-1a', blueprintId: 'debian_12', bundleId: 'nano_3_0' },
+    { requestId: 'by-the-test' },
+  );
+  await untilEnded(world, 5);
+  return world;
+}
+
 /** Lets time pass until one execution has ended, and tells of it. */
 export async function untilOneEnded(played: World) {
   const [first] = await untilEnded(played, 1);
@@ -87,7 +105,7 @@ export function changes(played: Played): string[] {
     .map(nameOf);
 }
 
-const OWN = ['dynamodb', 'events'];
+const OWN = ['dynamodb', 'events', 's3'];
 
 /** Every call that handlers made. */
 export function callsOfHandlers({ calls }: Played): ApiCall[] {

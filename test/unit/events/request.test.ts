@@ -2,6 +2,8 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   executionName,
+  namedIn,
+  naming,
   parseEnrolmentRequest,
   parseRetirementRequest,
   type TriggeredRequest,
@@ -33,7 +35,7 @@ const enrolmentRefusals: Record<string, string> = {
   'short-token': 'lifecycleAction.lifecycleActionToken must be exactly 36 characters long, not "87654321".',
   'two-groups': 'autoScalingGroupName contradicts lifecycleAction.autoScalingGroupName: leave the first out.',
   'unknown-field':
-    'Unknown field "colour". The fields are instanceId, lightsailInstanceName, lifecycleAction, trigger, identity, autoScalingGroupName.',
+    'Unknown field "colour". The fields are instanceId, lightsailInstanceName, region, lifecycleAction, trigger, identity, autoScalingGroupName, leaveOut.',
   'wrong-type': 'instanceId must be a string, not 123456789.',
 };
 
@@ -46,7 +48,7 @@ const retirementRefusals: Record<string, string> = {
   'misspelt-confirm': 'Unknown field "confirmed". Did you mean "confirm"?',
   nothing: 'No instance is named: add instanceId (EC2) or lightsailInstanceName (Lightsail).',
   'with-group':
-    'Unknown field "autoScalingGroupName". The fields are instanceId, lightsailInstanceName, lifecycleAction, trigger, confirm.',
+    'Unknown field "autoScalingGroupName". The fields are instanceId, lightsailInstanceName, region, lifecycleAction, trigger, confirm.',
 };
 
 const isRetirement = (name: string) => name.includes('typed-retirement');
@@ -103,6 +105,30 @@ describe('a retirement that a person types', () => {
   });
 });
 
+describe('the instance that a request names', () => {
+  it('is the same again in the request that names it', () => {
+    fc.assert(
+      fc.property(aTriggeredRequest(), fc.constantFrom('eu-west-1', 'us-east-1'), (request, home) => {
+        const which = namedIn(request, home);
+        expect(namedIn(naming(which, home), home)).toEqual(which);
+        expect(which.region).toBe(request.region ?? home);
+      }),
+    );
+  });
+
+  it('is without its Region where that is the stack’s own', () => {
+    const which = { platform: 'lightsail', instanceId: 'web-1', region: 'us-east-1' } as const;
+    expect(naming(which, 'us-east-1')).toEqual({ lightsailInstanceName: 'web-1' });
+    expect(naming(which, 'eu-west-1')).toEqual({ lightsailInstanceName: 'web-1', region: 'us-east-1' });
+  });
+
+  it.each(['us-east', 'us-east-1a', 'US-EAST-1', '', 'us-east-1/web'])('is in no Region %j', (region) => {
+    expect(refusalOf({ instanceId: 'i-0123456789abcdef0', region })).toMatch(
+      /^region must be a Region such as "eu-west-1"/,
+    );
+  });
+});
+
 describe('an input that a person types', () => {
   it.each([
     ['InstanceId', 'instanceId'],
@@ -119,7 +145,7 @@ describe('an input that a person types', () => {
 
   it('names all unknown fields, and once the fields that there are', () => {
     const sentence =
-      'Unknown field "a". Unknown field "b". The fields are instanceId, lightsailInstanceName, lifecycleAction, trigger, identity, autoScalingGroupName.';
+      'Unknown field "a". Unknown field "b". The fields are instanceId, lightsailInstanceName, region, lifecycleAction, trigger, identity, autoScalingGroupName, leaveOut.';
     expect(() => parseEnrolmentRequest({ a: 1, b: 2 })).toThrow(new InvalidRequest(sentence));
   });
 
@@ -172,6 +198,13 @@ describe('the name of an execution', () => {
     expect(executionName({ ...lightsail, lightsailInstanceName: 'w'.repeat(34) })).toMatch(
       /^lightsail-wwwww-[0-9a-f]{64}$/,
     );
+  });
+
+  it('tells two Lightsail instances of one name apart, and keeps the name of the one at home', () => {
+    expect(executionName({ ...lightsail, region: 'us-east-1' })).toMatch(/^lightsail-us-ea-[0-9a-f]{64}$/);
+    expect(executionName({ ...hooked, region: 'us-east-1' })).toBe(executionName(hooked));
+    const alike = { ...lightsail, lightsailInstanceName: 'us-east-1-web-1' };
+    expect(executionName(alike)).toBe(`lightsail-us-east-1-web-1-${EVENT_ID}`);
   });
 
   it('is one that Step Functions takes, and the same again for the same request', () => {
@@ -230,12 +263,17 @@ function aTriggeredRequest(): fc.Arbitrary<TriggeredRequest> {
   const id = fc.constantFrom('i-12345678', 'i-1234567890abcdef0');
   return fc.oneof(
     fc.record({ lightsailInstanceName: name, trigger: eventId.map(triggerWith) }),
+    fc.record({
+      lightsailInstanceName: name,
+      region: fc.constantFrom('us-east-1', 'us-west-2'),
+      trigger: eventId.map(triggerWith),
+    }),
     fc.record({ instanceId: id, trigger: eventId.map(triggerWith) }),
     fc.record({ instanceId: id, lifecycleAction: token.map(actionWith), trigger: eventId.map(triggerWith) }),
   );
 }
 
-function identityOf({ instanceId, lightsailInstanceName, lifecycleAction, trigger }: TriggeredRequest): string {
+function identityOf({ instanceId, lightsailInstanceName, region, lifecycleAction, trigger }: TriggeredRequest): string {
   const occasion = lifecycleAction?.lifecycleActionToken ?? trigger.eventId;
-  return JSON.stringify([instanceId, lightsailInstanceName, occasion]);
+  return JSON.stringify([instanceId, lightsailInstanceName, region, occasion]);
 }

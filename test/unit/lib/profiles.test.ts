@@ -66,6 +66,13 @@ describe('reading a profiles file', () => {
     expect(readProfiles('profiles.yml').map(({ name }) => name)).toEqual(['web', 'database', 'batch', 'lightsail']);
   });
 
+  it.each(['eu-west-1', 'ap-southeast-2', 'us-gov-west-1', 'us-iso-east-1', 'cn-north-1', 'eusc-de-east-1'])(
+    'takes the Region %s',
+    (region) => {
+      expect(readProfiles(file(profile(`    regions: [${region}]\n`)))).toMatchObject([{ regions: [region] }]);
+    },
+  );
+
   it('fills in what a profile leaves out', () => {
     const [read] = readProfiles(file(profile('')));
     expect(read).toMatchObject({
@@ -117,6 +124,27 @@ describe('reading a profiles file', () => {
       'metadata options without httpTokens',
       profile('').replace('httpTokens: required', 'httpPutResponseHopLimit: 2'),
       /metadata\.httpTokens/,
+    ],
+    [
+      'no Regions',
+      profile('    regions: []\n'),
+      /:5 profiles\[0\]\.regions: Name at least one Region, or leave regions out/,
+    ],
+    ['a Region that is no list', profile('    regions: eu-west-1\n'), /:5 profiles\[0\]\.regions: /],
+    [
+      'a Region that is none',
+      profile('    regions:\n      - eu-west-1\n      - eu-west-1a\n'),
+      /:7 profiles\[0\]\.regions\[1\]: .*a Region such as "eu-west-1"/,
+    ],
+    [
+      'a Region that is named twice',
+      profile('    regions:\n      - us-east-1\n      - eu-west-1\n      - us-east-1\n'),
+      /:8 profiles\[0\]\.regions\[2\]: "us-east-1" is named twice: keep it once/,
+    ],
+    [
+      'a stack of several Regions',
+      profile(`    regions: [eu-west-1, us-east-1]\n    register: { stackId: ${STACK} }\n`),
+      /:5 profiles\[0\]\.regions: An OpsWorks stack takes instances of its own Region only/,
     ],
     [
       'an organization of a Puppet server',
@@ -278,7 +306,7 @@ const named = (name: string, match: Profile['match']): Profile => ({
   abandonLimit: 3,
   metadata: { httpTokens: 'required', onFailure: 'continue', lookBackDays: 14, canary: '10%' },
 });
-const matched = (profiles: Profile[], one: Instance = instance) => matchProfile(profiles, one)?.name;
+const matched = (profiles: Profile[], one: Instance = instance) => matchProfile(profiles, one, 'eu-west-1')?.name;
 
 describe('matching', () => {
   it('takes the first profile that matches', () => {
@@ -312,6 +340,22 @@ describe('matching', () => {
     expect(matched([named('g', { autoScalingGroup: '*' }), named('l', { lightsail: 'blog-*' })], lightsail)).toBe('l');
   });
 
+  it('takes an instance only where its Region is one of the profile’s', () => {
+    const at = (region: string, regions?: string[]) =>
+      matched([{ ...named('a', { autoScalingGroup: '*' }), regions }], { ...instance, region });
+    expect([at('eu-west-1'), at('us-east-1')]).toEqual(['a', undefined]);
+    expect([at('eu-west-1', ['us-east-1']), at('us-east-1', ['us-east-1'])]).toEqual([undefined, 'a']);
+    expect([at('eu-west-1', ['us-east-1', 'eu-west-1']), at('eu-west-2', ['us-east-1'])]).toEqual(['a', undefined]);
+  });
+
+  it('goes on to the next profile where the first is for other Regions', () => {
+    const profiles = [
+      { ...named('there', { autoScalingGroup: '*' }), regions: ['us-east-1'] },
+      named('here', { autoScalingGroup: '*' }),
+    ];
+    expect(matched(profiles)).toBe('here');
+  });
+
   it('matches any name against itself, and against itself with a part starred', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 1 }), fc.nat(), (name, at) => {
@@ -331,6 +375,11 @@ describe("a profile's version", () => {
     const before = named('a', { tags: { role: 'web' } });
     expect(profileVersion(structuredClone(before))).toBe(profileVersion(before));
     expect(profileVersion({ ...before, enrolWithinMinutes: 61 })).not.toBe(profileVersion(before));
+  });
+
+  it('does not change with its Regions', () => {
+    const before = named('a', { tags: { role: 'web' } });
+    expect(profileVersion({ ...before, regions: ['us-east-1'] })).toBe(profileVersion(before));
   });
 
   it('does not change with how a sweep hardens what already runs', () => {

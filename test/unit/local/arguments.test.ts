@@ -11,6 +11,7 @@ describe('The command line', () => {
       port: 4566,
       json: false,
       logFile: undefined,
+      sweep: undefined,
     });
   });
 
@@ -29,6 +30,13 @@ describe('The command line', () => {
     expect(asked).toMatchObject({ port: 0, logFile: 'functions.log' });
   });
 
+  it('sweeps in the end, into a folder of its own or of yours, in earnest or not', () => {
+    expect(readArguments(['--sweep'])).toMatchObject({ sweep: { folder: 'build/sweep', isDryRun: false } });
+    expect(readArguments(['--out', 'here', '--dry-run'])).toMatchObject({
+      sweep: { folder: 'here', isDryRun: true },
+    });
+  });
+
   it.each([
     [['--sped', '3'], "Unknown option '--sped' (Did you mean --speed?)"],
     [['scene'], 'Too many arguments'],
@@ -39,6 +47,7 @@ describe('The command line', () => {
     [['--port', '65536'], 'from 0 to 65535'],
     [['--port', '-1'], 'from 0 to 65535'],
     [['--port', '80a'], 'from 0 to 65535'],
+    [['--sweep', '--serve'], 'cannot be used with'],
   ])('refuses %j in one sentence that says where help is', (argv, reason) => {
     const refusal = refusalOf(argv);
     expect(refusal).toMatchObject({ exitCode: 2, message: expect.stringContaining(reason) });
@@ -53,7 +62,18 @@ describe('Help', () => {
   it('names every option and every exit code, and plays nothing', () => {
     expect(readArguments(['--help'])).toBeUndefined();
     const printed = write.mock.calls.join('');
-    for (const word of ['--event', '--serve', '--speed', '--port', '--json', '--logs', 'Exit codes: 0'])
+    for (const word of [
+      '--event',
+      '--serve',
+      '--speed',
+      '--port',
+      '--json',
+      '--logs',
+      '--sweep',
+      '--out',
+      '--dry-run',
+      'Exit codes: 0',
+    ])
       expect(printed).toContain(word);
   });
 });

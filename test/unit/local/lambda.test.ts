@@ -196,6 +196,17 @@ describe('A call from a handler', () => {
     expect(await clock.run(failureOf(lambda.invoke('call', {})))).toMatchObject({ error: 'Sandbox.Timedout' });
     expect(clock.now()).toBe(105_000);
   });
+
+  it('by fetch says so as well, and lets time pass', async () => {
+    const { lambda, clock } = hostOf({ call: async () => (await fetch(port.endpoint, asked)).status });
+    const headers = { 'x-amz-target': 'OpsWorksCM_V2016_11_01.DescribeServers' };
+    const asked = { method: 'POST', headers, body: '{}' };
+    const services = [{ name: 'opsworks-cm' as const, operations: { DescribeServers: () => ({ Servers: [] }) } }];
+    const port = await openPort(services, { clock, holdOf: (id) => lambda.holdOf(id) });
+    port.faults.set([{ service: 'opsworks-cm', delaySeconds: 2 }]);
+    expect(await clock.run(lambda.invoke('call', {}))).toBe(200);
+    expect(clock.now()).toBe(2_000);
+  });
 });
 
 describe('An asynchronous invocation', () => {

@@ -66,12 +66,12 @@ describe('what the profiles grant', () => {
       { StringLike: { 'ssm:resourceTag/aws:autoscaling:groupName': 'web-*', 'ssm:resourceTag/role': 'web' } },
       { StringLike: { 'ssm:resourceTag/muster-node': 'blog-*' } },
     ]);
-    expect(resources(commandTargets.map(({ Resource }) => Resource))).toEqual(['instance/*', 'managed-instance/*']);
+    expect(resources(commandTargets.flatMap(({ Resource }) => Resource))).toEqual(['instance/*', 'managed-instance/*']);
   });
 
   it('is no command to Lightsail where the CSR comes in the request', () => {
     const { commandTargets } = grants({ match: { lightsail: '*' }, associate: puppet, csrFrom: 'request' });
-    expect(resources(commandTargets.map(({ Resource }) => Resource))).toEqual(['instance/none']);
+    expect(resources(commandTargets.flatMap(({ Resource }) => Resource))).toEqual(['instance/none']);
   });
 
   it('is the metadata options of those whose profile names some', () => {
@@ -86,7 +86,11 @@ describe('what the profiles grant', () => {
   });
 
   it('is nothing that there is where they name nothing', () => {
-    const all = Object.values(grants({ match: { lightsail: '*' }, metadata: { httpTokens: 'required' } }));
+    const { collectDocuments, installDocuments, lightsailInstances, ...named } = grants({
+      match: { lightsail: '*' },
+      metadata: { httpTokens: 'required' },
+    });
+    const all = Object.values(named);
     expect(all.flatMap((part) => JSON.stringify(part)).every((text) => text.includes('none'))).toBe(true);
   });
 
@@ -103,5 +107,87 @@ describe('what the profiles grant', () => {
     ]);
     // CloudFormation makes ${?} of ${!?}.
     expect(resources(launchGroups)).toEqual(['autoScalingGroup:*:autoScalingGroupName/a${!?}${!$}*']);
+  });
+
+  it('is the documents of the stack, and the instances of Lightsail', () => {
+    const { collectDocuments, installDocuments, lightsailInstances } = grants({
+      match: { lightsail: '*' },
+      associate: puppet,
+    });
+    expect(resources(collectDocuments)).toEqual(['document/${CollectIdentityDocument}']);
+    expect(resources(installDocuments)).toEqual([
+      'document/${InstallCredentialsDocument}',
+      'document/${InstallChefDocument}',
+    ]);
+    expect(resources(lightsailInstances)).toEqual(['Instance/*']);
+  });
+});
+
+describe('what profiles of several Regions grant', () => {
+  const both = ['eu-west-1', 'us-east-1'];
+  /** Service, Region and resource. */
+  const places = (arns: readonly { 'Fn::Sub': string }[]) =>
+    arns.map((arn) => arn['Fn::Sub'].replace('arn:${AWS::Partition}:', '').replace(':${AWS::AccountId}', ''));
+
+  it('is their groups in these Regions, and those of other profiles in the stack’s own', () => {
+    const { launchGroups, terminationGroups } = grants(
+      { match: { autoScalingGroup: 'web' }, regions: both, lifecycleHook: 'up', associate: puppet },
+      { match: { autoScalingGroup: 'db' }, lifecycleHook: 'up', terminationHook: 'down', associate: puppet },
+    );
+    expect(places(launchGroups)).toEqual([
+      'autoscaling:eu-west-1:autoScalingGroup:*:autoScalingGroupName/web',
+      'autoscaling:us-east-1:autoScalingGroup:*:autoScalingGroupName/web',
+      'autoscaling:${AWS::Region}:autoScalingGroup:*:autoScalingGroupName/db',
+    ]);
+    expect(places(terminationGroups)).toEqual([
+      'autoscaling:${AWS::Region}:autoScalingGroup:*:autoScalingGroupName/db',
+    ]);
+  });
+
+  it('is commands and metadata options there alone, each to its own profile’s instances', () => {
+    const metadata = { httpTokens: 'required' };
+    const { commandTargets, hardeningTargets } = grants(
+      { match: { autoScalingGroup: 'web' }, regions: ['us-east-1'], associate: puppet, metadata },
+      { match: { autoScalingGroup: 'db' }, associate: puppet, metadata },
+    );
+    for (const targets of [commandTargets, hardeningTargets])
+      expect(targets.map(({ Resource }) => places(Resource))).toEqual([
+        ['ec2:us-east-1:instance/*'],
+        ['ec2:${AWS::Region}:instance/*'],
+      ]);
+  });
+
+  it('is one statement for one condition, whoever names it', () => {
+    const { hardeningTargets } = grants(
+      { match: { autoScalingGroup: 'web' }, regions: ['us-east-1'], metadata: { httpTokens: 'required' } },
+      { match: { autoScalingGroup: 'web' }, regions: both, metadata: { httpTokens: 'optional' } },
+    );
+    expect(hardeningTargets.map(({ Resource }) => places(Resource))).toEqual([
+      ['ec2:us-east-1:instance/*', 'ec2:eu-west-1:instance/*'],
+    ]);
+  });
+
+  it('is managed nodes of the stack’s own Region, whose tag says another one', () => {
+    const { commandTargets } = grants({ match: { lightsail: 'blog-*' }, regions: ['us-east-1'], associate: puppet });
+    expect(conditions(commandTargets)).toEqual([
+      { StringLike: { 'ssm:resourceTag/muster-node': 'blog-*' } },
+      { StringLike: { 'ssm:resourceTag/muster-node': 'us-east-1/blog-*' } },
+    ]);
+    expect(places(commandTargets.flatMap(({ Resource }) => Resource))).toEqual([
+      'ssm:${AWS::Region}:managed-instance/*',
+      'ssm:${AWS::Region}:managed-instance/*',
+    ]);
+  });
+
+  it('is the documents where instances of EC2 are asked, and Lightsail in all of them', () => {
+    const { collectDocuments, lightsailInstances } = grants(
+      { match: { autoScalingGroup: 'web' }, regions: ['us-east-1'], associate: puppet },
+      { match: { lightsail: 'blog' }, regions: ['us-west-2'], associate: puppet },
+    );
+    expect(places(collectDocuments)).toEqual([
+      'ssm:${AWS::Region}:document/${CollectIdentityDocument}',
+      'ssm:us-east-1:document/${CollectIdentityDocument}',
+    ]);
+    expect(places(lightsailInstances)).toEqual(['lightsail:us-east-1:Instance/*', 'lightsail:us-west-2:Instance/*']);
   });
 });

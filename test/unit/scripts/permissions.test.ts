@@ -1,5 +1,14 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: CloudFormation's and the framework's variables
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,8 +16,10 @@ import { describe, expect, it } from 'vitest';
 import { readProfiles } from '../../../lib/profiles.ts';
 import { bundle } from '../../../scripts/bundle.ts';
 import { grantsOf } from '../../../scripts/from-profiles.ts';
+import { SENT_BY_HAND } from '../../../scripts/iam.ts';
 import { needsOf } from '../../../scripts/needs.ts';
 import { actionsOf, faultsOfClients, faultsOfRoles } from '../../../scripts/permissions.ts';
+import { statementsOf } from '../../../scripts/policies.ts';
 import { readRoles } from '../../../scripts/roles.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
@@ -68,6 +79,14 @@ describe('what a bundle can send', () => {
     expect(actions['request-identity']).toEqual(['ssm:DescribeInstanceInformation', 'ssm:SendCommand']);
   });
 
+  it('is what it sends without a client as well, and every module that does so is known', () => {
+    expect(actions.sweep).toContain('s3:PutObject');
+    const signing = globSync('{events,functions,lib,services,sweep}/**/*.ts', { cwd: root }).filter((file) =>
+      readFileSync(join(root, file), 'utf8').includes("from 'aws4fetch'"),
+    );
+    expect(signing).toEqual(Object.keys(SENT_BY_HAND));
+  });
+
   it('is something of every client that it carries', () => {
     expect(faultsOfClients(bundles)).toEqual([]);
   });
@@ -94,6 +113,34 @@ describe('the roles', () => {
 
   it('name the secrets of other profiles when those are others', () => {
     expect(faultsOf('', '', '', PROFILES.replaceAll('muster/', 'other/'))).toEqual([]);
+  });
+});
+
+describe('the roles under profiles of another Region', () => {
+  const profiles = PROFILES.replaceAll(
+    '    match:',
+    '    regions: [us-east-1]\n    lifecycleHook: up\n    terminationHook: down\n    metadata: { httpTokens: required }\n    match:',
+  );
+
+  it('allow what their functions send, and no more', () => {
+    expect(faultsOf('', '', '', profiles)).toEqual([]);
+  });
+
+  it('let nobody touch an instance, a group or a Lightsail instance in any Region but theirs', () => {
+    const file = join(temporary(), 'profiles.yml');
+    writeFileSync(file, profiles);
+    const statements = readRoles(root, bundles, grantsOf(readProfiles(file))).flatMap(({ properties }) => {
+      const read = statementsOf(properties);
+      if (!Array.isArray(read)) throw new Error(read.fault);
+      return read;
+    });
+    const arns = statements.flatMap(({ Resource }) =>
+      Resource.filter((one) => /:(ec2|lightsail|autoscaling):/.test(one)),
+    );
+    expect(new Set(arns.map((arn) => arn.split(':').at(-1)?.split('/')[0]))).toEqual(
+      new Set(['instance', 'Instance', 'autoScalingGroupName']),
+    );
+    expect(arns.filter((arn) => !/:(ec2|lightsail|autoscaling):us-east-1:/.test(arn))).toEqual([]);
   });
 });
 
@@ -138,7 +185,8 @@ describe('the build refuses a role that', () => {
   });
 
   it.each(['AWS-RunShellScript', 'Muster-*', '*'])('sends the document %s', (name) => {
-    expect(faultsOf('RequestIdentityRole', 'document/${CollectIdentityDocument}', `document/${name}`).join()).toContain(
+    const ours = '${file(build/from-profiles.json):collectDocuments}';
+    expect(faultsOf('RequestIdentityRole', ours, `arn:aws:ssm:us-east-1:1:document/${name}`).join()).toContain(
       `document/${name}: name our document`,
     );
   });
@@ -221,8 +269,8 @@ describe('a function', () => {
   it('without a role is told to have one', () => {
     const [first] = bundles;
     if (!first) throw new Error('There is no function.');
-    expect(() => readRoles(root, [{ ...first, name: 'sweep' }], grantsOf([]))).toThrow(
-      'functions/sweep.ts has no role: give it a role in resources/roles.yml, and name it in serverless.yml.',
+    expect(() => readRoles(root, [{ ...first, name: 'mow' }], grantsOf([]))).toThrow(
+      'functions/mow.ts has no role: give it a role in resources/roles.yml, and name it in serverless.yml.',
     );
   });
 });

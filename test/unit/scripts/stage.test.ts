@@ -10,6 +10,8 @@ const PARAMETERS = `default:
   subnetIds: ''
   securityGroupIds: ''
   sweepSchedule: rate(1 hour)
+  sweepState: ENABLED
+  reportDays: 400
 dev: {}
 prod:
   logRetentionInDays: 365
@@ -46,17 +48,19 @@ describe('the parameters', () => {
   });
 
   it('of a stage that has no block stop the build', () => {
-    const fault = 'parameters.yml:8: there is no stage staging here: add "staging: {}" below dev, prod.';
+    const fault = 'parameters.yml:10: there is no stage staging here: add "staging: {}" below dev, prod.';
     expect(faults(PARAMETERS, '--stage', 'staging')).toEqual([fault]);
     expect(faults(PARAMETERS, '--stage', 'default')).toHaveLength(1);
   });
 
   it.each([
-    ['alertEmail: somebody', 'parameters.yml:10: alertEmail is "somebody": it is an e-mail address, or empty.'],
-    ['subnetIds: vpc-1', 'parameters.yml:10: subnetIds is "vpc-1": it is subnet-… with commas between, or empty.'],
-    ['sweepSchedule: hourly', 'parameters.yml:10: sweepSchedule is "hourly": it is rate(…) or cron(…).'],
-    ['alertMail: a@b', 'parameters.yml:10: there is no parameter alertMail: remove it, or correct its name.'],
-    ['alertEmail: null', 'parameters.yml:10: alertEmail is null: Invalid input: expected string, received null.'],
+    ['alertEmail: somebody', 'parameters.yml:12: alertEmail is "somebody": it is an e-mail address, or empty.'],
+    ['subnetIds: vpc-1', 'parameters.yml:12: subnetIds is "vpc-1": it is subnet-… with commas between, or empty.'],
+    ['sweepSchedule: hourly', 'parameters.yml:12: sweepSchedule is "hourly": it is rate(…) or cron(…).'],
+    ['sweepState: off', 'parameters.yml:12: sweepState is "off": it is ENABLED or DISABLED.'],
+    ['reportDays: 0', 'parameters.yml:12: reportDays is 0: it is one day or more.'],
+    ['alertMail: a@b', 'parameters.yml:12: there is no parameter alertMail: remove it, or correct its name.'],
+    ['alertEmail: null', 'parameters.yml:12: alertEmail is null: Invalid input: expected string, received null.'],
     [
       'subnetIds: subnet-0a',
       'parameters.yml:5: securityGroupIds is empty, and the other is not: give both, or neither.',

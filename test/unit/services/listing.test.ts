@@ -33,8 +33,8 @@ describe('listing EC2 instances', () => {
     const world = await playWorld({ ec2: { pageSize: 5 } });
     const ids = launch(world, 12);
     await world.clock.advance(20_000);
-    expect(await all(ec2.listInstances([], signal))).toEqual({ sizes: [5, 5, 2], ids });
-    for await (const [first] of ec2.listInstances([], signal)) {
+    expect(await all(ec2.listInstances([], 'eu-west-1', signal))).toEqual({ sizes: [5, 5, 2], ids });
+    for await (const [first] of ec2.listInstances([], 'eu-west-1', signal)) {
       expect(first).toMatchObject({
         state: 'running',
         instance: {
@@ -55,14 +55,14 @@ describe('listing EC2 instances', () => {
     launch(world, 2, 'database');
     const ids = launch(world, 2, 'web-1');
     const filters = [{ Name: 'tag:aws:autoscaling:groupName', Values: ['web*'] }];
-    expect((await all(ec2.listInstances(filters, signal))).ids).toEqual(ids);
+    expect((await all(ec2.listInstances(filters, 'eu-west-1', signal))).ids).toEqual(ids);
   });
 
   it('lists another Region than its own', async () => {
     const world = await playWorld();
     launch(world, 1);
     const { instanceId } = world.ec2.launch({ region: 'eu-north-1' });
-    expect((await all(ec2.listInstances([], signal, ec2.ec2In('eu-north-1')))).ids).toEqual([instanceId]);
+    expect((await all(ec2.listInstances([], 'eu-north-1', signal))).ids).toEqual([instanceId]);
   });
 
   it('ends with the error of a page, and never as if the list were over', async () => {
@@ -71,7 +71,7 @@ describe('listing EC2 instances', () => {
     world.faults.set([{ service: 'ec2', operation: 'DescribeInstances', error: 'UnauthorizedOperation', skip: 1 }]);
     const seen: number[] = [];
     const reading = (async () => {
-      for await (const page of ec2.listInstances([], signal)) seen.push(page.length);
+      for await (const page of ec2.listInstances([], 'eu-west-1', signal)) seen.push(page.length);
     })();
     await expect(reading).rejects.toMatchObject({ name: 'PermissionDenied' });
     expect(seen).toEqual([5]);
@@ -82,8 +82,8 @@ describe('listing Lightsail instances', () => {
   it('gives every instance once, page by page, with its metadata options and its state', async () => {
     const world = await playWorld({ lightsail: { pageSize: 2 } });
     const ids = create(world, 5);
-    expect(await all(lightsail.listInstances(signal))).toEqual({ sizes: [2, 2, 1], ids });
-    for await (const [first] of lightsail.listInstances(signal)) {
+    expect(await all(lightsail.listInstances('eu-west-1', signal))).toEqual({ sizes: [2, 2, 1], ids });
+    for await (const [first] of lightsail.listInstances('eu-west-1', signal)) {
       expect(first).toMatchObject({
         state: 'pending',
         instance: { platform: 'lightsail', region: 'eu-west-1', metadataOptions: { httpTokens: 'optional' } },
@@ -97,7 +97,7 @@ describe('listing Lightsail instances', () => {
     create(world, 1);
     const there = { ...CREATE, availabilityZone: 'eu-north-1b', instanceNames: ['north'] };
     await world.lightsail.createInstances(there, { requestId: '2', region: 'eu-north-1' });
-    const found = await all(lightsail.listInstances(signal, lightsail.lightsailIn('eu-north-1')));
+    const found = await all(lightsail.listInstances('eu-north-1', signal));
     expect(found.ids).toEqual(['north']);
   });
 
@@ -105,6 +105,8 @@ describe('listing Lightsail instances', () => {
     const world = await playWorld({ lightsail: { pageSize: 2 } });
     create(world, 5);
     world.faults.set([{ service: 'lightsail', operation: 'GetInstances', error: 'ServiceException', skip: 1 }]);
-    await expect(all(lightsail.listInstances(signal))).rejects.toMatchObject({ name: 'ServiceUnavailable' });
+    await expect(all(lightsail.listInstances('eu-west-1', signal))).rejects.toMatchObject({
+      name: 'ServiceUnavailable',
+    });
   });
 });

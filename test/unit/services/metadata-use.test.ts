@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Instance } from '../../../lib/state.ts';
+import { type Instance, ledgerKey } from '../../../lib/state.ts';
 import { imdsV1Calls } from '../../../services/metadata-use.ts';
 import { type Played, playWorld } from '../../flow/world.ts';
 
@@ -31,8 +31,7 @@ describe.each([
   ['an EC2 instance', (id: string) => onEc2(id)],
   ['a Lightsail instance', () => onLightsail('blog')],
 ])('the IMDSv1 calls of %s', (_, which) => {
-  const key = ({ platform, instanceId }: Which) => (platform === 'ec2' ? instanceId : `lightsail/${instanceId}`);
-  const only = (one: Which, calls: number | null) => new Map([[key(one), calls]]);
+  const only = (one: Which, calls: number | null) => new Map([[ledgerKey(one), calls]]);
 
   it('are those of all days within the look-back, and of none before', async () => {
     const { world, id } = await haveRun(30);
@@ -78,7 +77,7 @@ describe('IMDSv1 calls', () => {
     expect(await look(world, [ec2, lightsail])).toEqual(
       new Map([
         [ec2.instanceId, null],
-        ['lightsail/gone', null],
+        ['lightsail/eu-west-1/gone', null],
       ]),
     );
   });

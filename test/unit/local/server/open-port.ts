@@ -6,7 +6,7 @@ import { Faults } from '../../../../local/server/faults.ts';
 import { type Control, createGateway } from '../../../../local/server/listen.ts';
 import type { Service } from '../../../../local/server/service.ts';
 
-interface Extras extends Partial<Pick<ApisOptions, 'clock' | 'holdOf'>> {
+interface Extras extends Partial<Pick<ApisOptions, 'clock' | 'holdOf' | 'rest'>> {
   control?: Control;
 }
 

@@ -1,0 +1,74 @@
+import { type Exemptions, isMoreWanted, withoutExempted } from '../lib/exemptions.ts';
+import { type Profile, profileVersion } from '../lib/profiles.ts';
+import { complies, type Instance } from '../lib/state.ts';
+import type { LedgerItem } from '../services/ledger.ts';
+
+/** In what way an instance is not as its profile says: a sentence each, null where it is. */
+export interface Drift {
+  /** It is to be enrolled. */
+  readonly enrolment: string | null;
+  /** Its metadata options are to be changed. */
+  readonly metadata: string | null;
+}
+
+/** What the instance is held against. */
+export interface Standard {
+  readonly profile: Profile;
+  readonly exempt: Exemptions;
+  /** Whether an enrolment would associate it: without a CSR a Lightsail instance may only be hardened. */
+  readonly isAssociated: boolean;
+}
+
+/**
+ * Holds an instance and what the ledger says of it against its profile. A launch and a sweep both ask here, so what the
+ * one has done the other does not do again.
+ */
+export function driftOf(instance: Instance, record: LedgerItem | undefined, standard: Standard): Drift {
+  return {
+    enrolment: whyNotEnrolled(instance, record, standard),
+    metadata: whyNotHardened(instance, record, standard),
+  };
+}
+
+function whyNotEnrolled(
+  instance: Instance,
+  record: LedgerItem | undefined,
+  { profile, exempt, isAssociated }: Standard,
+): string | null {
+  if (!record) return 'It is not in the ledger: nobody has enrolled it.';
+  if (!isSameInstance(record, instance))
+    return `It was launched at ${instance.launchTime}; who had its name before was enrolled.`;
+  if (record.status !== 'enrolled') return `It is not enrolled: its status is "${record.status}".`;
+  if (record.profile !== profile.name) return `It was enrolled by the profile ${record.profile}.`;
+  if (record.profileVersion !== profileVersion(profile)) return 'Its profile has changed since it was enrolled.';
+  if (
+    isMoreWanted(
+      record.exempt?.filter((part) => part === 'association'),
+      exempt,
+    )
+  )
+    return 'Its exemption from association is over.';
+  // An enrolment without a CSR has only hardened; one that brings it goes further.
+  if (isAssociated && record.publicKeyFingerprint === undefined) return 'It was hardened and never associated.';
+  return null;
+}
+
+function whyNotHardened(
+  { metadataOptions }: Instance,
+  record: LedgerItem | undefined,
+  { profile, exempt }: Standard,
+): string | null {
+  const { metadata } = withoutExempted(profile, exempt);
+  if (!metadata || complies(metadataOptions, metadata)) return null;
+  // Its service has refused these very options, and the profile goes on without.
+  if (record?.metadataUnsupported && record.profileVersion === profileVersion(profile)) return null;
+  const named = ['httpTokens', 'httpEndpoint', 'httpPutResponseHopLimit'] as const;
+  const others = named.filter((name) => metadata[name] !== undefined && metadataOptions[name] !== metadata[name]);
+  const sentences = others.map((name) => `${name} is ${metadataOptions[name] ?? 'not known'}, not ${metadata[name]}`);
+  return `Its metadata options differ: ${sentences.join(', ')}.`;
+}
+
+/** A Lightsail name can be given again; its instance is then another one. */
+export function isSameInstance({ launchTime }: LedgerItem, instance: Instance): boolean {
+  return instance.platform === 'ec2' || launchTime === instance.launchTime;
+}

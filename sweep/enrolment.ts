@@ -1,0 +1,23 @@
+import { executionName, naming, SWEEP, type TriggeredRequest } from '../events/request.ts';
+import { type Exemptible, profileVersion } from '../lib/profiles.ts';
+import type { Pace } from './hands.ts';
+import type { Candidate } from './survey.ts';
+
+/**
+ * The enrolment of an instance that drifts, and the name of its execution. The same drift has the same name for a day:
+ * a second sweep starts nothing that the first has started.
+ */
+export function enrolmentOf(
+  { instance, record, profile }: Candidate,
+  { at, home }: Pick<Pace, 'at' | 'home'>,
+  leaveOut: readonly Exemptible[] = [],
+) {
+  const occasion = [instance.region, instance.launchTime, record?.generation ?? 0, profileVersion(profile)];
+  const trigger = { detailType: SWEEP, eventId: [...occasion, at.slice(0, 10)].join(' '), eventTime: at };
+  const request: TriggeredRequest = {
+    ...naming(instance, home),
+    ...(leaveOut.length > 0 && { leaveOut: [...leaveOut] }),
+    trigger,
+  };
+  return { request, execution: executionName(request) };
+}

@@ -1,0 +1,26 @@
+import type { TriggeredRequest, TriggeredRetirement } from '../events/request.ts';
+import type { Found } from '../lib/state.ts';
+import type { LedgerItem } from '../services/ledger.ts';
+
+/** What a sweep does to the world, as far as it may: each is one call of a service. */
+export interface Hands {
+  readonly startEnrolment: (name: string, request: TriggeredRequest) => Promise<'started' | 'already-started'>;
+  readonly startRetirement: (name: string, request: TriggeredRetirement) => Promise<'started' | 'already-started'>;
+  /** Asks the service for one instance by its id or name. */
+  readonly find: (record: LedgerItem) => Promise<Found | undefined>;
+  /** Records that the node was missed, or (null) that it was seen again. */
+  readonly setMissingSince: (record: LedgerItem, at: string | null) => Promise<void>;
+  /** The sentence of an error that a service has answered with; undefined for a fault of our own. */
+  readonly refusalOf: (error: unknown) => string | undefined;
+}
+
+/** What all that a sweep does goes by. */
+export interface Pace {
+  /** The instant by which everything is judged. */
+  readonly at: string;
+  readonly isDryRun: boolean;
+  /** The stack's own Region. */
+  readonly home: string;
+  readonly maxStarts: number;
+  readonly maxRetirements?: number | undefined;
+}

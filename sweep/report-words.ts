@@ -1,0 +1,55 @@
+import type { ProfileSummary, ReportRow, SweepReport } from './report.ts';
+
+type Finding = ReportRow['finding'];
+
+/** What can be said of an instance. */
+export type Condition = Finding | 'under-way' | 'as-it-should-be';
+
+/** How each is called and what it means, for a person; first what a person looks at first. */
+export const CONDITIONS: Readonly<Record<Condition, { readonly label: string; readonly meaning: string }>> = {
+  failed: {
+    label: 'failed',
+    meaning: 'Its enrolment failed, and nothing has changed since that would let it succeed.',
+  },
+  unknown: { label: 'unknown', meaning: 'It could not be looked at, or what it needs could not be started.' },
+  'still-on-imdsv1': { label: 'still on IMDSv1', meaning: 'It still asks IMDSv1, so IMDSv1 is not closed.' },
+  drifting: { label: 'drifting', meaning: 'It is not as its profile says, and is enrolled again.' },
+  reverted: { label: 'reverted', meaning: 'Its metadata options were put back on request.' },
+  'after-canary': { label: 'after the canary', meaning: 'Its turn to be hardened has not come yet.' },
+  exempt: { label: 'exempt', meaning: 'Somebody answers for it being left out, until a day.' },
+  'under-way': { label: 'under way', meaning: 'It was being enrolled or retired while the sweep looked.' },
+  'as-it-should-be': { label: 'as it should be', meaning: 'It is as its profile says.' },
+  gone: { label: 'gone', meaning: 'The ledger knows it, and its service does not any more.' },
+};
+
+export const CONDITION_NAMES = Object.keys(CONDITIONS) as Condition[];
+
+/** What was started of what a row's instance needs, in a word or two. */
+export function actionWords({ action, starts }: Pick<ReportRow, 'action' | 'starts'>): string {
+  if (action === 'started') return `${starts} started`;
+  if (action === 'would-start') return `${starts} would start`;
+  if (action === 'later') return `${starts ?? 'it'} later`;
+  return 'nothing started';
+}
+
+/** The counts, with the heading of each. */
+export const COUNTS: Readonly<Record<keyof ProfileSummary['counts'], string>> = {
+  instances: 'instances',
+  enrolled: 'enrolled',
+  hardened: 'hardened',
+  underWay: 'under way',
+  drifting: 'drifting',
+  stillOnImdsV1: 'still on IMDSv1',
+  exempt: 'exempt',
+  failed: 'failed',
+  gone: 'gone',
+};
+export const COUNT_NAMES = Object.keys(COUNTS) as (keyof ProfileSummary['counts'])[];
+
+/** The first day on which an exemption of the profile's instances ends: `exempt until`. */
+export function exemptUntil({ rows }: SweepReport, profile: string): string | null {
+  const days = rows.flatMap((row) => (row.profile === profile && row.exemptUntil ? [row.exemptUntil] : []));
+  return days.sort()[0] ?? null;
+}
+
+export const numberWords = (count: number) => count.toLocaleString('en');

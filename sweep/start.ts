@@ -1,0 +1,49 @@
+import type { Exemptible } from '../lib/profiles.ts';
+import { enrolmentOf } from './enrolment.ts';
+import type { Hands, Pace } from './hands.ts';
+import { oldestFirst } from './pace.ts';
+import type { ReportRow } from './report.ts';
+import { rowOf } from './row.ts';
+import type { Candidate } from './survey.ts';
+
+/** A candidate, and what is not to be done for it this time, and why. */
+export interface Due extends Candidate {
+  readonly leaveOut: readonly Exemptible[];
+  readonly reason: string;
+}
+
+type Outcome = Partial<ReportRow> & Pick<ReportRow, 'action'>;
+
+/**
+ * Starts the enrolments that are due, the oldest instance's first, up to the pace. What a service refuses ends it: the
+ * next sweep finds the rest again.
+ */
+export async function startDue(due: readonly Due[], hands: Hands, pace: Pace) {
+  const rows: ReportRow[] = [];
+  const alerts: string[] = [];
+  let started = 0;
+  for (const one of oldestFirst(due)) {
+    const { request, execution } = enrolmentOf(one, pace, one.leaveOut);
+    const row = (outcome: Outcome) => {
+      const told = { finding: 'drifting', reason: one.reason, starts: 'enrol-node', execution, ...outcome } as const;
+      rows.push(rowOf(one.instance, one.profile, one.look, told));
+    };
+    if (alerts.length > 0 || started >= pace.maxStarts) row({ action: 'later' });
+    else if (pace.isDryRun) row({ action: 'would-start' });
+    else {
+      try {
+        const outcome = await hands.startEnrolment(execution, request);
+        row(outcome === 'started' ? { action: 'started' } : { action: 'nothing', reason: STARTED_BEFORE });
+      } catch (error) {
+        const refusal = hands.refusalOf(error);
+        if (refusal === undefined) throw error;
+        row({ finding: 'unknown', action: 'nothing', reason: `${one.reason} ${refusal}` });
+        alerts.push(`The sweep started no more enrolments after ${started}. ${refusal} The next sweep goes on.`);
+      }
+    }
+    started++;
+  }
+  return { rows, alerts };
+}
+
+const STARTED_BEFORE = 'It was started by an earlier sweep of this day.';

@@ -1,0 +1,88 @@
+import { matchProfile, type Profile, regionsOf } from '../lib/profiles.ts';
+import { type Found, type Instance, ledgerKey } from '../lib/state.ts';
+import type { LedgerItem } from '../services/ledger.ts';
+import type { FleetMember } from './canary.ts';
+import { isSameInstance } from './drift.ts';
+import { isToBeLookedAt, type Look, lookAt, type Policy } from './look.ts';
+import type { ProfileSummary, ReportRow } from './report.ts';
+import { rowOf } from './row.ts';
+
+/** An instance that drifts: an enrolment of it may be started. */
+export interface Candidate {
+  readonly instance: Instance;
+  readonly record: LedgerItem | undefined;
+  readonly profile: Profile;
+  readonly look: Look;
+}
+
+type Counts = ProfileSummary['counts'];
+
+/** What a sweep has found of one profile's instances, page by page. */
+export class Survey {
+  readonly profile: Profile;
+  readonly regions: readonly string[];
+  readonly counts: Counts = { ...NONE };
+  readonly candidates: Candidate[] = [];
+  /** Whose metadata options are the profile's business: all that run and are not exempt. */
+  readonly members: Pick<FleetMember, 'instance' | 'record'>[] = [];
+  /** Whatever is not as it should be and is left as it is. */
+  readonly rows: ReportRow[] = [];
+  /** Why not all of it could be looked at: a sentence. */
+  stoppedBecause: string | null = null;
+  readonly #policy: Policy;
+  readonly #profiles: readonly Profile[];
+  readonly #records: ReadonlyMap<string, LedgerItem>;
+
+  readonly #home: string;
+
+  /**
+   * @param profiles all of them: an instance is the first's that matches it
+   * @param home the stack's own Region
+   */
+  constructor(policy: Policy, profiles: readonly Profile[], home: string, records: ReadonlyMap<string, LedgerItem>) {
+    this.profile = policy.profile;
+    this.regions = regionsOf(policy.profile, home);
+    this.#policy = policy;
+    this.#profiles = profiles;
+    this.#home = home;
+    this.#records = records;
+  }
+
+  take(found: Found): void {
+    const { instance } = found;
+    if (!isToBeLookedAt(found) || matchProfile(this.#profiles, instance, this.#home)?.name !== this.profile.name)
+      return;
+    const record = this.#records.get(ledgerKey(instance));
+    const look = lookAt(instance, record, this.#policy);
+    this.#count(look);
+    if (this.profile.metadata && !look.exempt.imdsv2)
+      this.members.push({ instance, record: record && isSameInstance(record, instance) ? record : null });
+    if (look.is === 'drifting') this.candidates.push({ instance, record, profile: this.profile, look });
+    else if (look.is !== 'as-wanted' && look.is !== 'under-way')
+      this.rows.push(rowOf(instance, this.profile, look, { finding: look.is }));
+  }
+
+  /** Takes a candidate back that is on its way out of its group. */
+  isLeaving(): void {
+    this.counts.underWay++;
+  }
+
+  #count({ is, isEnrolled, isHardened }: Look): void {
+    this.counts.instances++;
+    if (isEnrolled) this.counts.enrolled++;
+    if (isHardened) this.counts.hardened++;
+    if (is === 'under-way') this.counts.underWay++;
+  }
+}
+
+const NONE: Counts = {
+  instances: 0,
+  enrolled: 0,
+  hardened: 0,
+  underWay: 0,
+  drifting: 0,
+  stillOnImdsV1: 0,
+  exempt: 0,
+  failed: 0,
+  gone: 0,
+};

@@ -1,0 +1,131 @@
+import { describe, expect, it } from 'vitest';
+import { deploy, enrolledFleet, HOUR, startsOf, sweep } from './sweeps.ts';
+import { associations, outcomes, type Played, registrations } from './world.ts';
+
+/** Ends instances without anybody hearing of it, long enough ago for EC2 to have forgotten them. */
+async function endUnheard(world: Played, instances: readonly string[]): Promise<void> {
+  for (const instance of instances) world.ec2.terminate(instance);
+  await world.clock.advance(2 * HOUR);
+}
+
+const retirements = (world: Played) => startsOf(world).filter((start) => start.startsWith('retire-node'));
+const alerts = (world: Played) => outcomes(world).filter(({ detailType }) => detailType === 'Fleet Sweep Alert');
+
+async function missingSince(world: Played, instance: string) {
+  return (await world.ledger()).find((item) => item.instance === instance)?.missingSince;
+}
+
+describe('a node whose instance is gone, and nobody has told', () => {
+  it('is marked by one sweep, asked for by its id and retired by the next, and known no more', async () => {
+    const { world, instances } = await enrolledFleet(3);
+    const [instance = ''] = instances;
+    await endUnheard(world, [instance]);
+    const first = await sweep(world);
+    expect(first.rows.filter(({ finding }) => finding === 'gone')).toMatchObject([
+      { instance, action: 'later', reason: expect.stringContaining('The next sweep asks for it by name') },
+    ]);
+    expect(await missingSince(world, instance)).toBe(first.startedAt);
+    expect(retirements(world)).toEqual([]);
+
+    await world.clock.advance(HOUR);
+    const second = await sweep(world);
+    expect(second.rows.filter(({ finding }) => finding === 'gone')).toMatchObject([
+      { instance, action: 'started', starts: 'retire-node' },
+    ]);
+    await world.clock.advance(HOUR);
+    expect(associations(world).map(({ nodeName }) => nodeName)).not.toContain(instance);
+    expect(registrations(world).filter(({ ec2InstanceId }) => ec2InstanceId === instance)).toEqual([]);
+    expect((await sweep(world)).rows.filter((row) => row.instance === instance)).toEqual([]);
+    expect(retirements(world)).toEqual([`retire-node ${instance}`]);
+  });
+
+  it('is only said to be retired in a dry run, and not marked either', async () => {
+    const { world, instances } = await enrolledFleet(1);
+    const [instance = ''] = instances;
+    await endUnheard(world, instances);
+    await sweep(world, { dryRun: true });
+    expect(await missingSince(world, instance)).toBeUndefined();
+    await sweep(world);
+    expect((await sweep(world, { dryRun: true })).rows).toContainEqual(
+      expect.objectContaining({ instance, finding: 'gone', action: 'would-start' }),
+    );
+    expect(retirements(world)).toEqual([]);
+  });
+
+  it('is not retired when its service does not answer: an error is never "absent"', async () => {
+    const { world, instances } = await enrolledFleet(1);
+    const [instance = ''] = instances;
+    await endUnheard(world, instances);
+    await sweep(world);
+    world.faults.set([
+      { service: 'ec2', operation: 'DescribeInstances', error: 'InternalError', match: { InstanceIds: instance } },
+    ]);
+    const { rows, alerts: told } = await sweep(world);
+    expect(rows).toContainEqual(expect.objectContaining({ instance, finding: 'unknown', action: 'nothing' }));
+    expect(told).toEqual([
+      expect.stringContaining(`${instance}: It is not listed, and whether it is gone nobody could say.`),
+    ]);
+    expect(retirements(world)).toEqual([]);
+  });
+});
+
+describe('a node that was missed', () => {
+  it('is taken back when a sweep sees it again', async () => {
+    const { world, instances } = await enrolledFleet(1);
+    const [instance = ''] = instances;
+    deploy(({ profiles }) => {
+      for (const { match } of profiles) match.autoScalingGroup &&= `${match.autoScalingGroup}-nowhere`;
+    });
+    await sweep(world);
+    expect(await missingSince(world, instance)).toBeDefined();
+    deploy(({ profiles }) => {
+      for (const { match } of profiles) match.autoScalingGroup &&= match.autoScalingGroup.replace('-nowhere', '');
+    });
+    await sweep(world, { profile: 'web' });
+    expect(await missingSince(world, instance)).toBeUndefined();
+    expect(retirements(world)).toEqual([]);
+  });
+
+  it('is not retired while its service still has it, whatever lists it no more', async () => {
+    const { world, instances } = await enrolledFleet(1);
+    const [instance = ''] = instances;
+    deploy(({ profiles }) => {
+      for (const { match } of profiles) match.autoScalingGroup &&= `${match.autoScalingGroup}-nowhere`;
+    });
+    await sweep(world);
+    const { rows } = await sweep(world);
+    expect(rows).toMatchObject([{ instance, finding: 'unknown', action: 'nothing' }]);
+    expect(await missingSince(world, instance)).toBeUndefined();
+    expect(retirements(world)).toEqual([]);
+  });
+});
+
+describe('a hundred nodes that are gone at once', () => {
+  it('are not believed: nothing is marked or retired, and one alert says so, sweep after sweep', async () => {
+    const { world, instances } = await enrolledFleet(100);
+    // Or the group replaces them.
+    world.autoScaling.setDesiredCapacity('web', 0);
+    await endUnheard(world, instances);
+    for (const times of [1, 2, 3]) {
+      const report = await sweep(world);
+      expect(report.alerts).toEqual([expect.stringContaining('100 of 100 of web (at most 5)')]);
+      expect(report.profiles[0]).toMatchObject({ status: 'swept', counts: { gone: 100 } });
+      expect(alerts(world)).toHaveLength(times);
+      await world.clock.advance(HOUR);
+    }
+    expect(alerts(world)[0]?.detail).toMatchObject({ cause: expect.stringContaining('Nothing is retired.') });
+    expect(retirements(world)).toEqual([]);
+    expect((await world.ledger()).filter((item) => item.missingSince)).toEqual([]);
+  });
+
+  it('are retired when a person says how many there are', async () => {
+    const { world, instances } = await enrolledFleet(12);
+    await endUnheard(world, instances);
+    deploy((file) => {
+      file.sweep.maxRetirements = 12;
+    });
+    await sweep(world);
+    await sweep(world);
+    expect(retirements(world)).toHaveLength(12);
+  });
+});

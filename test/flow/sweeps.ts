@@ -1,0 +1,62 @@
+import type { ProfilesFile } from '../../lib/profiles.ts';
+import { SweepReport } from '../../sweep/report.ts';
+import { callsOfHandlers, nameOf, type Played, playWorld, untilEnded } from './world.ts';
+
+export const HOUR = 3600 * 1000;
+
+/** From now on nobody hears of launches and terminations: EventBridge delivers at best effort. */
+export function loseEvents(world: Played): void {
+  world.lambda.interceptor = async ({ functionName }, next) => (/-start-/.test(functionName) ? {} : next());
+}
+
+/** Has a sweep done, as its schedule or a person does, and tells what it reports. */
+export async function sweep(world: Played, input: unknown = {}): Promise<SweepReport> {
+  const { arn, outcome } = await sweepExecution(world, input);
+  if (!outcome.output) throw new Error(`${arn} failed: ${outcome.cause}`);
+  const { rowsInAll, ...report } = (outcome.output as { sweep: { rowsInAll: number } }).sweep;
+  return SweepReport.parse(report);
+}
+
+export async function sweepExecution(world: Played, input: unknown) {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { arn } = world.machines.start({ stateMachineArn: world.sweepFleetArn, input: JSON.stringify(input) });
+  world.watch((execution) => execution.arn === arn && execution.status !== 'RUNNING' && resolve());
+  await world.clock.run(promise);
+  const execution = world.machines.execution(arn);
+  if (!execution) throw new Error(`There is no ${arn}.`);
+  return execution;
+}
+
+/** Lets everything that was started end. */
+export async function atRest(world: Played): Promise<void> {
+  await untilEnded(world, world.machines.executions().length);
+}
+
+/** What profiles.yml says, otherwise: the functions are deployed anew. */
+export function deploy(change: (file: ProfilesFile) => void): void {
+  const file: ProfilesFile = JSON.parse(process.env.MUSTER_PROFILES ?? '');
+  change(file);
+  process.env.MUSTER_PROFILES = JSON.stringify(file);
+}
+
+/** A world in which so many instances of the group web are enrolled, and told of no more. */
+export async function enrolledFleet(count: number, options: Parameters<typeof playWorld>[0] = {}) {
+  const world = await playWorld(options);
+  const instances = world.autoScaling.launch('web', count);
+  await untilEnded(world, count);
+  // Until the group has said that they are in service.
+  await world.clock.advance(HOUR);
+  loseEvents(world);
+  return { world, instances };
+}
+
+/** What a sweep started, by its state machine and the instance. */
+export function startsOf(world: Played): string[] {
+  return callsOfHandlers(world)
+    .filter((call) => nameOf(call) === 'states.StartExecution' && !call.error)
+    .map(({ input }) => {
+      const { stateMachineArn, input: request } = input as { stateMachineArn: string; input: string };
+      const { instanceId, lightsailInstanceName } = JSON.parse(request);
+      return `${stateMachineArn.split('muster-dev-')[1]} ${instanceId ?? lightsailInstanceName}`;
+    });
+}
