@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { BatchWriteCommand, DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
-import { type Profile, type ProfilesFile, profileVersion, readProfilesFile } from '../lib/profiles.ts';
+import { type Profile, profileVersion } from '../lib/profiles.ts';
+import { type ProfilesFile, readProfilesFile } from '../lib/profiles-file.ts';
 import { ledgerKey } from '../lib/state.ts';
 import { WorldClock } from '../local/clock.ts';
 import { ESTATE } from '../local/estate.ts';

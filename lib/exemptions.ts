@@ -1,4 +1,4 @@
-import { dayOf, type Exemptible, type Exemption, isTagged, matches, type Profile, yearAfter } from './profiles.ts';
+import { type Exemptible, type Exemption, isTagged, matches, type Profile } from './profiles.ts';
 import type { Instance } from './state.ts';
 
 /** What an instance is exempt from, and by which exemption. */
@@ -56,4 +56,14 @@ export function exemptParts({ metadata, register, associate }: Profile, exempt: 
 /** Whether an instance that was enrolled without these parts is to have one of them now. */
 export function isMoreWanted(enrolledWithout: readonly Exemptible[] = [], exempt: Exemptions): boolean {
   return enrolledWithout.some((part) => !exempt[part]);
+}
+
+/** The day that it is, in UTC. */
+export function dayOf(instant: Date): string {
+  return instant.toISOString().slice(0, 10);
+}
+
+/** The same day a year later. Compared as text only: in a leap year's February it may be a day that there is not. */
+export function yearAfter(day: string): string {
+  return `${Number(day.slice(0, 4)) + 1}${day.slice(4)}`;
 }

@@ -1,8 +1,9 @@
 import { AutoScalingClient, PutLifecycleHookCommand } from '@aws-sdk/client-auto-scaling';
 import { CreateTableCommand, DynamoDBClient, paginateScan } from '@aws-sdk/client-dynamodb';
 import { unmarshall } from '@aws-sdk/util-dynamodb';
-import type { Exemption, Profile, ProfilesFile } from '../lib/profiles.ts';
-import { readProfilesFile } from '../lib/profiles.ts';
+import type { Exemption, Profile } from '../lib/profiles.ts';
+import type { ProfilesFile } from '../lib/profiles-file.ts';
+import { readProfilesFile } from '../lib/profiles-file.ts';
 import { keysOf } from '../services/identity/certificates.ts';
 import { REGION } from './account.ts';
 import type { WorldClock } from './clock.ts';

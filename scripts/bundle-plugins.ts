@@ -3,11 +3,11 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Plugin } from 'esbuild';
 
-/** Packages that do nothing when they are imported and do not say so, for which all of them would stay in a bundle. */
+/** A package that does nothing when it is imported and does not say so, for which all of it would stay in a bundle. */
 const withoutSideEffects: Plugin = {
   name: 'without-side-effects',
   setup(build) {
-    build.onResolve({ filter: /^(yaml|@aws-sdk\/lib-dynamodb)$/ }, async ({ path, pluginData, ...options }) => {
+    build.onResolve({ filter: /^@aws-sdk\/lib-dynamodb$/ }, async ({ path, pluginData, ...options }) => {
       if (pluginData === withoutSideEffects) return undefined;
       const resolved = await build.resolve(path, { ...options, pluginData: withoutSideEffects });
       return { ...resolved, sideEffects: false };

@@ -31,9 +31,8 @@ export class Survey {
   stoppedBecause: string | null = null;
   readonly #policy: Policy;
   readonly #profiles: readonly Profile[];
-  readonly #records: ReadonlyMap<string, LedgerItem>;
-
   readonly #home: string;
+  readonly #records: ReadonlyMap<string, LedgerItem>;
 
   /**
    * @param profiles all of them: an instance is the first's that matches it

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { readProfiles } from '../lib/profiles.ts';
+import { readProfiles } from '../lib/profiles-file.ts';
 import { grantsOf } from '../scripts/from-profiles.ts';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Profile, readProfiles } from '../../lib/profiles.ts';
+import type { Profile } from '../../lib/profiles.ts';
+import { readProfiles } from '../../lib/profiles-file.ts';
 import {
   associations,
   launchActions,

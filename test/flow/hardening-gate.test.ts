@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SWEEP } from '../../events/request.ts';
-import { type Profile, readProfiles } from '../../lib/profiles.ts';
+import type { Profile } from '../../lib/profiles.ts';
+import { readProfiles } from '../../lib/profiles-file.ts';
 import type { Instance } from '../../lib/state.ts';
 import { listInstances } from '../../services/ec2.ts';
 import { findItem } from '../../services/ledger.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readProfiles } from '../../lib/profiles.ts';
+import { readProfiles } from '../../lib/profiles-file.ts';
 import { ESTATE } from '../../local/estate.ts';
 import { type Played, playWorld, untilOneEnded } from './world.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { readProfiles } from '../../lib/profiles.ts';
+import { readProfiles } from '../../lib/profiles-file.ts';
 import { readDeployment } from '../../local/deployment.ts';
 import { PuppetCa } from '../../local/doubles/puppet-ca.ts';
 import { TaskFailure } from '../../local/states/task-failure.ts';

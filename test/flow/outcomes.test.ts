@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { OUTCOMES } from '../../events/outcomes.ts';
-import { type Profile, readProfiles } from '../../lib/profiles.ts';
+import type { Profile } from '../../lib/profiles.ts';
+import { readProfiles } from '../../lib/profiles-file.ts';
 import { outcomes, type Played, playWorld, startByHand } from './world.ts';
 
 const MINUTE = 60_000;

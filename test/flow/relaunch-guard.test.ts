@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readProfiles } from '../../lib/profiles.ts';
+import { readProfiles } from '../../lib/profiles-file.ts';
 import { associations, ledgerOfInstances, outcomes, type Played, playWorld, registrations, statesOf } from './world.ts';
 
 const MINUTE = 60_000;

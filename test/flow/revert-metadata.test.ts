@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Profile, profileVersion, readProfiles } from '../../lib/profiles.ts';
+import { type Profile, profileVersion } from '../../lib/profiles.ts';
+import { readProfiles } from '../../lib/profiles-file.ts';
 import { ESTATE } from '../../local/estate.ts';
 import { ledgerOfInstances, type Played, playWorld, startByHand, untilEnded, untilOneEnded } from './world.ts';
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { readProfiles } from '../../lib/profiles.ts';
+import { readProfiles } from '../../lib/profiles-file.ts';
 import { METRICS } from '../../lib/telemetry.ts';
 import { type MetricRead, ownMetricsRead } from '../../scripts/template-metrics.ts';
 import { Template } from '../../scripts/template-values.ts';

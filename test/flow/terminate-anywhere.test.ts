@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { readProfiles } from '../../lib/profiles.ts';
+import { readProfiles } from '../../lib/profiles-file.ts';
 import { PuppetCa } from '../../local/doubles/puppet-ca.ts';
 import type { WorldOptions } from '../../local/world.ts';
 import { makeNode } from '../contract/make-node.ts';

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { readProfiles } from '../../../lib/profiles.ts';
+import { readProfiles } from '../../../lib/profiles-file.ts';
 import { bundle } from '../../../scripts/bundle.ts';
 import { grantsOf } from '../../../scripts/from-profiles.ts';
 import { SENT_BY_HAND } from '../../../scripts/iam.ts';
