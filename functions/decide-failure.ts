@@ -19,6 +19,9 @@ const SoFar = z.object({
 });
 type SoFar = z.infer<typeof SoFar>;
 
+/** Undefined where the request is none: that may be why it failed. */
+type Asked = EnrolmentRequest | undefined;
+
 /** What becomes of the launch, and whether what was done for the instance is taken back. */
 export interface Decision {
   action: 'hold' | 'abandon' | 'continue' | 'none';
@@ -27,21 +30,24 @@ export interface Decision {
   instead: string | null;
 }
 
-/**
- * Decides what a failed enrolment means for its launch, and says in one sentence why it failed.
- */
+/** Decides what a failed enrolment means for its launch, and says why it failed and what to do. */
 export const handler = task({ request: z.unknown(), soFar: SoFar }, async ({ request, soFar, task }, call) => {
+  const asked = EnrolmentRequest.safeParse(request).data;
   const isFinished = await isEnrolled(soFar, call);
-  const hook = hookOf(request, soFar);
+  const hook = hookOf(asked, soFar);
   const decision = await decide({ ...soFar, hook }, isFinished, (limit) =>
-    mayAbandon(soFar, limit, task.enteredTime, call),
+    mayAbandon({ ...soFar, hook }, limit, task.enteredTime, call),
   );
   const error = soFar.failure.Error;
-  const cause = [whatFailed(request, soFar, isFinished), whatIsLeft(soFar, decision), whatNow(request, hook, decision)]
+  const cause = [
+    whatFailed(asked, soFar, isFinished),
+    whatIsLeft(soFar, decision),
+    whatNow(asked, hook, decision, error),
+  ]
     .filter(Boolean)
     .join(' ');
   await remember(soFar, isFinished, { lastError: cause, errorName: error }, task.enteredTime, call);
-  await notify(outcome(request, soFar, decision, { error, cause, execution: task.execution }), call.signal);
+  await notify(outcome(asked, soFar, decision, { error, cause, execution: task.execution }), call.signal);
   emit('EnrolmentsFailed');
   if (decision.action === 'hold') emit('EnrolmentsHeld');
   if (decision.instead) emit('PolicyRelaxed');
@@ -89,9 +95,8 @@ export async function decide(
 }
 
 /** The launch that waits; the event says it until ResolveProfile does. */
-function hookOf(request: unknown, { enrolment }: SoFar): Hook | null {
-  if (enrolment) return enrolment.hook;
-  return EnrolmentRequest.safeParse(request).data?.lifecycleAction ?? null;
+function hookOf(asked: Asked, { enrolment }: SoFar): Hook | null {
+  return enrolment ? enrolment.hook : (asked?.lifecycleAction ?? null);
 }
 
 /** Whether FinishLaunch had recorded the node as enrolled when it failed. */
@@ -101,16 +106,21 @@ async function isEnrolled({ enrolment }: SoFar, call: Call): Promise<boolean> {
   return item?.status === 'enrolled' && item.generation === enrolment.generation;
 }
 
-function mayAbandon({ instance, enrolment }: SoFar, limit: number, at: string, call: Call): Promise<boolean> {
-  const { autoScalingGroupName } = enrolment?.hook ?? { autoScalingGroupName: '' };
-  const group = `${instance?.region}/${autoScalingGroupName}`;
-  return countAbandon({ group, instance: enrolment?.ledgerKey ?? '', at, limit }, call.signal);
+async function mayAbandon(
+  { instance, enrolment, hook }: SoFar & { hook: Hook | null },
+  limit: number,
+  at: string,
+  call: Call,
+): Promise<boolean> {
+  if (!instance || !enrolment || !hook) return false;
+  const group = `${instance.region}/${hook.autoScalingGroupName}`;
+  return countAbandon({ group, instance: enrolment.ledgerKey, at, limit }, call.signal);
 }
 
-function whatFailed(request: unknown, { failure, enrolment }: SoFar, isFinished: boolean): string {
+function whatFailed(asked: Asked, { failure, enrolment }: SoFar, isFinished: boolean): string {
   const profile = enrolment?.profile ? ` (profile ${enrolment.profile})` : '';
   const fault = isFinished ? 'is enrolled, but its launch was not finished' : 'was not enrolled';
-  return `${nameOf(request)} ${fault}${profile}: ${sentenceOf(failure)}`;
+  return `${nameOf(asked)} ${fault}${profile}: ${sentenceOf(failure)}`;
 }
 
 function whatIsLeft({ registration, association }: SoFar, { undo }: Decision): string {
@@ -122,33 +132,31 @@ function whatIsLeft({ registration, association }: SoFar, { undo }: Decision): s
   return `By then it was ${done.join(' and ')}; ${undo ? 'retire-node takes that back.' : 'that is left as it is.'}`;
 }
 
-function whatNow(request: unknown, hook: Hook | null, { action, instead }: Decision): string {
-  const { data } = EnrolmentRequest.safeParse(request);
-  const asked = data && JSON.stringify(naming(namedIn(data, home()), home()));
-  const byHand = `mend this and start enrol-node with ${asked ?? 'its instance'}.`;
+function whatNow(asked: Asked, hook: Hook | null, { action, instead }: Decision, error: string): string {
+  const input = asked ? JSON.stringify(naming(namedIn(asked, home()), home())) : 'its instance';
+  const byHand = `mend this and start enrol-node with ${input}.`;
   switch (action) {
     case 'hold':
       return `${instead ? `${instead} ` : ''}Its launch still waits in the hook ${hook?.lifecycleHookName}: ${byHand}`;
     case 'abandon':
       return 'Its launch is abandoned, and Auto Scaling replaces it.';
     case 'continue':
-      return 'Its launch goes on all the same, as the profile says.';
+      return `Its launch goes on all the same, as the profile says. To enrol it, ${byHand}`;
     case 'none':
-      return '';
+      return error === 'InstanceGone' ? '' : `To enrol it, ${byHand}`;
   }
 }
 
 /** With its Region where that is another than the stack's own: a Lightsail name is only unique in its Region. */
-function nameOf(request: unknown): string {
-  const { region } = EnrolmentRequest.safeParse(request).data ?? {};
-  return `${identified(request)?.instance ?? 'The instance'}${region === undefined ? '' : ` of ${region}`}`;
+function nameOf(asked: Asked): string {
+  const where = asked?.region === undefined ? '' : ` of ${asked.region}`;
+  return `${identified(asked)?.instance ?? 'The instance'}${where}`;
 }
 
-function identified(request: unknown) {
-  const { data } = EnrolmentRequest.safeParse(request);
-  if (data?.instanceId) return { instance: data.instanceId, platform: 'ec2' as const };
-  if (data?.lightsailInstanceName) return { instance: data.lightsailInstanceName, platform: 'lightsail' as const };
-  return undefined;
+function identified(asked: Asked) {
+  if (!asked) return undefined;
+  const { instanceId: instance, platform } = namedIn(asked, home());
+  return { instance, platform };
 }
 
 interface Told {
@@ -158,13 +166,13 @@ interface Told {
 }
 
 function outcome(
-  request: unknown,
+  asked: Asked,
   { instance, enrolment }: SoFar,
   { action }: Decision,
   { error, cause, execution }: Told,
 ) {
   const known = instance && enrolment ? aboutEnrolment(instance, enrolment, execution) : {};
-  const detail = { ...NOTHING_KNOWN, ...identified(request), ...known, execution, error, cause, action };
+  const detail = { ...NOTHING_KNOWN, ...identified(asked), ...known, execution, error, cause, action };
   return { detailType: action === 'hold' ? 'Instance Enrolment Held' : 'Instance Enrolment Failed', detail };
 }
 

@@ -126,10 +126,10 @@ async function survey(
 
 /** What only the services know of those that drift, and what follows from it. */
 async function decideAll(surveys: readonly Survey[], of: Sweep) {
-  const lifecycleStates = await statesInGroups(surveys, of);
+  const states = await statesInGroups(surveys, of);
   const decisions = [];
   for (const survey of surveys) {
-    const findings = { at: of.at, lifecycleStates, imdsV1Calls: await countImdsV1(survey, lifecycleStates, of) };
+    const findings = { at: of.at, ...states, imdsV1Calls: await countImdsV1(survey, states, of) };
     decisions.push(decide(survey, findings));
   }
   return { due: decisions.flatMap(({ due }) => due), rows: decisions.flatMap(({ rows }) => rows) };
@@ -138,19 +138,24 @@ async function decideAll(surveys: readonly Survey[], of: Sweep) {
 async function statesInGroups(surveys: readonly Survey[], { call, alerts }: Sweep) {
   const members = surveys.flatMap(({ candidates }) => candidates).filter((one) => one.instance.autoScalingGroupName);
   const states = new Map<string, string>();
+  const withoutState = new Set<string>();
   for (const [region, those] of Map.groupBy(members, ({ instance }) => instance.region)) {
     const ids = those.map(({ instance }) => instance.instanceId);
     try {
       for (const [id, state] of await lifecycleStates(ids, region, call.signal)) states.set(id, state);
     } catch (error) {
       alerts.push(`${sentenceOf(error)} Members of groups are left alone: one of them may be on its way out.`);
-      for (const id of ids) states.set(id, 'Terminating');
+      for (const id of ids) withoutState.add(id);
     }
   }
-  return states;
+  return { lifecycleStates: states, withoutState };
 }
 
-async function countImdsV1(survey: Survey, states: Findings['lifecycleStates'], { at, call, alerts }: Sweep) {
+async function countImdsV1(
+  survey: Survey,
+  states: Pick<Findings, 'lifecycleStates' | 'withoutState'>,
+  { at, call, alerts }: Sweep,
+) {
   const { profile } = survey;
   const instances = areToBeCounted(survey, states).map(({ instance }) => instance);
   if (!profile.metadata || instances.length === 0) return new Map<string, number | null>();

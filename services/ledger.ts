@@ -113,7 +113,8 @@ export async function claim(
   const generation = seen?.execution === next.execution ? seen.generation : (seen?.generation ?? 0) + 1;
   const condition = seen ? { equal: { generation: seen.generation, status: seen.status } } : { absent: ['instance'] };
   const ofLastTime = ['endedAt', 'lastError', 'errorName', 'metadataUnsupported', 'missingSince', 'expiresAt'];
-  const remove = [...ofLastTime, ...outdated(seen, next)];
+  const ofLastEnrolment = next.status === 'enrolling' ? ['interruptedExecution'] : [];
+  const remove = [...ofLastTime, ...ofLastEnrolment, ...outdated(seen, next)];
   return Item.parse(await update(instance, { set: { ...fields, generation }, remove, condition }, signal, client));
 }
 
@@ -137,8 +138,9 @@ function outdated(seen: LedgerItem | undefined, { instance, launchTime }: Partia
 }
 
 /**
- * Binds the node's key to the instance, once and for ever.
- * @throws IdentityRejected when another key is bound already; ClaimedElsewhere when the claim is lost.
+ * Binds the node's key to the instance, once and for ever: of two attempts in one moment, one wins and the other looks again.
+ * @throws IdentityRejected when another key is bound already; ClaimedElsewhere when the claim is lost, or another attempt
+ *   was faster.
  */
 export async function bindKey(
   owner: Claim,
@@ -154,8 +156,13 @@ export async function bindKey(
       { rule: 'another-key' },
     );
   }
+  const { generation } = owner;
+  const condition =
+    bound === undefined
+      ? { equal: { generation }, absent: ['publicKeyFingerprint'] }
+      : { equal: { generation, publicKeyFingerprint } };
   // Written again where it is the same: that also holds the claim.
-  await record(owner, { publicKeyFingerprint }, signal, client);
+  await update(owner.instance, { set: { publicKeyFingerprint }, remove: [], condition }, signal, client);
 }
 
 /** Writes what the owner has learnt. @throws ClaimedElsewhere when the claim is lost. */

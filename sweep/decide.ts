@@ -12,6 +12,8 @@ export interface Findings {
   readonly at: string;
   /** Where each stands in its Auto Scaling group, by instance id. */
   readonly lifecycleStates: ReadonlyMap<string, string>;
+  /** Of whom Auto Scaling did not say it. */
+  readonly withoutState: ReadonlySet<string>;
   /** How many IMDSv1 calls each answered, by its key in the ledger; null where nobody knows. */
   readonly imdsV1Calls: ReadonlyMap<string, number | null>;
 }
@@ -19,11 +21,12 @@ export interface Findings {
 /** Whose IMDSv1 calls are to be counted: whoever runs with IMDSv1 open, and is to have it closed. */
 export function areToBeCounted(
   { candidates, profile: { metadata } }: Survey,
-  lifecycleStates: Findings['lifecycleStates'],
+  { lifecycleStates, withoutState }: Pick<Findings, 'lifecycleStates' | 'withoutState'>,
 ): Candidate[] {
   return candidates.filter(
     ({ instance, look }) =>
       metadata &&
+      !withoutState.has(instance.instanceId) &&
       look.drift.metadata !== null &&
       closesImdsV1(instance.metadataOptions, metadata) &&
       !isLaunching(lifecycleStates.get(instance.instanceId)),
@@ -39,8 +42,11 @@ export function decide(survey: Survey, findings: Findings): { due: Due[]; rows: 
     survey.members.map((member) => ({ ...member, imdsV1Calls: callsOf(member, findings) })),
   );
   for (const candidate of survey.candidates) {
-    const state = findings.lifecycleStates.get(candidate.instance.instanceId);
-    if (isLeaving(state)) survey.isLeaving();
+    const { instanceId } = candidate.instance;
+    const state = findings.lifecycleStates.get(instanceId);
+    if (findings.withoutState.has(instanceId))
+      rows.push(rowOf(candidate.instance, candidate.profile, candidate.look, UNTOLD));
+    else if (isLeaving(state)) survey.isLeaving();
     else {
       const verdict = verdictOf(candidate, state, fleet, findings);
       if (verdict.may) due.push({ ...candidate, leaveOut: [], reason: candidate.look.reason });
@@ -54,6 +60,11 @@ export function decide(survey: Survey, findings: Findings): { due: Due[]; rows: 
   }
   return { due, rows };
 }
+
+const UNTOLD = {
+  finding: 'unknown',
+  reason: 'Auto Scaling did not say whether it is on its way out of its group: it is left alone.',
+} as const;
 
 function verdictOf(
   { instance, record, profile, look }: Candidate,

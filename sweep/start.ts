@@ -29,11 +29,14 @@ export async function startDue(due: readonly Due[], hands: Hands, pace: Pace) {
       rows.push(rowOf(one.instance, one.profile, one.look, told));
     };
     if (alerts.length > 0 || started >= pace.maxStarts) row({ action: 'later' });
-    else if (pace.isDryRun) row({ action: 'would-start' });
-    else {
+    else if (pace.isDryRun) {
+      row({ action: 'would-start' });
+      started++;
+    } else {
       try {
         const outcome = await hands.startEnrolment(execution, request);
         row(outcome === 'started' ? { action: 'started' } : { action: 'nothing', reason: STARTED_BEFORE });
+        if (outcome === 'started') started++;
       } catch (error) {
         const refusal = hands.refusalOf(error);
         if (refusal === undefined) throw error;
@@ -41,9 +44,9 @@ export async function startDue(due: readonly Due[], hands: Hands, pace: Pace) {
         alerts.push(`The sweep started no more enrolments after ${started}. ${refusal} The next sweep goes on.`);
       }
     }
-    started++;
   }
   return { rows, alerts };
 }
 
-const STARTED_BEFORE = 'It was started by an earlier sweep of this day.';
+/** Whoever fails before its ledger item is written comes again, and must not take the place of those behind it. */
+const STARTED_BEFORE = 'Its execution was started already today: look at what became of it.';

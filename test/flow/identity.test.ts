@@ -1,6 +1,17 @@
 import { describe, expect, it } from 'vitest';
+import { ClaimedElsewhere, IdentityRejected } from '../../lib/errors.ts';
 import { SimulatedNode } from '../../local/node.ts';
-import { associations, changes, type Played, playWorld, registrations, startByHand, untilEnded } from './world.ts';
+import { bindKey, claim, findItem } from '../../services/ledger.ts';
+import {
+  associations,
+  changes,
+  type Played,
+  playWorld,
+  registrations,
+  START,
+  startByHand,
+  untilEnded,
+} from './world.ts';
 
 /** Has the node answer with another machine's key and CSR, as a machine does that was built anew under its id. */
 function giveKeyOf(node: SimulatedNode, other: SimulatedNode): void {
@@ -47,6 +58,22 @@ describe('the first key', () => {
     expect(changes(world).slice(changesBefore)).toEqual(['ssm.SendCommand']);
     expect(associations(world)).toEqual([]);
     expect(rejections(world)).toEqual(['another-key']);
+  });
+
+  it('is one, where two runs of a task show two in the same moment', async () => {
+    await playWorld();
+    const { signal } = new AbortController();
+    const claimed = { status: 'enrolling', execution: 'one', claimedAt: START.toISOString() } as const;
+    const owner = await claim(undefined, { instance: 'i-0123456789abcdef0', ...claimed }, signal);
+    const bind = (key: string) => bindKey(owner, key, signal);
+    const runs = await Promise.allSettled(['one', 'other'].map(bind));
+    const bound = (await findItem(owner.instance, signal))?.publicKeyFingerprint;
+    expect(runs.map(({ status }) => status)).toEqual(
+      ['one', 'other'].map((key) => (key === bound ? 'fulfilled' : 'rejected')),
+    );
+    // Whoever was slower tries again, and is told.
+    expect(runs).toContainEqual({ status: 'rejected', reason: expect.any(ClaimedElsewhere) });
+    await expect(bind(bound === 'one' ? 'other' : 'one')).rejects.toThrow(IdentityRejected);
   });
 });
 

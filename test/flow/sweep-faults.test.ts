@@ -128,8 +128,12 @@ describe('Auto Scaling that does not answer', () => {
   it('has its members left alone, for one may be on its way out', async () => {
     const { world } = await lostLaunches(1);
     world.faults.set([{ service: 'autoscaling', operation: 'DescribeAutoScalingInstances', statusCode: 503 }]);
-    const { alerts: told } = await sweep(world);
+    const { alerts: told, rows, profiles } = await sweep(world);
     expect(told).toEqual([expect.stringContaining('Members of groups are left alone')]);
+    expect(rows).toMatchObject([
+      { finding: 'unknown', action: 'nothing', reason: expect.stringContaining('Auto Scaling did not say') },
+    ]);
+    expect(profiles[0]?.counts).toMatchObject({ underWay: 0 });
     expect(startsOf(world)).toEqual([]);
   });
 });

@@ -204,7 +204,7 @@ describe('an enrolment that has failed', () => {
       { finding: 'failed', action: 'nothing', reason: expect.stringContaining('start enrol-node by hand') },
     ]);
     deploy(({ profiles }) => {
-      for (const profile of profiles) profile.enrolWithinMinutes = 90;
+      for (const profile of profiles) if (profile.metadata) profile.metadata.httpPutResponseHopLimit = 3;
     });
     expect((await sweep(world)).rows).toMatchObject([{ finding: 'drifting', action: 'started' }]);
   });
@@ -259,5 +259,25 @@ describe('the pace of a sweep', () => {
     );
     await sweep(world);
     expect(startsOf(world)).toEqual(launched.slice(0, 4).map((instance) => `enrol-node ${instance}`));
+  });
+
+  it('is not used up by those whose enrolment of today has failed before it was recorded', async () => {
+    const world = await playWorld();
+    loseEvents(world);
+    const launched = world.autoScaling.launch('database', 4).toSorted();
+    await world.clock.advance(HOUR / 4);
+    deploy((file) => {
+      file.sweep.maxStarts = 2;
+    });
+    const { rows } = await sweep(world, { dryRun: true });
+    const first = rows.slice(0, 2).map(({ instance }) => instance);
+    const denied = { service: 'ec2', operation: 'DescribeInstances', error: 'UnauthorizedOperation' };
+    world.faults.set(first.map((instance) => ({ ...denied, match: { InstanceIds: instance } })));
+    await sweep(world);
+    await atRest(world);
+    const again = await sweep(world);
+    expect(again.rows.filter(({ action }) => action === 'nothing').map(({ instance }) => instance)).toEqual(first);
+    await atRest(world);
+    expect(startsOf(world).toSorted()).toEqual(launched.map((instance) => `enrol-node ${instance}`));
   });
 });

@@ -90,19 +90,32 @@ describe('matching', () => {
 });
 
 describe("a profile's version", () => {
-  it('changes with its content and with nothing else', () => {
-    const before = named('a', { tags: { role: 'web' } });
+  const before: Profile = {
+    ...named('a', { tags: { role: 'web' } }),
+    register: { stackId: '4c1c3e2a-8d0e-4c56-9d3e-6f0f5b3f7a11' },
+  };
+
+  it.each<[string, Partial<Profile>]>([
+    ['its stack', { register: { stackId: '5d2d4f3b-9e1f-4d67-8e4f-70106c408b22' } }],
+    ['its server', { associate: { engine: 'opsworks-cm', serverName: 'ChefServer', serverEngine: 'ChefAutomate' } }],
+    ['where a CSR comes from', { csrFrom: 'node' }],
+    ['a metadata option', { metadata: { ...before.metadata, httpTokens: 'optional' } as Profile['metadata'] }],
+  ])('changes with %s', (_, change) => {
     expect(profileVersion(structuredClone(before))).toBe(profileVersion(before));
-    expect(profileVersion({ ...before, enrolWithinMinutes: 61 })).not.toBe(profileVersion(before));
+    expect(profileVersion({ ...before, ...change })).not.toBe(profileVersion(before));
   });
 
-  it('does not change with its Regions', () => {
-    const before = named('a', { tags: { role: 'web' } });
-    expect(profileVersion({ ...before, regions: ['us-east-1'] })).toBe(profileVersion(before));
+  it.each<[string, Partial<Profile>]>([
+    ['whom it matches', { match: { tags: { role: 'database' } } }],
+    ['its Regions', { regions: ['us-east-1'] }],
+    ['its hooks', { lifecycleHook: 'muster-launch', terminationHook: 'muster-terminate' }],
+    ['how long an enrolment may take', { enrolWithinMinutes: 61 }],
+    ['what a failure means for a launch', { onFailure: 'abandon', abandonLimit: 4 }],
+  ])('does not change with %s: nobody is enrolled again for that', (_, change) => {
+    expect(profileVersion({ ...before, ...change })).toBe(profileVersion(before));
   });
 
   it('does not change with how a sweep hardens what already runs', () => {
-    const before = named('a', { tags: { role: 'web' } });
     const metadata = { ...before.metadata, httpTokens: 'required', onFailure: 'continue' } as const;
     const other = { ...before, metadata: { ...metadata, lookBackDays: 3, canary: '50%' } };
     expect(profileVersion(other)).toBe(profileVersion(before));
