@@ -63,7 +63,7 @@ function whatItIs(
 /** Longer than EventBridge takes to bring a launch's event, and than an execution takes to claim its instance. */
 const ANNOUNCED_WITHIN_MINUTES = 3;
 /** No execution of enrol-node runs longer: its TimeoutSeconds, and some. */
-const LONGEST_ENROLMENT_HOURS = 51;
+export const LONGEST_ENROLMENT_HOURS = 51;
 
 /** Being enrolled or retired, or just launched: then its event is about to be answered. */
 function isUnderWay({ launchTime }: Instance, record: LedgerItem | undefined, at: string): boolean {

@@ -6,23 +6,15 @@ import * as z from 'zod';
  */
 const Count = z.int().min(0);
 
-/** What a sweep found of an instance that is not as its profile says, in one word each. */
+/** What a sweep found of an instance that is not as its profile says. What each means stands in sweep/report-words.ts. */
 export const FINDINGS = [
-  /** Not enrolled, enrolled by an older version of its profile, or with other metadata options: an enrolment is started. */
   'drifting',
-  /** It still asks IMDSv1, so IMDSv1 is not closed. */
   'still-on-imdsv1',
-  /** Its turn to be hardened comes after the canary's. */
   'after-canary',
-  /** Its metadata options were put back on request, and stay so until its profile changes. */
   'reverted',
-  /** Somebody answers for it being left out, until a day. */
   'exempt',
-  /** Its enrolment failed, and nothing has changed since that would let it succeed. */
   'failed',
-  /** The ledger knows it and its service does not (any more). */
   'gone',
-  /** It could not be looked at, or what it needs could not be started. */
   'unknown',
 ] as const;
 

@@ -9,6 +9,7 @@ import { readDeployment } from '../local/deployment.ts';
 import { collectIdentity, installChef, installCredentials } from '../local/documents.ts';
 import { compilePattern } from '../local/event-pattern.ts';
 import { faultsOfDefinition } from '../scripts/definition.ts';
+import { LONGEST_ENROLMENT_HOURS } from '../sweep/look.ts';
 import { sample, sampleNames } from './unit/events/samples.ts';
 
 const root = new URL('../', import.meta.url);
@@ -152,6 +153,13 @@ describe.each(definitions)('the state machine $name', ({ name, definition }) => 
     );
     const [statement] = role.Properties.Policies[0].PolicyDocument.Statement;
     expect(statement.Resource).toEqual(substitutions.map(([, arn]) => arn));
+  });
+});
+
+describe('a sweep', () => {
+  it('takes no enrolment for over that may still run', () => {
+    const { TimeoutSeconds } = yaml('statemachines/enrol-node.asl.yml');
+    expect(LONGEST_ENROLMENT_HOURS * 3600).toBeGreaterThan(TimeoutSeconds);
   });
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { ESTATE } from '../../local/estate.ts';
 import type { Operation } from '../../local/server/service.ts';
 import { TaskFailure } from '../../local/states/task-failure.ts';
+import { claim } from '../../services/ledger.ts';
 import {
   associations,
   callsOfHandlers,
@@ -15,6 +16,7 @@ import {
   type Played,
   playWorld,
   registrations,
+  START,
   startByHand,
   untilEnded,
 } from './world.ts';
@@ -337,6 +339,19 @@ describe('a warm pool that takes its instances back', () => {
     expect(world.autoScaling.members.get(instance)?.lifecycleState).toBe('InService');
     expect(changes(world).filter((change) => /RegisterInstance$|\.AssociateNode/.test(change))).toHaveLength(2);
     expect(associations(world)).toMatchObject([{ times: 1 }]);
+  });
+});
+
+describe('an enrolment that a retirement interrupted', () => {
+  it('is forgotten when the instance is enrolled again: a later retirement stops nothing of it', async () => {
+    await playWorld();
+    const { signal } = new AbortController();
+    const instance = 'i-0123456789abcdef0';
+    const next = { instance, execution: 'one', claimedAt: START.toISOString() };
+    const retiring = await claim(undefined, { ...next, status: 'retiring', interruptedExecution: 'zero' }, signal);
+    expect(retiring.interruptedExecution).toBe('zero');
+    const enrolling = await claim(retiring, { ...next, status: 'enrolling', execution: 'two' }, signal);
+    expect(enrolling).not.toHaveProperty('interruptedExecution');
   });
 });
 
