@@ -4,7 +4,7 @@ import { task } from '../lib/task.ts';
 import { compiledKeys } from '../services/identity/certificates.ts';
 import { readIdentity, takesOnlyRsa } from '../services/identity/index.ts';
 import { countingRejections } from '../services/identity/refusal.ts';
-import { bindKey } from '../services/ledger.ts';
+import { bindKey, claimOf } from '../services/ledger.ts';
 import { commandResult } from '../services/run-command.ts';
 
 /** Takes the node's answer, checks it, and binds its key to the instance: the first key wins. */
@@ -26,8 +26,7 @@ export const handler = task(
         onlyRsa: takesOnlyRsa(enrolment),
         managedId,
       });
-      const owner = { instance: enrolment.ledgerKey, generation: enrolment.generation };
-      await bindKey(owner, identity.publicKeyFingerprint, call.signal);
+      await bindKey(claimOf(enrolment), identity.publicKeyFingerprint, call.signal);
       return identity;
     });
   },

@@ -3,7 +3,7 @@ import { Metadata } from '../lib/profiles.ts';
 import { complies, Enrolment, Hardening, Instance } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { checkUpdate, findInstance } from '../services/instances.ts';
-import { record } from '../services/ledger.ts';
+import { claimOf, record } from '../services/ledger.ts';
 
 /** Waits until the instance really refuses IMDSv1: the service takes the options first and applies them later. */
 export const handler = task(
@@ -16,7 +16,7 @@ export const handler = task(
       if (!(error instanceof MetadataOptionsUnsupported) || metadata.onFailure === 'fail') throw error;
       call.log('Goes on without IMDSv2, as the profile says', { reason: error.message });
       if (enrolment) {
-        const owner = { instance: enrolment.ledgerKey, generation: enrolment.generation };
+        const owner = claimOf(enrolment);
         await record(owner, { metadataUnsupported: error.message }, call.signal);
       }
       return { ...hardening, state: 'unsupported', reason: error.message };

@@ -6,7 +6,7 @@ import { ClaimedElsewhere, NEVER } from '../lib/errors.ts';
 import { Association, Enrolment, Failure, type Hook, Instance, Registration, sentenceOf } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
-import { countAbandon, findItem, record } from '../services/ledger.ts';
+import { claimOf, countAbandon, findItem, record } from '../services/ledger.ts';
 import { notify } from '../services/notifications.ts';
 
 /** Whatever the enrolment had come to when it failed. */
@@ -187,11 +187,7 @@ async function remember(
   if (!enrolment || enrolment.status === 'ignored' || enrolment.enrolledBefore) return;
   const status = isFinished ? ('enrolled' as const) : ('failed' as const);
   try {
-    await record(
-      { instance: enrolment.ledgerKey, generation: enrolment.generation },
-      { status, ...failure, endedAt },
-      call.signal,
-    );
+    await record(claimOf(enrolment), { status, ...failure, endedAt }, call.signal);
   } catch (error) {
     if (!(error instanceof ClaimedElsewhere)) throw error;
     call.log('The failure is not recorded: another execution has taken the instance');

@@ -4,7 +4,7 @@ import { Metadata } from '../lib/profiles.ts';
 import { complies, Enrolment, type Hardening, Instance } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { findInstance, updateMetadataOptions } from '../services/instances.ts';
-import { record, recordHardening } from '../services/ledger.ts';
+import { claimOf, record, recordHardening } from '../services/ledger.ts';
 import { closesImdsV1 } from '../sweep/imdsv1.ts';
 
 /** Has the instance refuse IMDSv1, as the profile says. An instance that already complies is sent nothing. */
@@ -23,7 +23,7 @@ export const handler = task(
         `The metadata options of ${instance.instanceId} are still being changed: wait for that first.`,
       );
     }
-    const owner = { instance: enrolment.ledgerKey, generation: enrolment.generation };
+    const owner = claimOf(enrolment);
     const hardenedAt = hasRun(request, enrolment) && closesImdsV1(before, metadata) ? enteredTime : null;
     await recordHardening(owner, { before, hardenedAt }, call.signal);
     const hardening = await enforce(instance, metadata, before, call);

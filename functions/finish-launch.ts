@@ -4,7 +4,7 @@ import { Enrolment, Instance } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { completeLifecycleAction } from '../services/auto-scaling.ts';
-import { record } from '../services/ledger.ts';
+import { claimOf, record } from '../services/ledger.ts';
 import { notify } from '../services/notifications.ts';
 
 /**
@@ -15,10 +15,9 @@ export const handler = task(
   // An execution that began before a deployment may bring no request.
   { request: EnrolmentRequest.optional(), instance: Instance, enrolment: Enrolment },
   async ({ request, instance, enrolment, task }, call) => {
-    const { hook, enrolledBefore, ledgerKey, generation } = enrolment;
+    const { hook, enrolledBefore } = enrolment;
     const endedAt = task.enteredTime;
-    if (!enrolledBefore)
-      await record({ instance: ledgerKey, generation }, { status: 'enrolled', endedAt }, call.signal);
+    if (!enrolledBefore) await record(claimOf(enrolment), { status: 'enrolled', endedAt }, call.signal);
     const lifecycleAction = hook && (await completeLifecycleAction(hook, instance, 'CONTINUE', call.signal));
     if (enrolledBefore) {
       emit('EnrolmentsFoundDone');

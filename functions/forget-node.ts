@@ -2,7 +2,7 @@ import { aboutRetirement } from '../events/outcomes.ts';
 import { Retirement } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
-import { record } from '../services/ledger.ts';
+import { claimOf, record } from '../services/ledger.ts';
 import { notify } from '../services/notifications.ts';
 
 /** Long enough for an auditor to ask, and for every late event to meet it. */
@@ -12,7 +12,7 @@ const KEPT_DAYS = 90;
 export const handler = task(
   { retirement: Retirement },
   async ({ retirement, task: { enteredTime, execution } }, call) => {
-    const owner = { instance: retirement.ledgerKey, generation: retirement.generation };
+    const owner = claimOf(retirement);
     const expiresAt = Math.floor(Date.parse(enteredTime) / 1000) + KEPT_DAYS * 24 * 3600;
     await record(owner, { status: 'retired', endedAt: enteredTime, expiresAt }, call.signal);
     if (retirement.profile === null) return { retired: true };

@@ -1,7 +1,7 @@
 import { Register } from '../lib/profiles.ts';
 import { Enrolment, Identity, Instance } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
-import { beginRegistering, record } from '../services/ledger.ts';
+import { beginRegistering, claimOf, record } from '../services/ledger.ts';
 import { findRegistrations, registerInstance } from '../services/opsworks-stacks.ts';
 
 /** Longer than this function may run: an attempt that has not answered by then never will. */
@@ -17,7 +17,7 @@ const ATTEMPT_SECONDS = 60;
 export const handler = task(
   { instance: Instance, enrolment: Enrolment, register: Register, identity: Identity },
   async ({ instance, enrolment, register: { stackId }, identity, task: { enteredTime } }, call) => {
-    const owner = { instance: enrolment.ledgerKey, generation: enrolment.generation };
+    const owner = claimOf(enrolment);
     let [opsworksInstanceId] = await findRegistrations(stackId, instance.instanceId, call.signal);
     if (!opsworksInstanceId) {
       const until = new Date(Date.parse(enteredTime) + ATTEMPT_SECONDS * 1000).toISOString();

@@ -6,7 +6,7 @@ import { serverOf } from '../lib/profiles.ts';
 import { Disassociation, Failure, Retirement, sentenceOf } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
-import { record } from '../services/ledger.ts';
+import { claimOf, record } from '../services/ledger.ts';
 import { notify } from '../services/notifications.ts';
 
 /** Whatever the retirement had come to when it failed. */
@@ -50,7 +50,7 @@ function whatIsLeft({ retirement, disassociated, deregistration }: SoFar): strin
 async function remember(retirement: Retirement | undefined, lastError: string, call: Call): Promise<void> {
   if (retirement?.status !== 'retiring') return;
   try {
-    await record({ instance: retirement.ledgerKey, generation: retirement.generation }, { lastError }, call.signal);
+    await record(claimOf(retirement), { lastError }, call.signal);
   } catch (error) {
     if (!(error instanceof ClaimedElsewhere)) throw error;
     call.log('The failure is not recorded: another execution has taken the instance');

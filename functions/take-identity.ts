@@ -4,7 +4,7 @@ import { Enrolment, type Identity, Instance } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { readRequestedIdentity, takesOnlyRsa } from '../services/identity/index.ts';
 import { countingRejections } from '../services/identity/refusal.ts';
-import { bindKey } from '../services/ledger.ts';
+import { bindKey, claimOf } from '../services/ledger.ts';
 
 /** Takes the CSR that the request brought, checks it, and binds its key to the instance: the first key wins. */
 export const handler = task(
@@ -13,8 +13,7 @@ export const handler = task(
     if (!shown) throw new InvalidRequest('The request brings no identity: add identity.csr.');
     return countingRejections(async () => {
       const identity = readRequestedIdentity(shown.csr, instance, { onlyRsa: takesOnlyRsa(enrolment) });
-      const owner = { instance: enrolment.ledgerKey, generation: enrolment.generation };
-      await bindKey(owner, identity.publicKeyFingerprint, call.signal);
+      await bindKey(claimOf(enrolment), identity.publicKeyFingerprint, call.signal);
       return identity;
     });
   },

@@ -74,22 +74,23 @@ const documents = DynamoDBDocumentClient.from(new DynamoDBClient(clientOptions),
   marshallOptions: { removeUndefinedValues: true },
 });
 
+/** As what the owner writes: every write of it names its generation. */
+export function claimOf({ ledgerKey, generation }: { ledgerKey: string; generation: number }): Claim {
+  return { instance: ledgerKey, generation };
+}
+
 /** The instance's item, read consistently, or undefined. */
-export async function findItem(
-  instance: string,
-  signal: AbortSignal,
-  client = documents,
-): Promise<LedgerItem | undefined> {
-  const item = await get(instance, signal, client);
+export async function findItem(instance: string, signal: AbortSignal): Promise<LedgerItem | undefined> {
+  const item = await get(instance, signal);
   return item && Item.parse(item);
 }
 
 /** Every instance's item, page by page. The groups' items are none of these. Source: DynamoDB Scan. */
-export async function* listItems(signal: AbortSignal, client = documents): AsyncGenerator<LedgerItem[]> {
+export async function* listItems(signal: AbortSignal): AsyncGenerator<LedgerItem[]> {
   let ExclusiveStartKey: Record<string, unknown> | undefined;
   do {
     const what = { TableName: environment().LEDGER_TABLE, ConsistentRead: true, ExclusiveStartKey };
-    const page = await calling('read the ledger', () => client.send(new ScanCommand(what), { abortSignal: signal }));
+    const page = await calling('read the ledger', () => documents.send(new ScanCommand(what), { abortSignal: signal }));
     yield (page.Items ?? [])
       .filter(({ instance }) => !String(instance).startsWith('group/'))
       .map((item) => Item.parse(item));
@@ -106,7 +107,6 @@ export async function claim(
   seen: LedgerItem | undefined,
   next: Pick<LedgerItem, 'instance' | 'status' | 'execution' | 'claimedAt'> & Partial<LedgerItem>,
   signal: AbortSignal,
-  client = documents,
 ): Promise<LedgerItem> {
   const { instance, ...fields } = next;
   // A task that runs twice claims for the same execution: whichever run is heard, its generation holds.
@@ -115,7 +115,7 @@ export async function claim(
   const ofLastTime = ['endedAt', 'lastError', 'errorName', 'metadataUnsupported', 'missingSince', 'expiresAt'];
   const ofLastEnrolment = next.status === 'enrolling' ? ['interruptedExecution'] : [];
   const remove = [...ofLastTime, ...ofLastEnrolment, ...outdated(seen, next)];
-  return Item.parse(await update(instance, { set: { ...fields, generation }, remove, condition }, signal, client));
+  return Item.parse(await update(instance, { set: { ...fields, generation }, remove, condition }, signal));
 }
 
 /**
@@ -142,13 +142,8 @@ function outdated(seen: LedgerItem | undefined, { instance, launchTime }: Partia
  * @throws IdentityRejected when another key is bound already; ClaimedElsewhere when the claim is lost, or another attempt
  *   was faster.
  */
-export async function bindKey(
-  owner: Claim,
-  publicKeyFingerprint: string,
-  signal: AbortSignal,
-  client = documents,
-): Promise<void> {
-  const bound = (await findItem(owner.instance, signal, client))?.publicKeyFingerprint;
+export async function bindKey(owner: Claim, publicKeyFingerprint: string, signal: AbortSignal): Promise<void> {
+  const bound = (await findItem(owner.instance, signal))?.publicKeyFingerprint;
   if (bound !== undefined && bound !== publicKeyFingerprint) {
     throw new IdentityRejected(
       `${owner.instance} shows another key than the one it was first enrolled with. If the node was given a new key on purpose, ` +
@@ -162,18 +157,13 @@ export async function bindKey(
       ? { equal: { generation }, absent: ['publicKeyFingerprint'] }
       : { equal: { generation, publicKeyFingerprint } };
   // Written again where it is the same: that also holds the claim.
-  await update(owner.instance, { set: { publicKeyFingerprint }, remove: [], condition }, signal, client);
+  await update(owner.instance, { set: { publicKeyFingerprint }, remove: [], condition }, signal);
 }
 
 /** Writes what the owner has learnt. @throws ClaimedElsewhere when the claim is lost. */
-export async function record(
-  owner: Claim,
-  fields: Partial<LedgerItem>,
-  signal: AbortSignal,
-  client = documents,
-): Promise<void> {
+export async function record(owner: Claim, fields: Partial<LedgerItem>, signal: AbortSignal): Promise<void> {
   const condition = { equal: { generation: owner.generation } };
-  await update(owner.instance, { set: fields, remove: [], condition }, signal, client);
+  await update(owner.instance, { set: fields, remove: [], condition }, signal);
 }
 
 /**
@@ -185,10 +175,9 @@ export async function setMissingSince(
   { instance, generation }: Claim,
   missingSince: string | null,
   signal: AbortSignal,
-  client = documents,
 ): Promise<void> {
   const change = missingSince === null ? { set: {}, remove: ['missingSince'] } : { set: { missingSince }, remove: [] };
-  await update(instance, { ...change, condition: { equal: { generation } } }, signal, client);
+  await update(instance, { ...change, condition: { equal: { generation } } }, signal);
 }
 
 /**
@@ -200,15 +189,14 @@ export async function recordHardening(
   owner: Claim,
   { before, hardenedAt }: { before: MetadataOptions; hardenedAt: string | null },
   signal: AbortSignal,
-  client = documents,
 ): Promise<void> {
-  const item = await findItem(owner.instance, signal, client);
+  const item = await findItem(owner.instance, signal);
   const fields = {
     ...(!item?.metadataBefore && { metadataBefore: before }),
     ...(hardenedAt !== null && { hardenedAt }),
     ...(item?.reverted && { reverted: null }),
   };
-  if (Object.keys(fields).length > 0) await record(owner, fields, signal, client);
+  if (Object.keys(fields).length > 0) await record(owner, fields, signal);
 }
 
 /**
@@ -219,9 +207,8 @@ export async function beginRegistering(
   owner: Claim,
   { now, until }: { now: string; until: string },
   signal: AbortSignal,
-  client = documents,
 ): Promise<void> {
-  const registeringUntil = (await findItem(owner.instance, signal, client))?.registeringUntil;
+  const registeringUntil = (await findItem(owner.instance, signal))?.registeringUntil;
   if (registeringUntil !== undefined && registeringUntil > now)
     throw new RegistrationPending(`Another attempt may be registering ${owner.instance} until ${registeringUntil}.`);
   const { generation } = owner;
@@ -229,7 +216,7 @@ export async function beginRegistering(
     registeringUntil === undefined
       ? { equal: { generation }, absent: ['registeringUntil'] }
       : { equal: { generation, registeringUntil } };
-  await update(owner.instance, { set: { registeringUntil: until }, remove: [], condition }, signal, client);
+  await update(owner.instance, { set: { registeringUntil: until }, remove: [], condition }, signal);
 }
 
 /** A group's item: the instances that were abandoned, and when. */
@@ -247,10 +234,9 @@ const Abandons = z.object({
 export async function countAbandon(
   { group, instance, at, limit }: { group: string; instance: string; at: string; limit: number },
   signal: AbortSignal,
-  client = documents,
 ): Promise<boolean> {
   const key = `group/${group}`;
-  const item = await get(key, signal, client);
+  const item = await get(key, signal);
   const seen = item && Abandons.parse(item);
   const hourAgo = new Date(Date.parse(at) - 3_600_000).toISOString();
   const recent = (seen?.abandons ?? []).filter((abandon) => abandon.at > hourAgo);
@@ -258,13 +244,13 @@ export async function countAbandon(
   if (recent.length >= limit) return false;
   const set = { abandons: [...recent, { instance, at }], generation: (seen?.generation ?? 0) + 1 };
   const condition = seen ? { equal: { generation: seen.generation } } : { absent: ['instance'] };
-  await update(key, { set, remove: [], condition }, signal, client);
+  await update(key, { set, remove: [], condition }, signal);
   return true;
 }
 
-async function get(instance: string, signal: AbortSignal, client: DynamoDBDocumentClient) {
+async function get(instance: string, signal: AbortSignal) {
   const { Item: item } = await calling(`read the ledger's item of ${instance}`, () =>
-    client.send(new GetCommand({ TableName: environment().LEDGER_TABLE, Key: { instance }, ConsistentRead: true }), {
+    documents.send(new GetCommand({ TableName: environment().LEDGER_TABLE, Key: { instance }, ConsistentRead: true }), {
       abortSignal: signal,
     }),
   );
@@ -278,11 +264,11 @@ interface Change {
 }
 
 /** Changes an item, and answers with it as it is then. */
-async function update(instance: string, change: Change, signal: AbortSignal, client: DynamoDBDocumentClient) {
+async function update(instance: string, change: Change, signal: AbortSignal) {
   const what = { TableName: environment().LEDGER_TABLE, Key: { instance }, ...expressions(change) };
   try {
     const { Attributes } = await calling(`write the ledger's item of ${instance}`, () =>
-      client.send(new UpdateCommand({ ...what, ReturnValues: 'ALL_NEW' }), { abortSignal: signal }),
+      documents.send(new UpdateCommand({ ...what, ReturnValues: 'ALL_NEW' }), { abortSignal: signal }),
     );
     return Attributes;
   } catch (cause) {

@@ -12,10 +12,9 @@ const eventBridge = new EventBridgeClient(clientOptions);
 export async function notify(
   { detailType, detail }: { detailType: string; detail: { instance?: string | null; [field: string]: unknown } },
   signal: AbortSignal,
-  client = eventBridge,
 ): Promise<void> {
   const { Entries } = await calling(`tell the event bus of "${detailType}"`, () =>
-    client.send(
+    eventBridge.send(
       new PutEventsCommand({ Entries: [{ Source: 'muster', DetailType: detailType, Detail: JSON.stringify(detail) }] }),
       { abortSignal: signal },
     ),

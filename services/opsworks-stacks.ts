@@ -23,17 +23,12 @@ const opsWorksOnce = new OpsWorksClient({ ...clientOptions, maxAttempts: 1 });
  * takes no client token, so this look is what keeps a second run from a second registration.
  * @throws RegistrationFailed when there is no such stack. Source: OpsWorks DescribeInstances.
  */
-export async function findRegistrations(
-  stackId: string,
-  instanceId: string,
-  signal: AbortSignal,
-  client = opsWorks,
-): Promise<string[]> {
+export async function findRegistrations(stackId: string, instanceId: string, signal: AbortSignal): Promise<string[]> {
   const instances = await describe(
     { StackId: stackId },
     `look for ${instanceId} in the stack ${stackId}`,
     signal,
-    client,
+    opsWorks,
   );
   return instances
     .filter((one) => one.Ec2InstanceId === instanceId || one.Hostname === instanceId)
@@ -50,10 +45,9 @@ export async function registerInstance(
   instance: Instance,
   identity: Identity,
   signal: AbortSignal,
-  client = opsWorksOnce,
 ): Promise<string> {
   const { InstanceId } = await refusing(`register ${instance.instanceId} with the stack ${stackId}`, () =>
-    client.send(
+    opsWorksOnce.send(
       new RegisterInstanceCommand({
         StackId: stackId,
         Hostname: instance.nodeName,
@@ -90,10 +84,14 @@ export async function assignInstance(
   opsworksInstanceId: string,
   layerIds: string[],
   signal: AbortSignal,
-  client = opsWorksOnce,
 ): Promise<void> {
   const about = { InstanceIds: [opsworksInstanceId] };
-  const [instance] = await describe(about, `describe the OpsWorks instance ${opsworksInstanceId}`, signal, client);
+  const [instance] = await describe(
+    about,
+    `describe the OpsWorks instance ${opsworksInstanceId}`,
+    signal,
+    opsWorksOnce,
+  );
   const status = instance?.Status ?? 'unknown';
   if (FAILED.has(status)) {
     throw new RegistrationFailed(
@@ -107,21 +105,17 @@ export async function assignInstance(
   }
   if (layerIds.every((layerId) => instance?.LayerIds?.includes(layerId))) return;
   await refusing(`assign the OpsWorks instance ${opsworksInstanceId}`, () =>
-    client.send(new AssignInstanceCommand({ InstanceId: opsworksInstanceId, LayerIds: layerIds }), {
+    opsWorksOnce.send(new AssignInstanceCommand({ InstanceId: opsworksInstanceId, LayerIds: layerIds }), {
       abortSignal: signal,
     }),
   );
 }
 
 /** Takes the instance out of its stack; one that is out already is a success. Source: OpsWorks DeregisterInstance. */
-export async function deregisterInstance(
-  opsworksInstanceId: string,
-  signal: AbortSignal,
-  client = opsWorksOnce,
-): Promise<void> {
+export async function deregisterInstance(opsworksInstanceId: string, signal: AbortSignal): Promise<void> {
   try {
     await calling(`deregister the OpsWorks instance ${opsworksInstanceId}`, () =>
-      client.send(new DeregisterInstanceCommand({ InstanceId: opsworksInstanceId }), { abortSignal: signal }),
+      opsWorksOnce.send(new DeregisterInstanceCommand({ InstanceId: opsworksInstanceId }), { abortSignal: signal }),
     );
   } catch (cause) {
     if (isNamed(cause, 'ResourceNotFoundException')) return;

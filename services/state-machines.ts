@@ -12,11 +12,10 @@ export async function startExecution(
   name: string,
   input: unknown,
   signal: AbortSignal,
-  client = stepFunctions,
 ): Promise<'started' | 'already-started'> {
   try {
     await calling(`start the execution ${name}`, () =>
-      client.send(new StartExecutionCommand({ stateMachineArn, name, input: JSON.stringify(input) }), {
+      stepFunctions.send(new StartExecutionCommand({ stateMachineArn, name, input: JSON.stringify(input) }), {
         abortSignal: signal,
       }),
     );
@@ -28,10 +27,10 @@ export async function startExecution(
 }
 
 /** Whether the execution still runs; one that Step Functions has forgotten does not. Source: DescribeExecution. */
-export async function isRunning(executionArn: string, signal: AbortSignal, client = stepFunctions): Promise<boolean> {
+export async function isRunning(executionArn: string, signal: AbortSignal): Promise<boolean> {
   try {
     const { status } = await calling(`describe the execution ${executionArn}`, () =>
-      client.send(new DescribeExecutionCommand({ executionArn }), { abortSignal: signal }),
+      stepFunctions.send(new DescribeExecutionCommand({ executionArn }), { abortSignal: signal }),
     );
     return status === 'RUNNING' || status === 'PENDING_REDRIVE';
   } catch (error) {
@@ -45,11 +44,10 @@ export async function stopExecution(
   executionArn: string,
   reason: { error: string; cause: string },
   signal: AbortSignal,
-  client = stepFunctions,
 ): Promise<void> {
   try {
     await calling(`stop the execution ${executionArn}`, () =>
-      client.send(new StopExecutionCommand({ executionArn, ...reason }), { abortSignal: signal }),
+      stepFunctions.send(new StopExecutionCommand({ executionArn, ...reason }), { abortSignal: signal }),
     );
   } catch (error) {
     if (!isNamed(error, 'ExecutionDoesNotExist')) throw error;
