@@ -141,9 +141,17 @@ export async function createWorld(options: WorldOptions) {
     },
     ...(options.onHistory && { onEvent: options.onHistory }),
   });
-  const [enrolNodeArn = '', retireNodeArn = '', sweepFleetArn = ''] = deployment.stateMachines.map((machine) =>
-    machines.create(machine),
-  );
+  const arns = new Map(deployment.stateMachines.map((machine) => [machine.name, machines.create(machine)]));
+  const arnOf = (name: string) => {
+    const arn = arns.get(`muster-dev-${name}`);
+    if (arn === undefined) throw new Error(`resources/state-machines.yml has no state machine ${name}.`);
+    return arn;
+  };
+  const [enrolNodeArn, retireNodeArn, sweepFleetArn] = [
+    arnOf('enrol-node'),
+    arnOf('retire-node'),
+    arnOf('sweep-fleet'),
+  ];
   const faults = new Faults();
   const apis = new Apis({
     clock,

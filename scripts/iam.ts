@@ -8,7 +8,6 @@ export const PREFIXES: Readonly<Record<string, string>> = {
   'client-lightsail': 'lightsail',
   'client-opsworks': 'opsworks',
   'client-opsworkscm': 'opsworks-cm',
-  'client-s3': 's3',
   'client-secrets-manager': 'secretsmanager',
   'client-sfn': 'states',
   'client-ssm': 'ssm',
@@ -18,8 +17,6 @@ export const PREFIXES: Readonly<Record<string, string>> = {
 export const OTHER_ACTIONS: Readonly<Record<string, readonly string[]>> = {
   // The client is given it for its discovery of endpoints, which is left out of the bundles: it is never sent.
   'dynamodb:DescribeEndpoints': [],
-  's3:HeadObject': ['s3:GetObject'],
-  's3:ListObjectsV2': ['s3:ListBucket'],
 };
 
 /** What a module of ours sends without a client: no command tells of it. */

@@ -1,7 +1,6 @@
 import type { Exemptible } from '../lib/profiles.ts';
 import { enrolmentOf } from './enrolment.ts';
 import type { Hands, Pace } from './hands.ts';
-import { oldestFirst } from './pace.ts';
 import type { ReportRow } from './report.ts';
 import { rowOf } from './row.ts';
 import type { Candidate } from './survey.ts';
@@ -50,3 +49,13 @@ export async function startDue(due: readonly Due[], hands: Hands, pace: Pace) {
 
 /** Whoever fails before its ledger item is written comes again, and must not take the place of those behind it. */
 const STARTED_BEFORE = 'Its execution was started already today: look at what became of it.';
+
+/** The oldest first; who has no launch time comes last. */
+function oldestFirst(due: readonly Due[]): Due[] {
+  const launched = ({ instance }: Due) => (instance.launchTime === null ? Infinity : Date.parse(instance.launchTime));
+  return due.toSorted((a, b) => launched(a) - launched(b) || compare(a.instance.instanceId, b.instance.instanceId));
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}
