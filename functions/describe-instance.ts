@@ -9,7 +9,7 @@ import { findInstance } from '../services/instances.ts';
 /** A launch is announced before EC2 shows it everywhere. What is not there after this was there and is gone. */
 const VISIBLE_WITHIN_MINUTES = 5;
 
-/** Looks what was launched. The name under which a node is enrolled comes from here and never from the node. */
+/** Describes the instance that was launched. The name under which a node is enrolled comes from here and never from the node. */
 export const handler = task(
   { request: z.unknown() },
   async ({ request, task: { enteredTime } }, call): Promise<Instance> => {

@@ -19,7 +19,7 @@ const SoFar = z.object({
 });
 type SoFar = z.infer<typeof SoFar>;
 
-/** Says in one sentence why a retirement failed, and what is left of the node. */
+/** Says why a retirement failed, and what is left of the node. */
 export const handler = task({ request: z.unknown(), soFar: SoFar }, async ({ request, soFar, task }, call) => {
   const { retirement, failure } = soFar;
   const { data } = RetirementRequest.safeParse(request);
@@ -43,7 +43,7 @@ function whatIsLeft({ retirement, disassociated, deregistration }: SoFar): strin
     register && !deregistration && `the instance in the stack ${register.stackId}`,
   ].filter(Boolean);
   if (left.length === 0) return '';
-  return ` Left are ${left.join(' and ')}. Mend this and start retire-node again.`;
+  return ` Still there: ${left.join(', and ')}. Mend this and start retire-node again.`;
 }
 
 /** An execution that has lost its claim has nothing to record. */

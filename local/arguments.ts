@@ -21,7 +21,7 @@ export interface Arguments {
 
 /** Where tools look for a local AWS. */
 const DEFAULT_PORT = 4566;
-/** A second is a minute: the whole scene takes less than fifteen. */
+/** A second is a minute and a half: the whole scene takes less than fifteen. */
 const PLAY_SPEED = 90;
 /** Whoever calls from outside lives in real time. */
 const SERVE_SPEED = 1;
@@ -30,7 +30,7 @@ const SWEEP_FOLDER = 'build/sweep';
 
 const EPILOGUE = `
 Examples:
-  npm start                                                    the scene: five instances launch, and what becomes of each
+  npm start                                                    the scene: six instances launch, and what becomes of each
   npm start -- --event events/samples/ec2-launch-lifecycle-action.json
   npm start -- --json                                          the scene, for a program to read
   npm start -- --serve                                         an AWS to try things on

@@ -204,7 +204,7 @@ function contextOf({ requestId, functionName: name }: Invocation, timeoutSeconds
     functionName: name,
     functionVersion: '$LATEST',
     invokedFunctionArn: functionArn(name),
-    memoryLimitInMB: '256',
+    memoryLimitInMB: '512',
     logGroupName: `/aws/lambda/${name}`,
     logStreamName: 'local',
     callbackWaitsForEmptyEventLoop: true,

@@ -8,7 +8,7 @@ import type { OpsWorksCmServer } from './opsworks-cm-api.ts';
  * @param what the request is, for a sentence: `the association of i-…`
  * @throws AssociationPending, AssociationFailed; ServerNotReady when the request must be made again
  */
-export async function succeeded(
+export async function requireSucceeded(
   { serverName }: OpsWorksCmServer,
   what: string,
   statusToken: string | null,
@@ -19,7 +19,7 @@ export async function succeeded(
   if (answer.NodeAssociationStatus === 'SUCCESS') return answer;
   if (answer.NodeAssociationStatus === 'IN_PROGRESS')
     throw new AssociationPending(`The server ${serverName} still works on ${what}.`);
-  throw new AssociationFailed(`The server ${serverName} gave ${what} up: look at its own log.`);
+  throw new AssociationFailed(`The server ${serverName} gave up ${what}: look at its own log.`);
 }
 
 async function statusOf(

@@ -4,7 +4,7 @@ import { AssociationFailed } from '../../lib/errors.ts';
 import { calling, isNamed } from '../aws.ts';
 import type { ConfigServer, Node } from './contract.ts';
 import { about, describeServer, type OpsWorksCmServer, opsWorksCm, refusedForState } from './opsworks-cm-api.ts';
-import { succeeded } from './opsworks-cm-status.ts';
+import { requireSucceeded } from './opsworks-cm-status.ts';
 
 /**
  * AWS OpsWorks CM, for Chef Automate and Puppet Enterprise servers. In parts, because a function carries, and its role
@@ -51,7 +51,7 @@ export function confirming(server: OpsWorksCmServer, client = opsWorksCm): Pick<
   return {
     async confirm(node, association, signal) {
       const what = `the association of ${node.nodeName}`;
-      const { EngineAttributes } = await succeeded(server, what, association.statusToken, client, signal);
+      const { EngineAttributes } = await requireSucceeded(server, what, association.statusToken, client, signal);
       if (server.serverEngine !== 'Puppet') return association;
       const certificate = attribute(server, EngineAttributes, 'PUPPET_NODE_CERT');
       requireKeyOf(server, node, certificate);
@@ -96,7 +96,7 @@ export function confirmingDisassociation(
   return {
     async confirmDisassociation(nodeName, { statusToken }, signal) {
       if (statusToken !== null)
-        await succeeded(server, `the disassociation of ${nodeName}`, statusToken, client, signal);
+        await requireSucceeded(server, `the disassociation of ${nodeName}`, statusToken, client, signal);
     },
   };
 }
