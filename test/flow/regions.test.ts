@@ -419,6 +419,6 @@ describe('a retirement that fails', () => {
     world.machines.start({ stateMachineArn: world.retireNodeArn, input });
     await atRest(world);
     expect(causeOf(world)).toContain(`blog-1 of ${THERE} was not retired`);
-    expect(causeOf(world)).toContain(`Left are the node blog-1.${THERE} on the server PuppetServer`);
+    expect(causeOf(world)).toContain(`Still there: the node blog-1.${THERE} on the server PuppetServer`);
   });
 });

@@ -207,8 +207,8 @@ describe('a server that takes no orders when an instance goes', () => {
     expect(failed).toMatchObject({ stateName: 'RetirementFailed', outcome: { error: 'ServerNotFound' } });
     expect(failed?.outcome.cause).toBe(
       `${instance} was not retired: The server ChefServer is FAILED and will take no node: restore or replace it. ` +
-        `Left are the node ${instance} on the server ChefServer and the instance in the stack 4c1c3e2a-8d0e-4c56-9d3e-6f0f5b3f7a11. ` +
-        'Mend this and start retire-node again.',
+        `Still there: the node ${instance} on the server ChefServer, and the instance in the stack 4c1c3e2a-8d0e-4c56-9d3e-6f0f5b3f7a11. ` +
+        'Fix the cause, then start retire-node again.',
     );
     expect(await world.ledger()).toMatchObject([{ status: 'retiring', lastError: failed?.outcome.cause }]);
     expect(outcomes(world).at(-1)).toMatchObject({
@@ -388,7 +388,7 @@ describe('a task of a retirement that is killed after its API call, and run agai
     await world.clock.advance(10 * MINUTE);
     expect(kill.happened).toBe(true);
     const failed = retirements(world).find(({ status }) => status === 'FAILED');
-    expect(failed?.outcome.cause).toContain('Left are the node');
+    expect(failed?.outcome.cause).toContain('Still there: the node');
     expect(await world.ledger()).toMatchObject([{ status: 'retiring', lastError: failed?.outcome.cause }]);
   });
 });
