@@ -16,7 +16,7 @@ export const handler = task(
     const isChef = associate.engine === 'chef-infra';
     const document = isChef ? documents.INSTALL_CHEF_DOCUMENT : documents.INSTALL_CREDENTIALS_DOCUMENT;
     const own = isChef
-      ? await chefParameters(associate)
+      ? await chefParameters(associate, call.signal)
       : puppetParameters(association, associate.engine === 'puppet' ? associate : null);
     const commandId = await sendCommand(
       document,
@@ -42,11 +42,11 @@ function puppetParameters({ certificate, caCertificate }: Association, server: P
   };
 }
 
-async function chefParameters(server: ChefInfraServer) {
+async function chefParameters(server: ChefInfraServer, signal: AbortSignal) {
   const { caSecret, runList = [], policyName = '', policyGroup = '', environment = '', firstRun } = server;
   return {
     ServerUrl: chefServerUrl(server),
-    TrustedCertificates: caSecret ? await secretText(caSecret) : '',
+    TrustedCertificates: caSecret ? await secretText(caSecret, signal) : '',
     RunList: runList.join(','),
     PolicyName: policyName,
     PolicyGroup: policyGroup,

@@ -43,7 +43,7 @@ function whatIsLeft({ retirement, disassociated, deregistration }: SoFar): strin
     register && !deregistration && `the instance in the stack ${register.stackId}`,
   ].filter(Boolean);
   if (left.length === 0) return '';
-  return ` Still there: ${left.join(', and ')}. Mend this and start retire-node again.`;
+  return ` Still there: ${left.join(', and ')}. Fix the cause, then start retire-node again.`;
 }
 
 /** An execution that has lost its claim has nothing to record. */

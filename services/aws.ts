@@ -30,17 +30,15 @@ const THROTTLED = new Set([
   'ProvisionedThroughputExceededException',
 ]);
 
-const DENIED = new Set([
-  'AccessDenied',
-  'AccessDeniedException',
-  'UnauthorizedOperation',
+const DENIED = new Set(['AccessDenied', 'AccessDeniedException', 'UnauthorizedOperation', 'AuthFailure']);
+
+/** The service does not know who asks: what the role allows was never looked at. */
+const CREDENTIALS_NOT_ACCEPTED = new Set([
   'UnauthenticatedException',
   'UnrecognizedClientException',
   'InvalidClientTokenId',
   'ExpiredToken',
   'ExpiredTokenException',
-  'AuthFailure',
-  'OptInRequired',
 ]);
 
 /** The service's own name for the error: `__type` or `Code`. */
@@ -89,21 +87,33 @@ export function refusalOf(error: unknown): string | undefined {
 
 function translated(what: string, cause: unknown): unknown {
   if (!(cause instanceof Error) || cause.name === 'AbortError') return cause;
-  if (THROTTLED.has(cause.name)) {
-    return new Throttled(`Could not ${what}: the service refuses for its rate (${cause.name}).`, { cause });
-  }
-  if (DENIED.has(cause.name)) {
-    const sentence =
-      `Could not ${what}: ${cause.name}. Allow it in the function's role (resources/roles.yml); a secret, stack or ` +
-      'group is allowed while a profile names it.';
-    return new PermissionDenied(sentence, { cause });
-  }
+  if (THROTTLED.has(cause.name))
+    return new Throttled(`Could not ${what}: the service throttled the call (${cause.name}).`, { cause });
+  const denial = denialOf(cause.name);
+  if (denial) return new PermissionDenied(`Could not ${what}: ${denial}`, { cause });
   if (isOutage(cause)) {
     return new ServiceUnavailable(`Could not ${what}: the service failed or was out of reach (${cause.name}).`, {
       cause,
     });
   }
   return cause;
+}
+
+/** What is denied and what to do, for an error of this name; undefined where it denies nothing. */
+function denialOf(name: string): string | undefined {
+  if (DENIED.has(name))
+    return (
+      `${name}. Allow it in the function's role (resources/roles.yml); a secret, stack or group is allowed while a ` +
+      'profile names it.'
+    );
+  if (CREDENTIALS_NOT_ACCEPTED.has(name))
+    return (
+      `AWS does not accept the function's credentials (${name}). Lambda gets them from its role: see that the role is ` +
+      'there, then deploy again.'
+    );
+  if (name === 'OptInRequired')
+    return 'this account is not signed up for the service, or the Region is not enabled (OptInRequired).';
+  return undefined;
 }
 
 /** No answer at all, an answer that is no answer of the service, or a 5xx. */

@@ -9,16 +9,16 @@ const secretsManager = new SecretsManagerClient(clientOptions);
  * @throws InvalidRequest for a secret that is missing, being deleted, or not text. Source: Secrets Manager
  *   GetSecretValue.
  */
-export async function secretText(name: string): Promise<string> {
+export async function secretText(name: string, signal: AbortSignal): Promise<string> {
   const { SecretString } = await about(name, `read the secret ${name}`, () =>
-    secretsManager.send(new GetSecretValueCommand({ SecretId: name })),
+    secretsManager.send(new GetSecretValueCommand({ SecretId: name }), { abortSignal: signal }),
   );
   if (SecretString) return SecretString;
   throw new InvalidRequest(`The secret ${name} is empty or binary: store it as text.`);
 }
 
 /**
- * Looks that a secret is there, without reading it.
+ * Checks that a secret is there, without reading it.
  * @throws InvalidRequest for a secret that is missing or being deleted. Source: Secrets Manager DescribeSecret.
  */
 export async function requireSecret(name: string, signal: AbortSignal): Promise<void> {

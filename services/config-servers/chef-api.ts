@@ -24,7 +24,7 @@ export type ChefCall = (
   signal: AbortSignal,
 ) => Promise<ChefAnswer>;
 
-export type Secrets = (name: string) => Promise<string>;
+export type Secrets = (name: string, signal: AbortSignal) => Promise<string>;
 
 export interface ChefOptions {
   readonly now?: () => Date;
@@ -40,14 +40,14 @@ export function chefApi(server: ChefInfraServer, caller: Caller, secrets: Secret
   let version: SignatureVersion = '1.3';
   let credentials: ReturnType<typeof readCredentials> | undefined;
 
-  async function readCredentials() {
-    const key = chefKey(keySecret, await secrets(keySecret));
-    const ca = server.caSecret && chefCertificates(server.caSecret, await secrets(server.caSecret));
+  async function readCredentials(signal: AbortSignal) {
+    const key = chefKey(keySecret, await secrets(keySecret, signal));
+    const ca = server.caSecret && chefCertificates(server.caSecret, await secrets(server.caSecret, signal));
     return { key, peer: { url, ca, timeoutMilliseconds } };
   }
 
   return async (method, path, content, signal) => {
-    credentials ??= readCredentials();
+    credentials ??= readCredentials(signal);
     const { key, peer } = await credentials;
     const body = content === null ? '' : JSON.stringify(content);
     const ask = (by: SignatureVersion) => {

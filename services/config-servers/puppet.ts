@@ -24,11 +24,11 @@ type Outcome<Result> = { readonly result: Result } | Refusal;
  */
 export function puppetServer(
   server: PuppetServer,
-  secrets: (name: string) => Promise<string>,
+  secrets: (name: string, signal: AbortSignal) => Promise<string>,
   { timeoutMilliseconds = CALL_TIMEOUT_MILLISECONDS }: { timeoutMilliseconds?: number } = {},
 ): ConfigServer {
-  async function connect(keySecret: string) {
-    const [ca, key] = await Promise.all([secrets(server.caSecret), secrets(keySecret)]);
+  async function connect(keySecret: string, signal: AbortSignal) {
+    const [ca, key] = await Promise.all([secrets(server.caSecret, signal), secrets(keySecret, signal)]);
     const credentials = readPuppetCredentials({ name: server.caSecret, text: ca }, { name: keySecret, text: key });
     return {
       ca: new PuppetCa(server.url, credentials, timeoutMilliseconds),
@@ -43,7 +43,7 @@ export function puppetServer(
      */
     async associate(node, signal) {
       const { nodeName, identity } = node;
-      const { ca, caCertificate } = await connect(server.keySecret);
+      const { ca, caCertificate } = await connect(server.keySecret, signal);
       const ours = requestFingerprint(identity.csr);
       /** Whether what is signed may be our doing. */
       let hasSigned = false;
@@ -84,7 +84,7 @@ export function puppetServer(
 
     /** signed -> revoke it · revoked or only requested -> delete it · nothing there -> done */
     async disassociate(nodeName, signal) {
-      const { ca } = await connect(server.retireKeySecret);
+      const { ca } = await connect(server.retireKeySecret, signal);
       return untilSettled(ca, nodeName, signal, async (status) => {
         if (!status) return { result: { statusToken: null } };
         return status.state === 'signed' ? ca.decide(nodeName, 'revoked', signal) : ca.remove(nodeName, signal);

@@ -11,7 +11,7 @@ import { readPuppetCredentials } from './puppet-credentials.ts';
 export async function requireSecrets(associate: Associate, signal: AbortSignal): Promise<void> {
   if (associate.engine === 'opsworks-cm') return;
   const { caSecret, keySecret } = associate;
-  const [ca, key] = await Promise.all([caSecret && secretText(caSecret), secretText(keySecret)]);
+  const [ca, key] = await Promise.all([caSecret && secretText(caSecret, signal), secretText(keySecret, signal)]);
   if (associate.engine === 'puppet') {
     readPuppetCredentials({ name: associate.caSecret, text: ca ?? '' }, { name: keySecret, text: key });
   } else {

@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import { calling } from '../../../services/aws.ts';
+
+/** What becomes of a call that AWS answers with an error of this name. */
+async function translationOf(name: string): Promise<Error> {
+  const cause = Object.assign(new Error('as AWS says it'), { name, $fault: 'client', $metadata: { attempts: 1 } });
+  return calling('list the instances of EC2', () => Promise.reject(cause)).then(
+    () => expect.unreachable(),
+    (error: Error) => error,
+  );
+}
+
+describe('a call that AWS refuses', () => {
+  it.each(['AccessDenied', 'AccessDeniedException', 'UnauthorizedOperation', 'AuthFailure'])(
+    'by %s is to be allowed in the role',
+    async (name) => {
+      const error = await translationOf(name);
+      expect(error.name).toBe('PermissionDenied');
+      expect(error.message).toMatch(
+        new RegExp(`^Could not list the instances of EC2: ${name}\\. Allow it in the function's role \\(resources/`),
+      );
+    },
+  );
+
+  it.each([
+    'UnauthenticatedException',
+    'UnrecognizedClientException',
+    'InvalidClientTokenId',
+    'ExpiredToken',
+    'ExpiredTokenException',
+  ])("by %s is one of the function's credentials, which no permission mends", async (name) => {
+    const error = await translationOf(name);
+    expect(error.name).toBe('PermissionDenied');
+    expect(error.message).toBe(
+      `Could not list the instances of EC2: AWS does not accept the function's credentials (${name}). Lambda gets them ` +
+        'from its role: see that the role is there, then deploy again.',
+    );
+  });
+
+  it('by OptInRequired is one of the account', async () => {
+    const error = await translationOf('OptInRequired');
+    expect(error.name).toBe('PermissionDenied');
+    expect(error.message).toBe(
+      'Could not list the instances of EC2: this account is not signed up for the service, or the Region is not enabled ' +
+        '(OptInRequired).',
+    );
+  });
+
+  it('as one of too many is throttled', async () => {
+    const error = await translationOf('ThrottlingException');
+    expect(error.name).toBe('Throttled');
+    expect(error.message).toBe(
+      'Could not list the instances of EC2: the service throttled the call (ThrottlingException).',
+    );
+  });
+
+  it('for a reason of its own stays as it is', async () => {
+    expect(await translationOf('ResourceNotFoundException')).toMatchObject({ message: 'as AWS says it' });
+  });
+});
