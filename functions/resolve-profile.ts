@@ -1,4 +1,4 @@
-import { type EnrolmentRequest, isSwept, EnrolmentRequest as Request } from '../events/request.ts';
+import { EnrolmentRequest, isSwept } from '../events/request.ts';
 import { exemptions, home, profiles } from '../lib/config.ts';
 import { ClaimedElsewhere, InstanceGone, InvalidRequest } from '../lib/errors.ts';
 import { type Exemptions, exemptionsOf, exemptParts, leavingOut, withoutExempted } from '../lib/exemptions.ts';
@@ -19,34 +19,45 @@ import { isRunning } from '../services/state-machines.ts';
 import { driftOf } from '../sweep/drift.ts';
 
 /** Decides what happens to the instance, and claims it: one execution owns an instance at a time. */
-export const handler = task({ request: Request, instance: Instance }, async (input, call): Promise<Enrolment> => {
-  const { request, instance, task } = input;
-  const profile = matchProfile(profiles(), instance, home());
-  const reason = whyIgnored(request, instance, profile);
-  if (!profile || reason) {
-    if (isOurs(request.lifecycleAction?.lifecycleHookName)) emit('LaunchesUnmatched');
-    return ignored(instance, reason ?? '', task, call);
-  }
+export const handler = task(
+  { request: EnrolmentRequest, instance: Instance },
+  async (input, call): Promise<Enrolment> => {
+    const { request, instance, task } = input;
+    const profile = matchProfile(profiles(), instance, home());
+    const reason = whyIgnored(request, instance, profile);
+    if (!profile || reason) {
+      if (isOurs(request.lifecycleAction?.lifecycleHookName)) emit('LaunchesUnmatched');
+      return ignored(instance, reason ?? '', task, call);
+    }
 
-  const hook = await waitingHook(request, instance, profile, call);
-  const times = hook && (await findHook(hook, instance.region, call.signal));
-  const deadline = deadlineOf(request, profile, { hook, times }, task);
-  const seen = await findItem(ledgerKey(instance), call.signal);
-  const exempt = leavingOut(exemptionsOf(exemptions(), instance, task.enteredTime), request.leaveOut, task.enteredTime);
-  const enrolment = { ...resolved(instance, profile, exempt, request), hook, deadline };
-  requireNotRetired(seen, request, instance);
-  if (enrolment.exempt.length > 0) call.log('Exempt', { from: enrolment.exempt, exemptions: enrolment.exemptions });
-  const drift = driftOf(instance, seen, { profile, exempt, isAssociated: enrolment.wants.association });
-  if (seen && !drift.enrolment && !drift.metadata) {
-    const enrolledBefore = seen.execution !== task.execution;
-    return { ...enrolment, status: 'enrolled', enrolledBefore, generation: seen.generation };
-  }
-  await requireFree(seen, task, call);
-  const { generation } = await claim(seen, claimFor(instance, enrolment, task), call.signal);
-  if (seen?.execution !== task.execution) emit('EnrolmentsStarted');
-  // An enrolled node is hardened, and neither it nor its servers are asked again.
-  return { ...enrolment, generation, ...(!drift.enrolment && { wants: { ...NOTHING_WANTED.wants, hardening: true } }) };
-});
+    const hook = await waitingHook(request, instance, profile, call);
+    const times = hook && (await findHook(hook, instance.region, call.signal));
+    const deadline = deadlineOf(request, profile, { hook, times }, task);
+    const seen = await findItem(ledgerKey(instance), call.signal);
+    const exempt = leavingOut(
+      exemptionsOf(exemptions(), instance, task.enteredTime),
+      request.leaveOut,
+      task.enteredTime,
+    );
+    const enrolment = { ...resolved(instance, profile, exempt, request), hook, deadline };
+    requireNotRetired(seen, request, instance);
+    if (enrolment.exempt.length > 0) call.log('Exempt', { from: enrolment.exempt, exemptions: enrolment.exemptions });
+    const drift = driftOf(instance, seen, { profile, exempt, isAssociated: enrolment.wants.association });
+    if (seen && !drift.enrolment && !drift.metadata) {
+      const enrolledBefore = seen.execution !== task.execution;
+      return { ...enrolment, status: 'enrolled', enrolledBefore, generation: seen.generation };
+    }
+    await requireFree(seen, task, call);
+    const { generation } = await claim(seen, claimFor(instance, enrolment, task), call.signal);
+    if (seen?.execution !== task.execution) emit('EnrolmentsStarted');
+    // An enrolled node is hardened, and neither it nor its servers are asked again.
+    return {
+      ...enrolment,
+      generation,
+      ...(!drift.enrolment && { wants: { ...NOTHING_WANTED.wants, hardening: true } }),
+    };
+  },
+);
 
 /** Whether some profile names the hook; other people's launches wait for other people. */
 function isOurs(hookName: string | undefined): boolean {
@@ -212,7 +223,7 @@ function requireNotRetired(
   // Not the time at which the retirement began: a Lightsail name may have been given again by then.
   const { goneSince = seen.claimedAt } = seen;
   if (!trigger || Date.parse(trigger.eventTime) > Date.parse(goneSince)) return;
-  throw new InstanceGone(`${instanceId} is gone since ${goneSince}, after the event that asks for it.`);
+  throw new InstanceGone(`${instanceId} has been gone since ${goneSince}; the event that asks for it is older.`);
 }
 
 /** @throws ClaimedElsewhere while the execution that owns the instance runs. One that no longer runs owns nothing. */

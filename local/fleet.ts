@@ -1,7 +1,7 @@
 import type { SimulatedNode } from './node.ts';
 
 interface Member {
-  /** The how-manieth machine of this world it is. */
+  /** Its number, in the order in which machines came. */
   readonly serial: number;
   readonly node: SimulatedNode;
 }

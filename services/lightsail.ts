@@ -138,7 +138,7 @@ export async function sumOfMetadataNoToken(
 }
 
 /**
- * Looks how an operation went.
+ * Checks how an operation went.
  * @throws MetadataOptionsUnsupported when it failed. Source: Lightsail GetOperation.
  */
 export async function checkOperation(

@@ -107,7 +107,7 @@ async function nodesOf(tag: string, signal: AbortSignal): Promise<InstanceInform
   return nodes;
 }
 
-/** Looks what came of a command. Source: Systems Manager GetCommandInvocation. */
+/** Reads the result of a command. Source: Systems Manager GetCommandInvocation. */
 export async function commandResult(commandId: string, node: ManagedNode, signal: AbortSignal): Promise<CommandResult> {
   try {
     const invocation = await calling(`ask ${node.managedId} for the command ${commandId}`, () =>

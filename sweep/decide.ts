@@ -46,7 +46,7 @@ export function decide(survey: Survey, findings: Findings): { due: Due[]; rows: 
     const state = findings.lifecycleStates.get(instanceId);
     if (findings.withoutState.has(instanceId))
       rows.push(rowOf(candidate.instance, candidate.profile, candidate.look, UNTOLD));
-    else if (isLeaving(state)) survey.isLeaving();
+    else if (isLeaving(state)) survey.countAsUnderWay();
     else {
       const verdict = verdictOf(candidate, state, fleet, findings);
       if (verdict.may) due.push({ ...candidate, leaveOut: [], reason: candidate.look.reason });
@@ -76,7 +76,7 @@ function verdictOf(
   if (look.drift.metadata === null || isLaunching(lifecycleState)) return { may: true };
   const imdsV1Calls = callsOf({ instance }, findings);
   const context = { profile, at: findings.at, imdsV1Calls, record: record ?? null, fleet };
-  return hardeningVerdict({ instance, region: instance.region }, context);
+  return hardeningVerdict(instance, context);
 }
 
 function callsOf({ instance }: Pick<Candidate, 'instance'>, { imdsV1Calls }: Findings): number | null {

@@ -59,7 +59,7 @@ export function whyTooMany(all: readonly Gone[], maxRetirements: number | undefi
     (gone) => `${countOf(gone)} of ${gone.nodes} of ${gone.profile} (at most ${mostGone(gone.nodes, maxRetirements)})`,
   );
   return (
-    `More nodes are not listed by their services any more than may be gone at once: ${told.join(', ')}; at most ${most} a sweep. ` +
+    `More nodes have disappeared at once than is believed: ${told.join(', ')}; at most ${most} a sweep. ` +
     `Nothing is retired. If they are gone for good, set sweep.maxRetirements in profiles.yml to their number.`
   );
 }

@@ -4,12 +4,6 @@ import type { LedgerItem } from '../services/ledger.ts';
 import type { CanaryFacts } from './canary.ts';
 import { closesImdsV1, isReverted } from './imdsv1.ts';
 
-/** A running instance whose metadata options are not those of its profile. */
-export interface HardeningCandidate {
-  readonly instance: Instance;
-  readonly region: string;
-}
-
 export type HardeningVerdict =
   | { readonly may: true }
   | {
@@ -33,12 +27,12 @@ const DAY_MILLISECONDS = 24 * 3600 * 1000;
 
 /**
  * Whether IMDSv1 may be closed on an instance that runs: its software has shown that it does without, and the canary of its
- * fleet lives well since a day. A new launch is not asked: it is hardened before anything runs on it.
+ * fleet has been healthy for a day. A new launch is not asked: it is hardened before anything runs on it.
  *
  *   canary hardened ──────────── a day ────────────► the others
  *         └── an enrolment of it failed: nobody else, until that is mended
  */
-export function hardeningVerdict({ instance }: HardeningCandidate, context: HardeningContext): HardeningVerdict {
+export function hardeningVerdict(instance: Instance, context: HardeningContext): HardeningVerdict {
   const { profile, imdsV1Calls, record } = context;
   const { metadata } = profile;
   if (!metadata) return { may: true };
@@ -67,12 +61,12 @@ function ofTheCanary(instance: Instance, { at, fleet }: HardeningContext): Harde
   if (fleet.stopped) return no('after-canary', fleet.stopped);
   const [first] = fleet.awaited;
   if (first) return no('after-canary', `${first} is to be hardened before it${others(fleet.awaited.length - 1)}.`);
-  if (fleet.hardenedAt === null) return no('after-canary', 'Nobody of its fleet was hardened before it.');
+  if (fleet.hardenedAt === null) return no('after-canary', 'No other instance of its fleet has been hardened yet.');
   const due = Date.parse(fleet.hardenedAt) + DAY_MILLISECONDS;
   if (Date.parse(at) < due)
     return no(
       'after-canary',
-      `Those that go first are hardened since ${fleet.hardenedAt}. Its turn comes at ${new Date(due).toISOString()}.`,
+      `The canary was hardened at ${fleet.hardenedAt}. The turn of this instance comes at ${new Date(due).toISOString()}.`,
     );
   return { may: true };
 }

@@ -61,8 +61,8 @@ export class Survey {
       this.rows.push(rowOf(instance, this.profile, look, { finding: look.is }));
   }
 
-  /** Takes a candidate back that is on its way out of its group. */
-  isLeaving(): void {
+  /** For a candidate that turns out to be on its way out of its group. */
+  countAsUnderWay(): void {
     this.counts.underWay++;
   }
 

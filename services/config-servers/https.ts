@@ -74,7 +74,9 @@ async function read(response: IncomingMessage): Promise<Answer> {
   for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) {
     text += chunk;
     if (text.length > LARGEST_ANSWER_CHARACTERS)
-      throw new ServerNotFound(`An answer of more than ${LARGEST_ANSWER_CHARACTERS} characters is none of this API.`);
+      throw new ServerNotFound(
+        `An answer of more than ${LARGEST_ANSWER_CHARACTERS} characters cannot come from this API.`,
+      );
   }
   return { status: response.statusCode ?? 0, headers: response.headers, text };
 }

@@ -73,7 +73,7 @@ const fleetOf = (size: number) => Array.from({ length: size }, (_, number) => op
 function verdictOf(member: FleetMember, fleet: readonly FleetMember[], at = NOON, profile = web) {
   const { imdsV1Calls, record } = member;
   const context = { profile, at, imdsV1Calls, record, fleet: canaryFacts(profile, fleet) };
-  return hardeningVerdict({ instance: member.instance, region: 'eu-west-1' }, context);
+  return hardeningVerdict(member.instance, context);
 }
 
 /** Who of the fleet may be hardened now. */
