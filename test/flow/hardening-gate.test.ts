@@ -45,8 +45,7 @@ async function sweep(world: Played): Promise<string[]> {
   const verdicts = fleet
     .filter(({ instance }) => open(world).includes(instance.instanceId))
     .map(({ instance, record, imdsV1Calls }) => {
-      const candidate = { instance, region: instance.region };
-      return { instance, verdict: hardeningVerdict(candidate, { profile, at, imdsV1Calls, record, fleet: facts }) };
+      return { instance, verdict: hardeningVerdict(instance, { profile, at, imdsV1Calls, record, fleet: facts }) };
     });
   for (const { instance, verdict } of verdicts) {
     if (!verdict.may) continue;

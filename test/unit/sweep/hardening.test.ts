@@ -156,7 +156,7 @@ describe('the canary', () => {
     expect(others).toHaveLength(fleet.filter(({ record }) => !record?.hardenedAt).length);
     const [waiting] = others;
     expect(waiting && verdictOf(waiting, fleet)).toMatchObject({
-      reason: expect.stringContaining(`Its turn comes at ${later(DAY)}`),
+      reason: expect.stringContaining(`The turn of this instance comes at ${later(DAY)}`),
     });
   });
 
