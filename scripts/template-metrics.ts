@@ -104,7 +104,10 @@ function bodyOf({ DashboardBody }: Record<string, unknown>, template: Template):
   }
 }
 
-/** `[namespace, name, dimension, value, …, options]`, or an expression that searches. */
+/**
+ * `[namespace, name, dimension, value, …, options]`, or an expression that searches. `['...', value]` is the one before it, of
+ * another value.
+ */
 function ofWidget(metric: readonly unknown[], at: Path): MetricRead[] {
   const [{ expression = '' } = {}] = metric.filter((part): part is { expression?: string } => typeof part === 'object');
   const [, schema, found] = /SEARCH\('\{([^}]+)\} MetricName="(\w+)"/.exec(expression) ?? [];
@@ -113,6 +116,6 @@ function ofWidget(metric: readonly unknown[], at: Path): MetricRead[] {
     return [{ at, namespace, name: found, dimensions }];
   }
   const [namespace, name, ...rest] = metric.filter((part) => typeof part === 'string');
-  if (!namespace || !name) return [];
+  if (!namespace || !name || namespace === '...') return [];
   return [{ at, namespace, name, dimensions: rest.filter((_, index) => index % 2 === 0) }];
 }

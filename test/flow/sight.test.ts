@@ -132,6 +132,40 @@ describe('a metric', () => {
   });
 });
 
+/** What serverless.yml and the resources call a function's own things: `SweepLogGroup`. */
+const ofFunctions = (suffix: string) => {
+  const { functions } = parse(readFileSync(new URL('../../serverless.yml', import.meta.url), 'utf8'));
+  return Object.keys(functions).map((key) => `${key.slice(0, 1).toUpperCase()}${key.slice(1)}${suffix}`);
+};
+
+describe('the dashboard', () => {
+  const text = readFileSync(new URL('../../resources/dashboard.yml', import.meta.url), 'utf8');
+  const { widgets } = JSON.parse(parse(text).Resources.Dashboard.Properties.DashboardBody['Fn::Sub']);
+  const shownBy = (title: string) =>
+    widgets
+      .filter(({ properties }: { properties: { title: string } }) => properties.title.startsWith(title))
+      .flatMap(({ properties }: { properties: { metrics: string[][] } }) => properties.metrics.flat())
+      .flatMap((part: unknown) => /^\$\{(\w+)\}$/.exec(String(part))?.[1] ?? []);
+
+  it.each(['Functions throttled', 'Functions failed'])('shows every function: %s', (title) => {
+    expect(shownBy(title).toSorted()).toEqual(ofFunctions('LambdaFunction').toSorted());
+  });
+
+  it('shows every state machine, three times', () => {
+    const stateMachines = readFileSync(new URL('../../resources/state-machines.yml', import.meta.url), 'utf8');
+    const names = Object.entries<{ Type: string }>(parse(stateMachines, { merge: true }).Resources)
+      .filter(([, { Type }]) => Type === 'AWS::StepFunctions::StateMachine')
+      .map(([name]) => name);
+    expect(shownBy('State machines')).toEqual([...names, ...names, ...names]);
+  });
+
+  it('searches by whole values only: a search for a part of a name finds nothing', () => {
+    const terms = [...text.matchAll(/SEARCH\('\{[^}]+\} ([^']*)'/g)].flatMap(([, terms = '']) => terms.split(' '));
+    expect(terms.length).toBeGreaterThan(0);
+    for (const term of terms) expect(term).toMatch(/^(MetricName=\\"\w+\\"|stage=\\"\$\{sls:stage\}\\")$/);
+  });
+});
+
 describe('the saved queries', () => {
   const text = readFileSync(new URL('../../resources/queries.yml', import.meta.url), 'utf8');
   const queries: Record<string, { Properties: { QueryString: string; LogGroupNames: { Ref: string }[] } }> = parse(
@@ -140,14 +174,8 @@ describe('the saved queries', () => {
   ).Resources;
 
   it('ask all functions', () => {
-    const service = parse(readFileSync(new URL('../../serverless.yml', import.meta.url), 'utf8'));
-    const groups = Object.keys(service.functions).map((key) => ({
-      Ref: `${key.slice(0, 1).toUpperCase()}${key.slice(1)}LogGroup`,
-    }));
     for (const { Properties } of Object.values(queries))
-      expect(Properties.LogGroupNames.toSorted((a, b) => a.Ref.localeCompare(b.Ref))).toEqual(
-        groups.toSorted((a, b) => a.Ref.localeCompare(b.Ref)),
-      );
+      expect(Properties.LogGroupNames.map(({ Ref }) => Ref).toSorted()).toEqual(ofFunctions('LogGroup').toSorted());
   });
 
   it.each(Object.keys(queries))('%s asks for messages and fields that there are', (name) => {
