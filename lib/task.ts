@@ -78,9 +78,11 @@ function observed<Output>(keysOf: (event: unknown) => Keys, run: (event: unknown
 }
 
 /** Read leniently: a log line about an input that cannot be read should still say all that can. */
+const Named = z.object({ instanceId: z.string() }).optional().catch(undefined);
 const Keyed = z.object({
   task: TaskContext.partial().optional().catch(undefined),
-  instance: z.object({ instanceId: z.string() }).optional().catch(undefined),
+  instance: Named,
+  retirement: Named,
   request: z
     .object({ instanceId: z.string().optional(), lightsailInstanceName: z.string().optional() })
     .optional()
@@ -88,9 +90,9 @@ const Keyed = z.object({
 });
 
 function keysOfTask(event: unknown): Keys {
-  const { task, instance, request } = Keyed.safeParse(event).data ?? {};
+  const { task, instance, retirement, request } = Keyed.safeParse(event).data ?? {};
   const keys = {
-    instance: instance?.instanceId ?? request?.instanceId ?? request?.lightsailInstanceName,
+    instance: instance?.instanceId ?? retirement?.instanceId ?? request?.instanceId ?? request?.lightsailInstanceName,
     execution: task?.execution,
     state: task?.state,
     retryCount: task?.retryCount,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { readDeployment } from '../../local/deployment.ts';
 import { type Played, playWorld, untilEnded } from './world.ts';
 
 const SECRET = /PRIVATE KEY/;
@@ -13,6 +14,12 @@ function lines(world: Played) {
 function metric(world: Played, name: string) {
   const values = world.logs.flatMap((line) => ('_aws' in line && name in line ? [Number(line[name])] : []));
   return { count: values.length, sum: values.reduce((sum, value) => sum + value, 0) };
+}
+
+/** The names of a state machine's Task states. */
+function tasksOf(definition: unknown): string[] {
+  const { States } = definition as { States: Record<string, { Type: string }> };
+  return Object.keys(States).filter((name) => States[name]?.Type === 'Task');
 }
 
 /** One that is enrolled under Puppet, one that fails, one that is nobody's; their Launch Successful is ignored too. */
@@ -38,6 +45,20 @@ describe('the log of an enrolment', () => {
         function_request_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
         state: expect.any(String),
       });
+  });
+
+  it('has the instance in each line of its retirement too, whichever state wrote it', async () => {
+    const world = await playWorld();
+    world.autoScaling.launch('web', 1);
+    await untilEnded(world, 2);
+    world.autoScaling.setDesiredCapacity('web', 0);
+    await untilEnded(world, 4);
+    const ofRetirement = lines(world).filter(({ execution }) => String(execution).includes('muster-dev-retire-node'));
+    const states = new Set(ofRetirement.map(({ state }) => state));
+    const machine = readDeployment().stateMachines.find(({ name }) => name === 'muster-dev-retire-node');
+    expect(states).toEqual(new Set(tasksOf(machine?.definition).filter((state) => state !== 'ReportRemains')));
+    for (const line of ofRetirement)
+      expect(line).toMatchObject({ instance: expect.stringMatching(/^i-[0-9a-f]{17}$/) });
   });
 
   it('says once for each event what became of it', async () => {
