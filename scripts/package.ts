@@ -30,6 +30,10 @@ const fromHere = (path: string) => relative(process.cwd(), join(root, path));
 
 const args = process.argv.slice(2);
 
+/** For which stage the build is that lies there. Without it the Serverless Framework deploys nothing. */
+const builtFor = join(root, 'build/stage.json');
+rmSync(builtFor, { force: true });
+
 try {
   refuse(faultsOfParameters(root, args));
   const { functions, profilesFile, profiles, certificates, define } = readSources(
@@ -56,11 +60,13 @@ try {
   // What resources/roles.yml includes.
   writeFileSync(join(root, 'build/from-profiles.json'), JSON.stringify(grants, null, 2));
   // What serverless.yml asks for: a build for another stage has other profiles in it.
-  writeFileSync(join(root, 'build/stage.json'), JSON.stringify({ [stageOf(args)]: profilesFile }));
+  writeFileSync(builtFor, JSON.stringify({ [stageOf(args)]: profilesFile }));
   await makeTemplate();
   await makeOtherRegion(profiles.profiles);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
+  // What was refused is not deployed either.
+  rmSync(builtFor, { force: true });
   process.exitCode = 1;
 }
 
