@@ -2,6 +2,7 @@ import { ruleFaults } from './rules.ts';
 import { habitFaults } from './template-habits.ts';
 import { metricFaults } from './template-metrics.ts';
 import { permissionFaults } from './template-permissions.ts';
+import { roleSizeFaults } from './template-role-size.ts';
 import { attributeFaults, schemaFaults } from './template-schema.ts';
 import { type Fault, render, sourcesOf, type Where } from './template-source.ts';
 import { Template } from './template-values.ts';
@@ -26,6 +27,7 @@ export async function faultsOfStack(input: unknown, root: string, stage = 'dev')
     ...(await attributeFaults(template)),
     ...habitFaults(template),
     ...permissionFaults(template),
+    ...roleSizeFaults(template),
     ...metricFaults(template),
     ...ruleFaults(template, root, stage),
   ];
