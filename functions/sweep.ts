@@ -15,6 +15,7 @@ import { notify } from '../services/notifications.ts';
 import { storeReport } from '../services/reports.ts';
 import { startExecution } from '../services/state-machines.ts';
 import { areToBeCounted, decide, type Findings } from '../sweep/decide.ts';
+import { isSameInstance } from '../sweep/drift.ts';
 import { goneOf } from '../sweep/gone.ts';
 import type { Hands } from '../sweep/hands.ts';
 import type { SweepReport } from '../sweep/report.ts';
@@ -33,6 +34,8 @@ interface Sweep {
   /** The instant by which everything is judged. */
   readonly at: string;
   readonly execution: string | null;
+  /** The state machine runs it again. */
+  readonly isRepeated: boolean;
   readonly call: Call;
   /** What a person must look at: a sentence each. */
   readonly alerts: string[];
@@ -43,11 +46,16 @@ export const handler = answer(async (event, call) => {
   const { data } = AsTask.safeParse(event);
   const request = parseSweepRequest(data ? data.request : event);
   const at = data?.task.enteredTime ?? new Date().toISOString();
-  const execution = data?.task.execution ?? null;
-  const report = await countingCalls((calls) => sweep({ request, at, execution, call, alerts: [] }, calls));
-  const isLatest = request.profile === undefined;
-  await storeReport(report.startedAt, await formsOf(report), { isLatest }, call.signal);
-  return answerOf(report);
+  const { execution = null, retryCount = 0 } = data?.task ?? {};
+  const of: Sweep = { request, at, execution, isRepeated: retryCount > 0, call, alerts: [] };
+  const report = await countingCalls((calls) => sweep(of, calls));
+  await store(report, of);
+  // Not before it is stored: a sweep that is run again for that would tell everybody twice.
+  const untold = await announce(report.alerts, of);
+  if (untold.length === 0) return answerOf(report);
+  const withUntold = { ...report, alerts: [...report.alerts, ...untold] };
+  await store(withUntold, of);
+  return answerOf(withUntold);
 });
 
 /**
@@ -56,23 +64,22 @@ export const handler = answer(async (event, call) => {
  */
 async function sweep(of: Sweep, calls: () => number): Promise<SweepReport> {
   const began = performance.now();
-  const { at, call, request } = of;
+  const { at, call, request, isRepeated, alerts } = of;
   const asked = profilesNamed(request.profile);
-  const pace = { ...sweepSettings(), at, home: home(), isDryRun: request.dryRun };
   const seen = new Set<string>();
   const records = await readLedger(of);
+  const { maxStarts, ...settings } = sweepSettings();
+  const startsLeft = Math.max(0, maxStarts - enrolmentsSince(records, of));
+  const pace = { ...settings, maxStarts: startsLeft, at, home: home(), isDryRun: request.dryRun, isRepeated };
   const surveys: Survey[] = [];
   for (const profile of asked) surveys.push(await survey(profile, records, seen, of));
   const decisions = await decideAll(surveys, of);
   const started = await startDue(decisions.due, handsOf(call), pace);
-  const whole = surveys.filter(({ stoppedBecause }) => stoppedBecause === null);
-  const gone = whole.map(({ profile: { name } }) => goneOf(name, records?.values() ?? [], seen));
+  const gone = goneOf(records?.values() ?? [], whatIsListed(surveys), { seen, at });
   const retired = await retireGone(gone, handsOf(call), pace);
   const rows = [...decisions.rows, ...started.rows, ...retired.rows];
-  of.alerts.push(...started.alerts, ...retired.alerts);
-  await announce([...of.alerts], of);
+  alerts.push(...started.alerts, ...retired.alerts);
   const endedAt = new Date(Date.parse(at) + performance.now() - began).toISOString();
-  const { alerts } = of;
   return reportOf({ surveys, rows, alerts, at, endedAt, isDryRun: request.dryRun, apiCalls: calls() });
 }
 
@@ -84,6 +91,12 @@ function profilesNamed(name: string | undefined): readonly Profile[] {
   throw new InvalidRequest(`profile: there is no profile "${name}". The profiles are ${known.join(', ')}.`);
 }
 
+/** Of which profiles every page was seen, and which there are. */
+function whatIsListed(surveys: readonly Survey[]) {
+  const whole = surveys.filter(({ stoppedBecause }) => stoppedBecause === null);
+  return { swept: whole.map(({ profile }) => profile.name), known: profiles().map(({ name }) => name) };
+}
+
 /** Without the ledger nobody knows who is enrolled: then nothing is listed, started or removed. */
 async function readLedger({ call, alerts }: Sweep): Promise<Map<string, LedgerItem> | undefined> {
   const records = new Map<string, LedgerItem>();
@@ -91,9 +104,17 @@ async function readLedger({ call, alerts }: Sweep): Promise<Map<string, LedgerIt
     for await (const page of listItems(call.signal)) for (const item of page) records.set(item.instance, item);
     return records;
   } catch (error) {
-    alerts.push(`${sentenceOf(error)} Without the ledger nothing is started or retired; the next sweep looks again.`);
+    const reason = error instanceof InvalidRequest ? error.message : sentenceOf(error);
+    alerts.push(`${reason} Without the ledger nothing is started or retired; the next sweep looks again.`);
     return undefined;
   }
+}
+
+/** How many enrolments have begun since this very sweep, which is run again, began: they may be its own. */
+function enrolmentsSince(records: ReadonlyMap<string, LedgerItem> | undefined, { at, isRepeated }: Sweep): number {
+  if (!records || !isRepeated) return 0;
+  const isOne = ({ status, claimedAt }: LedgerItem) => status !== 'retiring' && status !== 'retired' && claimedAt >= at;
+  return records.values().filter(isOne).toArray().length;
 }
 
 async function survey(
@@ -112,7 +133,11 @@ async function survey(
     for (const region of survey.regions)
       for await (const page of listFleet(profile, region, call.signal))
         for (const found of page) {
-          if (found.state !== 'terminated') seen.add(ledgerKey(found.instance));
+          const key = ledgerKey(found.instance);
+          const record = records.get(key);
+          // Whoever has only the name of another one does not stand for it.
+          const isItself = record === undefined || isSameInstance(record, found.instance);
+          if (found.state !== 'terminated' && isItself) seen.add(key);
           survey.take(found);
         }
   } catch (error) {
@@ -178,16 +203,22 @@ function handsOf({ signal }: Call): Hands {
   };
 }
 
-/** One event for each alert; a bus that does not take it is one more thing to look at. */
-async function announce(alerts: readonly string[], { request, execution, call, alerts: more }: Sweep): Promise<void> {
-  if (request.dryRun) return;
-  for (const cause of alerts) {
+/** One event for each alert. @returns a sentence for each that the bus did not take: one more thing to look at */
+async function announce(alerts: readonly string[], { request, execution, call }: Sweep): Promise<string[]> {
+  const untold: string[] = [];
+  for (const cause of request.dryRun ? [] : alerts) {
     try {
       await notify({ detailType: 'Fleet Sweep Alert', detail: { execution, cause } }, call.signal);
     } catch (error) {
-      more.push(sentenceOf(error));
+      untold.push(sentenceOf(error));
     }
   }
+  return untold;
+}
+
+async function store(report: SweepReport, { request, call }: Sweep): Promise<void> {
+  const isLatest = request.profile === undefined;
+  await storeReport(report.startedAt, await formsOf(report), { isLatest }, call.signal);
 }
 
 /** What a service refused, in a sentence. @throws the error itself where it is a fault of ours */

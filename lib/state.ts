@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { toDotPath } from 'zod/v4/core';
 import { Associate, EXEMPTIBLE, Metadata, Register } from './profiles.ts';
 
 /**
@@ -236,4 +237,9 @@ export function sentenceOf({ Error: name, Cause }: Failure): string {
   } catch {
     return Cause || `${name} without further words.`;
   }
+}
+
+/** What a schema does not accept: each field, and what is wrong with it. */
+export function faultsOf({ issues }: z.ZodError): string {
+  return issues.map(({ path, message }) => `${toDotPath(path)}: ${message}`).join('; ');
 }

@@ -1,9 +1,8 @@
 import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import * as z from 'zod';
-import { toDotPath } from 'zod/v4/core';
 import { InvalidRequest, NOT_YET, OutOfTime } from './errors.ts';
-import { TaskContext } from './state.ts';
+import { faultsOf, TaskContext } from './state.ts';
 import { emit, logger, withoutPem } from './telemetry.ts';
 
 /** What a handler is given beside its input. */
@@ -32,7 +31,7 @@ export function task<Shape extends z.ZodRawShape, Output>(
   return observed<Output>(keysOfTask, async (event, call) => {
     const parsed = schema.safeParse(event);
     if (!parsed.success)
-      throw new InvalidRequest(`The state's input is not as the task expects: ${faults(parsed.error)}`);
+      throw new InvalidRequest(`The state's input is not as the task expects: ${faultsOf(parsed.error)}`);
     const input = parsed.data as unknown as z.infer<z.ZodObject<Shape>> & { task: TaskContext };
     if (input.task.retryCount > 0) emit('Retries', 1, { state: input.task.state });
     return run(input, call);
@@ -98,8 +97,4 @@ function keysOfTask(event: unknown): Keys {
     retryCount: task?.retryCount,
   };
   return Object.fromEntries(Object.entries(keys).filter((entry) => entry[1] !== undefined)) as Keys;
-}
-
-function faults(error: z.ZodError): string {
-  return error.issues.map((issue) => `${toDotPath(issue.path)}: ${issue.message}`).join('; ');
 }

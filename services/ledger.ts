@@ -2,9 +2,9 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DynamoDBDocumentClient, GetCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod';
 import { environment } from '../lib/config.ts';
-import { ClaimedElsewhere, IdentityRejected, RegistrationPending } from '../lib/errors.ts';
+import { ClaimedElsewhere, IdentityRejected, InvalidRequest, RegistrationPending } from '../lib/errors.ts';
 import { Associate, EXEMPTIBLE, Register } from '../lib/profiles.ts';
-import { MetadataOptions } from '../lib/state.ts';
+import { faultsOf, MetadataOptions } from '../lib/state.ts';
 import { calling, clientOptions, isNamed } from './aws.ts';
 
 /**
@@ -79,13 +79,24 @@ export function claimOf({ ledgerKey, generation }: { ledgerKey: string; generati
   return { instance: ledgerKey, generation };
 }
 
-/** The instance's item, read consistently, or undefined. */
-export async function findItem(instance: string, signal: AbortSignal): Promise<LedgerItem | undefined> {
-  const item = await get(instance, signal);
-  return item && Item.parse(item);
+/** @throws InvalidRequest for an item that Muster has not written, or not so. */
+function readItem(item: Record<string, unknown> = {}): LedgerItem {
+  const { data, error } = Item.safeParse(item);
+  if (data) return data;
+  throw new InvalidRequest(
+    `The ledger's item ${item.instance} is not as Muster writes it (${faultsOf(error)}). Correct it, or remove it and ` +
+      'start enrol-node for its instance.',
+    { cause: error },
+  );
 }
 
-/** Every instance's item, page by page. The groups' items are none of these. Source: DynamoDB Scan. */
+/** The instance's item, read consistently, or undefined. @throws InvalidRequest */
+export async function findItem(instance: string, signal: AbortSignal): Promise<LedgerItem | undefined> {
+  const item = await get(instance, signal);
+  return item && readItem(item);
+}
+
+/** Every instance's item, page by page. The groups' items are none of these. @throws InvalidRequest. Source: DynamoDB Scan. */
 export async function* listItems(signal: AbortSignal): AsyncGenerator<LedgerItem[]> {
   let ExclusiveStartKey: Record<string, unknown> | undefined;
   do {
@@ -93,7 +104,7 @@ export async function* listItems(signal: AbortSignal): AsyncGenerator<LedgerItem
     const page = await calling('read the ledger', () => documents.send(new ScanCommand(what), { abortSignal: signal }));
     yield (page.Items ?? [])
       .filter(({ instance }) => !String(instance).startsWith('group/'))
-      .map((item) => Item.parse(item));
+      .map((item) => readItem(item));
     ExclusiveStartKey = page.LastEvaluatedKey;
   } while (ExclusiveStartKey);
 }
@@ -115,7 +126,7 @@ export async function claim(
   const ofLastTime = ['endedAt', 'lastError', 'errorName', 'metadataUnsupported', 'missingSince', 'expiresAt'];
   const ofLastEnrolment = next.status === 'enrolling' ? ['interruptedExecution'] : [];
   const remove = [...ofLastTime, ...ofLastEnrolment, ...outdated(seen, next)];
-  return Item.parse(await update(instance, { set: { ...fields, generation }, remove, condition }, signal));
+  return readItem(await update(instance, { set: { ...fields, generation }, remove, condition }, signal));
 }
 
 /**

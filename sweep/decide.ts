@@ -50,7 +50,9 @@ export function decide(survey: Survey, findings: Findings): { due: Due[]; rows: 
     if (findings.withoutState.has(instanceId))
       rows.push(rowOf(candidate.instance, candidate.profile, candidate.look, UNTOLD));
     else if (isLeaving(state)) survey.countAsUnderWay();
-    else {
+    else if (candidate.look.is === 'unfinished') {
+      if (WAITS_IN_ITS_LAUNCH.test(state ?? '')) due.push({ ...candidate, leaveOut: [], reason: STILL_WAITS });
+    } else {
       const isWhole = survey.stoppedBecause === null;
       const verdict = verdictOf(candidate, state, { fleet, findings, isWhole });
       if (verdict.may) due.push({ ...candidate, leaveOut: [], reason: candidate.look.reason });
@@ -64,6 +66,9 @@ export function decide(survey: Survey, findings: Findings): { due: Due[]; rows: 
   }
   return { due, rows };
 }
+
+const WAITS_IN_ITS_LAUNCH = /^(Warmed:)?Pending:Wait$/;
+const STILL_WAITS = 'It is enrolled, and its launch still waits in its hook.';
 
 const UNTOLD = {
   finding: 'unknown',

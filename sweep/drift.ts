@@ -68,6 +68,11 @@ function whyNotHardened(
   return `Its metadata options differ: ${sentences.join(', ')}.`;
 }
 
+/** Whether its servers know another instance by its name, which has to be retired first. */
+export function isAnothers(record: LedgerItem, instance: Instance): boolean {
+  return !isSameInstance(record, instance) && record.status !== 'retired' && record.publicKeyFingerprint !== undefined;
+}
+
 /** A Lightsail name can be given again; its instance is then another one. */
 export function isSameInstance({ launchTime }: LedgerItem, instance: Instance): boolean {
   return instance.platform === 'ec2' || launchTime === instance.launchTime;

@@ -1,8 +1,11 @@
 import type { LedgerItem } from '../services/ledger.ts';
+import { isBeingRetired } from './look.ts';
 
 /** What is in the ledger and no more at its service, as far as a sweep can tell. */
 export interface Gone {
   readonly profile: string;
+  /** No profile is called so any more. */
+  readonly isOrphaned: boolean;
   /** How many nodes the profile has in the ledger. */
   readonly nodes: number;
   /** Not seen, for the first time. */
@@ -13,27 +16,51 @@ export interface Gone {
   readonly seenAgain: LedgerItem[];
 }
 
+/** What a sweep has seen. */
+export interface Seen {
+  /** The keys, in the ledger, of the instances that are listed. */
+  readonly seen: ReadonlySet<string>;
+  /** The instant of the sweep. */
+  readonly at: string;
+}
+
 /**
- * What a sweep that has seen everything does not find of a profile's nodes.
+ * What a sweep that has seen everything does not find of the nodes of each profile, and of those whose profile is no more.
  *
  *   one sweep: not listed ──► missingSince      the next: not listed ──► asked by name ──► gone: retire-node
  *                                                         listed ──► taken back
  */
-export function goneOf(profile: string, records: Iterable<LedgerItem>, seen: ReadonlySet<string>): Gone {
-  const own = [...records].filter((record) => record.profile === profile && hasSomethingToRetire(record));
+export function goneOf(
+  records: Iterable<LedgerItem>,
+  { swept, known }: { swept: readonly string[]; known: readonly string[] },
+  seen: Seen,
+): Gone[] {
+  const nodes = [...records].filter((record) => hasSomethingToRetire(record, seen.at));
+  const nodesOf = Map.groupBy(nodes, ({ profile }) => profile ?? '');
+  // Only a sweep of everything can tell that nobody lists a node of no profile.
+  const orphaned = swept.length === known.length ? [...nodesOf.keys()].filter((name) => !known.includes(name)) : [];
+  return [
+    ...swept.map((name) => ({ profile: name, isOrphaned: false, ...missingOf(nodesOf.get(name) ?? [], seen) })),
+    ...orphaned.map((name) => ({ profile: name, isOrphaned: true, ...missingOf(nodesOf.get(name) ?? [], seen) })),
+  ];
+}
+
+function missingOf(own: readonly LedgerItem[], { seen, at }: Seen): Omit<Gone, 'profile' | 'isOrphaned'> {
+  // A sweep that is run again, because its report could not be stored, is no later one.
+  const byAnEarlier = ({ missingSince }: LedgerItem) => missingSince !== undefined && missingSince !== at;
   const { true: listed = [], false: unlisted = [] } = Object.groupBy(own, ({ instance }) => `${seen.has(instance)}`);
   return {
-    profile,
     nodes: own.length,
-    missing: unlisted.filter(({ missingSince }) => missingSince === undefined),
-    stillMissing: unlisted.filter(({ missingSince }) => missingSince !== undefined),
+    missing: unlisted.filter((record) => !byAnEarlier(record)),
+    stillMissing: unlisted.filter(byAnEarlier),
     seenAgain: listed.filter(({ missingSince }) => missingSince !== undefined),
   };
 }
 
 /** Whoever enrols or retires it at this moment sees for himself that it is gone. */
-function hasSomethingToRetire({ status, lastError }: LedgerItem): boolean {
-  return status === 'enrolled' || status === 'failed' || (status === 'retiring' && lastError !== undefined);
+function hasSomethingToRetire(record: LedgerItem, at: string): boolean {
+  if (record.status === 'retiring') return !isBeingRetired(record, at);
+  return record.status === 'enrolled' || record.status === 'failed';
 }
 
 const DEFAULT_MOST = 10;
@@ -44,22 +71,31 @@ function mostGone(nodes: number, maxRetirements: number | undefined): number {
   return maxRetirements ?? Math.min(DEFAULT_MOST, Math.max(1, Math.floor(nodes * DEFAULT_SHARE)));
 }
 
-const countOf = ({ missing, stillMissing }: Gone) => missing.length + stillMissing.length;
+export function countOf(some: readonly Gone[]): number {
+  return some.reduce((sum, { missing, stillMissing }) => sum + missing.length + stillMissing.length, 0);
+}
 
 /**
  * Says in one sentence that too much is gone at once to be true: a service that answers with empty lists looks just like
  * this. Undefined where it is not.
+ * @param before how many of others are missing in the same sweep
  */
-export function whyTooMany(all: readonly Gone[], maxRetirements: number | undefined): string | undefined {
+export function whyTooMany(all: readonly Gone[], maxRetirements: number | undefined, before = 0): string | undefined {
   const most = maxRetirements ?? DEFAULT_MOST;
-  const sum = all.reduce((total, gone) => total + countOf(gone), 0);
-  const over = all.filter((gone) => countOf(gone) > mostGone(gone.nodes, maxRetirements));
-  if (over.length === 0 && sum <= most) return undefined;
-  const told = (over.length > 0 ? over : all.filter((gone) => countOf(gone) > 0)).map(
-    (gone) => `${countOf(gone)} of ${gone.nodes} of ${gone.profile} (at most ${mostGone(gone.nodes, maxRetirements)})`,
+  const missing = all.filter((gone) => countOf([gone]) > 0);
+  const over = missing.filter((gone) => countOf([gone]) > mostGone(gone.nodes, maxRetirements));
+  if (missing.length === 0 || (over.length === 0 && before + countOf(missing) <= most)) return undefined;
+  const told = (over.length > 0 ? over : missing).map(
+    (gone) =>
+      `${countOf([gone])} of ${gone.nodes} of ${toldOf(gone)} (at most ${mostGone(gone.nodes, maxRetirements)})`,
   );
   return (
     `More nodes have disappeared at once than is believed: ${told.join(', ')}; at most ${most} a sweep. ` +
-    `Nothing is retired. If they are gone for good, set sweep.maxRetirements in profiles.yml to their number.`
+    'None of them is retired. If they are gone for good, set sweep.maxRetirements in profiles.yml to their number; if no ' +
+    'profile matches them any more, have one match them again, or retire them by hand.'
   );
+}
+
+function toldOf({ profile, isOrphaned }: Gone): string {
+  return isOrphaned ? `${profile || 'no profile'}, which is no profile any more` : profile;
 }

@@ -19,8 +19,13 @@ export interface Pace {
   /** The instant by which everything is judged. */
   readonly at: string;
   readonly isDryRun: boolean;
+  /** The state machine runs it again: what was started before was so by this very sweep. */
+  readonly isRepeated: boolean;
   /** The stack's own Region. */
   readonly home: string;
   readonly maxStarts: number;
   readonly maxRetirements?: number | undefined;
 }
+
+/** Whoever fails before its ledger item is written comes again, and must not take the place of those behind it. */
+export const STARTED_BEFORE = 'Its execution was started already today: look at what became of it.';

@@ -3,12 +3,15 @@ import { type Exemptions, exemptionsOf, exemptParts, withoutExempted } from '../
 import { type Exemption, identityFrom, type Profile, profileVersion } from '../lib/profiles.ts';
 import { complies, type Found, type Instance } from '../lib/state.ts';
 import type { LedgerItem } from '../services/ledger.ts';
-import { type Drift, driftOf, isSameInstance } from './drift.ts';
+import { type Drift, driftOf, isAnothers, isSameInstance } from './drift.ts';
 
 /** What a sweep makes of an instance that its profile matches and that runs. */
 export interface Look {
-  /** `as-wanted`: there is nothing to say of it; `under-way`: somebody is at it. The others are the report's words. */
-  readonly is: 'as-wanted' | 'under-way' | 'drifting' | 'exempt' | 'failed' | 'unknown';
+  /**
+   * `as-wanted`: there is nothing to say of it; `unfinished`: nor of that, unless its launch still waits; `under-way`:
+   * somebody is at it. The others are the report's words.
+   */
+  readonly is: 'as-wanted' | 'unfinished' | 'under-way' | 'drifting' | 'exempt' | 'failed' | 'unknown';
   readonly reason: string;
   readonly drift: Drift;
   readonly exempt: Exemptions;
@@ -49,10 +52,13 @@ function whatItIs(
   { profile, at }: Policy,
 ): Pick<Look, 'is' | 'reason'> {
   if (isUnderWay(instance, record, at)) return { is: 'under-way', reason: '' };
+  if (record && isAnothers(record, instance)) return { is: 'unknown', reason: ANOTHERS };
   const same = record && isSameInstance(record, instance) ? record : undefined;
   if (same?.status === 'retired' || same?.status === 'retiring') return { is: 'unknown', reason: whyNotAgain(same) };
   const reason = [drift.enrolment, drift.metadata].filter(Boolean).join(' ');
   if (!reason) {
+    if (same && isLaunchUnfinished(same, profile))
+      return { is: 'unfinished', reason: `It is enrolled: ${same.lastError}` };
     const parts = exemptParts(profile, exempt);
     return parts.length === 0 ? { is: 'as-wanted', reason } : { is: 'exempt', reason: exemptFrom(parts, exempt) };
   }
@@ -69,16 +75,34 @@ export const LONGEST_ENROLMENT_HOURS = 51;
 function isUnderWay({ launchTime }: Instance, record: LedgerItem | undefined, at: string): boolean {
   if (!record) return launchTime !== null && minutesSince(launchTime, at) < ANNOUNCED_WITHIN_MINUTES;
   if (record.status === 'enrolling') return minutesSince(record.claimedAt, at) < LONGEST_ENROLMENT_HOURS * 60;
-  // A retirement that has failed says why, and is over.
-  return record.status === 'retiring' && record.lastError === undefined;
+  return isBeingRetired(record, at);
+}
+
+/**
+ * A retirement that has failed says why, and is over. One that says nothing for a day may have been stopped by a person: to
+ * start another one is harmless, for it leaves the instance to one that still runs.
+ */
+export function isBeingRetired({ status, lastError, claimedAt }: LedgerItem, at: string): boolean {
+  return status === 'retiring' && lastError === undefined && minutesSince(claimedAt, at) < 24 * 60;
+}
+
+/** Its enrolment had failed only at the very last: it is enrolled, and its launch may wait for somebody to complete it. */
+function isLaunchUnfinished({ lastError, autoScalingGroupName }: LedgerItem, { lifecycleHook }: Profile): boolean {
+  return lastError !== undefined && autoScalingGroupName != null && lifecycleHook !== undefined;
 }
 
 function minutesSince(instant: string, at: string): number {
   return (Date.parse(at) - Date.parse(instant)) / 60_000;
 }
 
+const ANOTHERS =
+  'Another instance had its name before, and its servers still know that one by it: it is retired first, and enrolled by a later sweep.';
+
 function whyNotAgain({ status, endedAt, lastError }: LedgerItem): string {
-  const what = status === 'retired' ? `It was retired at ${endedAt}` : `Its retirement failed (${lastError})`;
+  const what =
+    status === 'retired'
+      ? `It was retired at ${endedAt}`
+      : `Its retirement failed (${lastError ?? 'it does not say why'})`;
   return `${what} and still runs: start enrol-node by hand if it is to be enrolled again.`;
 }
 

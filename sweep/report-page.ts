@@ -8,6 +8,7 @@ import {
   CONDITIONS,
   COUNT_NAMES,
   COUNTS,
+  type Condition,
   exemptUntil,
   numberWords,
 } from './report-words.ts';
@@ -72,10 +73,13 @@ function blocksOf({ profiles }: SweepReport, rows: readonly NumberedRow[]): Bloc
   return [...known, { name, regions: [], stoppedBecause: null, parts: partsOf(others, { instances: 0, underWay: 0 }) }];
 }
 
+/** Whether it is one of the instances that the sweep has counted. */
+const isListed = (condition: Condition) => condition !== 'gone' && condition !== 'not-listed';
+
 /** A report has a row for whatever is not as it should be; the others are only counted. */
 function partsOf(rows: readonly NumberedRow[], counts: { instances: number; underWay: number }): Part[] {
   const rowsOf = Map.groupBy(rows, ({ finding }) => finding);
-  const present = rows.filter(({ finding }) => finding !== 'gone').length;
+  const present = rows.filter(({ finding }) => isListed(finding)).length;
   return CONDITION_NAMES.map((condition) => {
     if (condition === 'under-way') return { condition, count: counts.underWay, rows: [] };
     if (condition === 'as-it-should-be')
@@ -87,7 +91,7 @@ function partsOf(rows: readonly NumberedRow[], counts: { instances: number; unde
 
 const countIn = (parts: readonly Part[], wanted: (part: Part) => boolean) =>
   parts.filter(wanted).reduce((sum, { count }) => sum + count, 0);
-const isPresent = ({ condition }: Part) => condition !== 'gone';
+const isPresent = ({ condition }: Part) => isListed(condition);
 const isAsItShouldBe = ({ condition }: Part) => condition === 'as-it-should-be';
 
 function heading({ startedAt, endedAt, dryRun, apiCalls }: SweepReport, fleet: readonly Block[]) {

@@ -14,6 +14,7 @@ const FORMS: Readonly<Record<Condition, string>> = {
   'under-way': 'm5 0a5 5 0 0 1 0 10 5 5 0 0 1 0-10z',
   'as-it-should-be': 'm2 0h6a2 2 0 0 1 2 2v6a2 2 0 0 1-2 2h-6a2 2 0 0 1-2-2v-6a2 2 0 0 1 2-2z',
   gone: 'm3.5 3.5h3v3h-3z',
+  'not-listed': 'm2 2h6v6h-6zm1.5 1.5v3h3v-3z',
 };
 /** As many marks can be pointed at one by one. Beyond that a browser would have more to do than a person can look at. */
 const MOST_LINKS = 2_000;

@@ -23,6 +23,10 @@ export const CONDITIONS: Readonly<Record<Condition, { readonly label: string; re
   'under-way': { label: 'under way', meaning: 'It was being enrolled or retired while the sweep looked.' },
   'as-it-should-be': { label: 'as it should be', meaning: 'It is as its profile says.' },
   gone: { label: 'gone', meaning: 'The ledger knows it, and its service does not any more.' },
+  'not-listed': {
+    label: 'not listed',
+    meaning: 'The ledger knows it and no profile lists it any more, but it is not known to be gone.',
+  },
 };
 
 export const CONDITION_NAMES = Object.keys(CONDITIONS) as Condition[];

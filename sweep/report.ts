@@ -15,6 +15,7 @@ export const FINDINGS = [
   'exempt',
   'failed',
   'gone',
+  'not-listed',
   'unknown',
 ] as const;
 

@@ -1,6 +1,6 @@
 import type { Exemptible } from '../lib/profiles.ts';
 import { enrolmentOf } from './enrolment.ts';
-import type { Hands, Pace } from './hands.ts';
+import { type Hands, type Pace, STARTED_BEFORE } from './hands.ts';
 import type { ReportRow } from './report.ts';
 import { rowOf } from './row.ts';
 import type { Candidate } from './survey.ts';
@@ -14,8 +14,8 @@ export interface Due extends Candidate {
 type Outcome = Partial<ReportRow> & Pick<ReportRow, 'action'>;
 
 /**
- * Starts the enrolments that are due, the oldest instance's first, up to the pace. What a service refuses ends it: the
- * next sweep finds the rest again.
+ * Starts the enrolments that are due, up to the pace: the oldest instance's first, and last those that have failed before.
+ * What a service refuses ends it: the next sweep finds the rest again.
  */
 export async function startDue(due: readonly Due[], hands: Hands, pace: Pace) {
   const rows: ReportRow[] = [];
@@ -34,8 +34,9 @@ export async function startDue(due: readonly Due[], hands: Hands, pace: Pace) {
     } else {
       try {
         const outcome = await hands.startEnrolment(execution, request);
-        row(outcome === 'started' ? { action: 'started' } : { action: 'nothing', reason: STARTED_BEFORE });
-        if (outcome === 'started') started++;
+        const isStarted = outcome === 'started' || pace.isRepeated;
+        row(isStarted ? { action: 'started' } : { action: 'nothing', reason: STARTED_BEFORE });
+        if (isStarted) started++;
       } catch (error) {
         const refusal = hands.refusalOf(error);
         if (refusal === undefined) throw error;
@@ -47,13 +48,17 @@ export async function startDue(due: readonly Due[], hands: Hands, pace: Pace) {
   return { rows, alerts };
 }
 
-/** Whoever fails before its ledger item is written comes again, and must not take the place of those behind it. */
-const STARTED_BEFORE = 'Its execution was started already today: look at what became of it.';
-
-/** The oldest first; who has no launch time comes last. */
+/**
+ * The oldest first; who has no launch time comes last. Whoever fails time after time must not take the place of those who
+ * were never tried.
+ */
 function oldestFirst(due: readonly Due[]): Due[] {
+  const failed = ({ record }: Due) => Number(record?.status === 'failed');
   const launched = ({ instance }: Due) => (instance.launchTime === null ? Infinity : Date.parse(instance.launchTime));
-  return due.toSorted((a, b) => launched(a) - launched(b) || compare(a.instance.instanceId, b.instance.instanceId));
+  return due.toSorted(
+    (a, b) =>
+      failed(a) - failed(b) || launched(a) - launched(b) || compare(a.instance.instanceId, b.instance.instanceId),
+  );
 }
 
 function compare(a: string, b: string): number {

@@ -7,7 +7,7 @@ import { isToBeLookedAt, type Look, lookAt, type Policy } from './look.ts';
 import type { ProfileSummary, ReportRow } from './report.ts';
 import { rowOf } from './row.ts';
 
-/** An instance that drifts: an enrolment of it may be started. */
+/** An instance that drifts, or whose launch may not be finished: an enrolment of it may be started. */
 export interface Candidate {
   readonly instance: Instance;
   readonly record: LedgerItem | undefined;
@@ -57,7 +57,8 @@ export class Survey {
     this.#join(instance, record, look);
     if (!isToBeLookedAt(found)) return;
     this.#count(look);
-    if (look.is === 'drifting') this.candidates.push({ instance, record, profile: this.profile, look });
+    if (look.is === 'drifting' || look.is === 'unfinished')
+      this.candidates.push({ instance, record, profile: this.profile, look });
     else if (look.is !== 'as-wanted' && look.is !== 'under-way')
       this.rows.push(rowOf(instance, this.profile, look, { finding: look.is }));
   }

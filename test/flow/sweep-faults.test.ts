@@ -1,3 +1,4 @@
+import { DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import { describe, expect, it } from 'vitest';
 import { atRest, enrolledFleet, HOUR, loseEvents, startsOf, sweep } from './sweeps.ts';
 import { callsOfHandlers, changes, enrolments, nameOf, outcomes, type Played, playWorld } from './world.ts';
@@ -105,6 +106,17 @@ describe('a ledger that is out of reach', () => {
     expect(report.rows).toEqual([]);
     const called = callsOfHandlers(world).map(nameOf);
     expect(new Set(called)).toEqual(new Set(['dynamodb.Scan', 'events.PutEvents', 's3.PutObject']));
+  });
+});
+
+describe('an item of the ledger that Muster has not written', () => {
+  it('has nothing started, and is named with what is wrong with it', async () => {
+    const { world } = await lostLaunches(1);
+    const Item = { instance: { S: 'i-0123456789abcdef0' }, note: { S: 'by hand' } };
+    await new DynamoDBClient({}).send(new PutItemCommand({ TableName: process.env.LEDGER_TABLE, Item }));
+    const { alerts: told } = await sweep(world);
+    expect(told).toEqual([expect.stringMatching(/^The ledger's item i-0123456789abcdef0 is not as .*status: /)]);
+    expect(startsOf(world)).toEqual([]);
   });
 });
 

@@ -223,6 +223,9 @@ describe('what a sweep is asked', () => {
     [{ profile: 'wbe' }, 'there is no profile "wbe". The profiles are web, database, batch, lightsail.'],
     [{ dryRun: 'yes' }, 'dryRun must be'],
     [{ dryrun: true }, 'Did you mean'],
+    [[], 'The input must be an object'],
+    ['web', 'The input must be an object'],
+    [null, 'The input must be an object'],
   ])('%j is refused in a sentence, and nothing is changed', async (input, sentence) => {
     const { world } = await lostLaunch();
     const { status, outcome } = await sweepExecution(world, input);

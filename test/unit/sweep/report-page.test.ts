@@ -56,6 +56,13 @@ describe("A report's page", () => {
     );
   });
 
+  it('does not count a node that is not listed among the instances that are there', async () => {
+    for (const finding of ['gone', 'not-listed'] as const) {
+      const $ = await parsed(reportOf(3, { [finding]: 2 }));
+      expect($('h1').text()).toBe('3 of 3 instances are as they should be');
+    }
+  });
+
   it('has the browser refuse what it does not have itself', async () => {
     const $ = await parsed(reportOf(1));
     expect($('meta[http-equiv=Content-Security-Policy]').attr('content')).toMatch(/^default-src 'none';/);
