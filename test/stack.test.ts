@@ -64,6 +64,13 @@ describe('the packaged stack', () => {
       },
     ],
     [
+      'says null in a pattern, which EventBridge would take and CloudFormation does not',
+      /^resources\/alerts\.yml:\d+: ExecutionFailedRule says null in Properties\.EventPattern\.detail\.\$or\.1\.error\.2, .*\.$/,
+      ({ ExecutionFailedRule }) => {
+        ExecutionFailedRule.Properties.EventPattern.detail.$or[1].error.push(null);
+      },
+    ],
+    [
       'refers to what is not there',
       /^resources\/alerts\.yml:\d+: AlertsByEmail refers to Alert, which is not there: correct the name, .*\.$/,
       ({ AlertsByEmail }) => {
