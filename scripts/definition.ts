@@ -22,20 +22,30 @@ const SERVICE_ERRORS = [
 
 const KNOWN_ERRORS = new Set<string>([...NOT_YET, ...NEVER, ...SERVICE_ERRORS]);
 
-/** Written at every retrier: Step Functions' own values lose launches in a burst. */
-const RETRY_FIELDS = ['IntervalSeconds', 'MaxAttempts', 'BackoffRate', 'MaxDelaySeconds'];
+const MOST_SECONDS = 99_999_999;
+
+/**
+ * Written at every retrier: Step Functions' own values lose launches in a burst. What it takes there: AWS Step Functions
+ * Developer Guide, "Handling errors in Step Functions workflows".
+ */
+const RETRY_FIELDS = {
+  IntervalSeconds: { takes: z.int().min(1).max(MOST_SECONDS), name: `a whole number from 1 to ${MOST_SECONDS}` },
+  MaxAttempts: { takes: z.int().min(0).max(99_999_999), name: 'a whole number from 0 to 99999999' },
+  BackoffRate: { takes: z.number().min(1), name: 'a number that is 1.0 or more' },
+  MaxDelaySeconds: { takes: z.int().min(1).max(31_622_399), name: 'a whole number from 1 to 31622399' },
+};
 
 /** Where whatever is "not yet" waits. */
 const WAITING_STATE = 'KeepWaiting';
 
-const Retrier = z.looseObject({ ErrorEquals: z.array(z.string()), MaxAttempts: z.int().optional() });
+const Retrier = z.looseObject({ ErrorEquals: z.array(z.string()) });
 const Catcher = z.looseObject({ ErrorEquals: z.array(z.string()), Next: z.string() });
 
 const State = z.looseObject({
   Type: z.string(),
   Comment: z.string().optional(),
   Resource: z.string().optional(),
-  TimeoutSeconds: z.int().optional(),
+  TimeoutSeconds: z.unknown().optional(),
   Next: z.string().optional(),
   Default: z.string().optional(),
   Choices: z.array(z.looseObject({ Next: z.string() })).default([]),
@@ -75,14 +85,41 @@ export function faultsOfDefinition(
   const scopes = scopesIn(definition, []);
   const lost = scopes.flatMap(lostTargets);
   if (lost.length > 0) return render(lost, where);
+  // Before the language, which says less about the same.
+  const own = scopes.flatMap((scope) => stateFaults(scope, functions));
+  if (own.length > 0) return render(own, where);
+  return render(languageFaults(definition), where);
+}
+
+function languageFaults(definition: object): Fault[] {
   const invalid = validate(structuredClone(definition)).errors.map(({ Message, schemaError }) => {
     const reason = Message ?? `${schemaError?.instancePath}: ${schemaError?.message}`;
-    const at = schemaError?.instancePath.split('/').slice(1) ?? [];
+    return { at: schemaError?.instancePath.split('/').slice(1) ?? [], reason };
+  });
+  const { error } = Definition.safeParse(definition);
+  const unread = error?.issues.map(({ path, message }) => ({ at: path.map(String), reason: message })) ?? [];
+  return (invalid.length > 0 ? invalid : unread).map(({ at, reason }) => {
     return { at, says: `It is not Amazon States Language: ${reason}.` };
   });
-  if (invalid.length > 0) return render(invalid, where);
-  const faults = scopes.flatMap((scope) => stateFaults(scope, functions));
-  return render(faults, where);
+}
+
+/** A state that a function runs. */
+export interface TaskState {
+  readonly at: Path;
+  readonly name: string;
+  readonly resource: string;
+  readonly timeoutSeconds: unknown;
+}
+
+/** The tasks of a state machine, those within its Map and Parallel states too. */
+export function tasksOf(definition: unknown): TaskState[] {
+  return scopesIn(definition, []).flatMap(({ at, States }) =>
+    Object.entries(States).flatMap(([name, { Type, Resource = '', TimeoutSeconds }]) => {
+      return Type === 'Task'
+        ? [{ at: [...at, 'States', name], name, resource: Resource, timeoutSeconds: TimeoutSeconds }]
+        : [];
+    }),
+  );
 }
 
 interface Scope {
@@ -126,13 +163,17 @@ function stateFaults({ at, States }: Scope, functions: readonly string[]): Fault
   return Object.entries(States).flatMap(([name, state]) => {
     const inState = (faults: readonly string[], ...by: Path) =>
       faults.map((fault) => ({ at: [...at, 'States', name, ...by], says: `State ${name} ${fault}.` }));
-    const faults = [...inState(commentFaults(state)), ...inState(comparisonFaults(state))];
+    const faults = [
+      ...inState(commentFaults(state)),
+      ...inState(comparisonFaults(state)),
+      ...state.Retry.flatMap((retrier, index) => inState(retryFaults(retrier), 'Retry', index)),
+      ...inState(orderFaults('Retry', state.Retry), 'Retry'),
+    ];
     if (state.Type !== 'Task') return faults;
     return [
       ...faults,
       ...inState(functionFaults(name, state, functions), 'Resource'),
-      ...state.Retry.flatMap((retrier, index) => inState(retryFaults(retrier), 'Retry', index)),
-      ...inState(orderFaults('Retry', state.Retry), 'Retry'),
+      ...inState(timeoutFaults(state), 'TimeoutSeconds'),
       ...inState(orderFaults('Catch', state.Catch), 'Catch'),
       ...inState(catchFaults(name, state, States), 'Catch'),
     ];
@@ -144,31 +185,46 @@ function commentFaults({ Comment }: State): string[] {
 }
 
 /** The state `AssociateNode` is the file `associate-node.ts`. A state may also call a service, by its ARN. */
-function functionFaults(name: string, { Resource, TimeoutSeconds }: State, functions: readonly string[]): string[] {
+function functionFaults(name: string, { Resource }: State, functions: readonly string[]): string[] {
   if (Resource?.startsWith('arn:')) return [];
   const file = name.replace(/(?<!^)[A-Z]/g, '-$&').toLowerCase();
   const faults = [];
   if (!functions.includes(file)) faults.push(`has no function: functions/${file}.ts is missing`);
   if (Resource !== `\${${name}FunctionArn}`) faults.push(`runs ${Resource}, not \${${name}FunctionArn}`);
-  if (!TimeoutSeconds) faults.push('has no TimeoutSeconds: a lost answer would hold it for ever');
   return faults;
+}
+
+function timeoutFaults({ Resource, TimeoutSeconds }: State): string[] {
+  if (TimeoutSeconds === undefined && Resource?.startsWith('arn:')) return [];
+  if (TimeoutSeconds === undefined) return ['has no TimeoutSeconds: a lost answer would hold it for ever'];
+  const { takes, name } = RETRY_FIELDS.IntervalSeconds;
+  if (takes.safeParse(TimeoutSeconds).success) return [];
+  return [`has a TimeoutSeconds of ${JSON.stringify(TimeoutSeconds)}: give it ${name}`];
 }
 
 function retryFaults(retrier: z.infer<typeof Retrier>): string[] {
   const names = unknown(retrier.ErrorEquals.filter((error) => error !== 'States.ALL'));
-  if (retrier.MaxAttempts === 0) return names;
   const [first, ...others] = retrier.ErrorEquals;
   const of = `retries ${first}${others.length ? ` and ${others.length} more` : ''}`;
-  const missing = RETRY_FIELDS.filter((field) => typeof retrier[field] !== 'number');
-  const faults = missing.map((field) => `${of} without ${field}`);
+  const wrong = Object.entries(RETRY_FIELDS).flatMap(([field, { takes, name }]) => {
+    const value = retrier[field];
+    if (value === undefined) return retrier.MaxAttempts === 0 ? [] : [`${of} without ${field}: give it ${name}`];
+    return takes.safeParse(value).success ? [] : [`${of} with ${field} ${JSON.stringify(value)}: give it ${name}`];
+  });
+  if (wrong.length > 0) return [...wrong, ...names];
+  return [...(retrier.MaxAttempts === 0 ? [] : patienceFaults(retrier, of)), ...names];
+}
+
+/** What is wrong with waiting so, where each number by itself is right. */
+function patienceFaults(retrier: z.infer<typeof Retrier>, of: string): string[] {
+  const faults = [];
   if (retrier.JitterStrategy !== 'FULL') faults.push(`${of} without JitterStrategy FULL`);
   if (Number(retrier.MaxDelaySeconds) <= Number(retrier.IntervalSeconds))
     faults.push(
-      `${of} with a MaxDelaySeconds of ${retrier.MaxDelaySeconds}, which is no more than its IntervalSeconds`,
+      `${of} with a MaxDelaySeconds of ${retrier.MaxDelaySeconds}, which is no more than its IntervalSeconds: let it be more`,
     );
   const hopeless = retrier.ErrorEquals.filter((error) => NEVER.some((never) => never === error));
-  faults.push(...hopeless.map((error) => `retries ${error}, which trying again does not change`));
-  return [...faults, ...names];
+  return [...faults, ...hopeless.map((error) => `retries ${error}, which trying again does not change`)];
 }
 
 /** States.ALL takes everything: what comes after it is never asked, and what stands beside it says nothing. */
@@ -177,7 +233,11 @@ function orderFaults(field: 'Retry' | 'Catch', rules: readonly { ErrorEquals: st
     ({ ErrorEquals }, index) =>
       ErrorEquals.includes('States.ALL') && (index < rules.length - 1 || ErrorEquals.length > 1),
   );
-  return wrong.map(() => `has States.ALL in its ${field} before the last place, or not alone`);
+  const empty = rules.filter(({ ErrorEquals }) => ErrorEquals.length === 0);
+  return [
+    ...wrong.map(() => `has States.ALL in its ${field} before the last place, or not alone`),
+    ...empty.map(() => `has an empty ErrorEquals in its ${field}: name the errors that it is for`),
+  ];
 }
 
 /** Every failure of a task leads somewhere; a task that has only a red end before it may let its own be that end. */

@@ -1,5 +1,6 @@
 import { ruleFaults } from './rules.ts';
 import { habitFaults } from './template-habits.ts';
+import { taskFaults } from './template-machines.ts';
 import { metricFaults } from './template-metrics.ts';
 import { permissionFaults } from './template-permissions.ts';
 import { attributeFaults, schemaFaults } from './template-schema.ts';
@@ -28,6 +29,7 @@ export async function faultsOfStack(input: unknown, root: string, stage = 'dev')
     ...(await attributeFaults(template)),
     ...habitFaults(template),
     ...permissionFaults(template),
+    ...taskFaults(template),
     ...metricFaults(template),
     ...ruleFaults(template, root, stage),
   ];

@@ -199,6 +199,20 @@ describe('the packaged stack', () => {
       },
     ],
     [
+      'gives a function up before it ends by itself',
+      /^statemachines\/enrol-node\.asl\.yml:\d+: State AssociateNode has a TimeoutSeconds of 15, .* AssociateNodeLambdaFunction runs for 15 seconds: .*\.$/,
+      ({ AssociateNodeLambdaFunction }) => {
+        AssociateNodeLambdaFunction.Properties.Timeout = 15;
+      },
+    ],
+    [
+      'has a state whose function it is not given',
+      /^statemachines\/retire-node\.asl\.yml:\d+: State ForgetNode runs \$\{ForgetNodeFunctionArn\}, .*\.$/,
+      ({ RetireNodeStateMachine }) => {
+        delete RetireNodeStateMachine.Properties.DefinitionSubstitutions.ForgetNodeFunctionArn;
+      },
+    ],
+    [
       'has a state machine that logs its data',
       /^resources\/state-machines\.yml:\d+: EnrolNodeStateMachine logs its data, and a CSR with it: set .*\.$/,
       ({ EnrolNodeStateMachine }) => {
