@@ -65,6 +65,27 @@ export const STARS: Readonly<Record<string, string>> = {
 };
 
 /**
+ * The same for the roles of state machines: what Step Functions asks for to deliver logs and traces. Source: Step
+ * Functions Developer Guide, "Using CloudWatch Logs to log execution history" and "Trace Step Functions request data in AWS X-Ray".
+ */
+export const DELIVERY_STARS: Readonly<Record<string, string>> = {
+  'logs:CreateLogDelivery': 'it takes no resource',
+  'logs:CreateLogStream': 'Step Functions asks for it with the deliveries, on all',
+  'logs:DeleteLogDelivery': 'it takes no resource',
+  'logs:DescribeLogGroups': 'Step Functions asks for it with the deliveries, on all',
+  'logs:DescribeResourcePolicies': 'it takes no resource',
+  'logs:GetLogDelivery': 'it takes no resource',
+  'logs:ListLogDeliveries': 'it takes no resource',
+  'logs:PutLogEvents': 'Step Functions asks for it with the deliveries, on all',
+  'logs:PutResourcePolicy': 'it takes no resource',
+  'logs:UpdateLogDelivery': 'it takes no resource',
+  'xray:GetSamplingRules': 'it takes no resource',
+  'xray:GetSamplingTargets': 'it takes no resource',
+  'xray:PutTelemetryRecords': 'it takes no resource',
+  'xray:PutTraceSegments': 'it takes no resource',
+};
+
+/**
  * Actions that may only be allowed under a condition: with it a role allows them to its own function alone, whoever else
  * is given the role. Lambda puts this key into every request from a function's environment. Source: Lambda, "Using source
  * function ARN to control function access behavior".

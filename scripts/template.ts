@@ -3,6 +3,7 @@ import { habitFaults } from './template-habits.ts';
 import { taskFaults } from './template-machines.ts';
 import { metricFaults } from './template-metrics.ts';
 import { permissionFaults } from './template-permissions.ts';
+import { roleFaults } from './template-roles.ts';
 import { attributeFaults, schemaFaults } from './template-schema.ts';
 import { type Fault, type Path, render, sourcesOf, type Where } from './template-source.ts';
 import { Template } from './template-values.ts';
@@ -29,6 +30,7 @@ export async function faultsOfStack(input: unknown, root: string, stage = 'dev')
     ...(await attributeFaults(template)),
     ...habitFaults(template),
     ...permissionFaults(template),
+    ...roleFaults(template),
     ...taskFaults(template),
     ...metricFaults(template),
     ...ruleFaults(template, root, stage),

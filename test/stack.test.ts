@@ -213,6 +213,126 @@ describe('the packaged stack', () => {
       },
     ],
     [
+      'has a schedule whose role EventBridge may not take',
+      /^resources\/sweep\.yml:\d+: The rule SweepSchedule cannot take SweepScheduleRole: let .* allow events\.amazonaws\.com .*\.$/,
+      ({ SweepScheduleRole }) => {
+        SweepScheduleRole.Properties.AssumeRolePolicyDocument.Statement[0].Principal.Service =
+          'scheduler.amazonaws.com';
+      },
+    ],
+    [
+      'has a schedule whose role is for another account',
+      /^resources\/sweep\.yml:\d+: The rule SweepSchedule cannot take SweepScheduleRole: .*\.$/,
+      ({ SweepScheduleRole }) => {
+        const [statement] = SweepScheduleRole.Properties.AssumeRolePolicyDocument.Statement;
+        statement.Condition.StringEquals['aws:SourceAccount'] = '210987654321';
+      },
+    ],
+    [
+      'has a schedule whose role starts another state machine',
+      /^resources\/sweep\.yml:\d+: The rule SweepSchedule may not states:StartExecution on SweepFleetStateMachine: allow it in SweepScheduleRole\.$/,
+      ({ SweepScheduleRole }) => {
+        SweepScheduleRole.Properties.Policies[0].PolicyDocument.Statement[0].Resource = {
+          Ref: 'EnrolNodeStateMachine',
+        };
+      },
+    ],
+    [
+      'has a schedule whose role does something else',
+      /^resources\/sweep\.yml:\d+: The rule SweepSchedule may not states:StartExecution on SweepFleetStateMachine: .*\.$/,
+      ({ SweepScheduleRole }) => {
+        SweepScheduleRole.Properties.Policies[0].PolicyDocument.Statement[0].Action = 'states:StartSyncExecution';
+      },
+    ],
+    [
+      'has a schedule whose role is of another stack',
+      /^resources\/sweep\.yml:\d+: The rule SweepSchedule takes a role that is not in the template: .*\.$/,
+      ({ SweepSchedule }) => {
+        SweepSchedule.Properties.Targets[0].RoleArn = 'arn:aws:iam::123456789012:role/admin';
+      },
+    ],
+    [
+      'has a schedule whose role starts every state machine',
+      /^resources\/sweep\.yml:\d+: SweepScheduleRole allows states:StartExecution on arn:aws:states:\*:\*:stateMachine:\*, .*\.$/,
+      ({ SweepScheduleRole }) => {
+        SweepScheduleRole.Properties.Policies[0].PolicyDocument.Statement[0].Resource =
+          'arn:aws:states:*:*:stateMachine:*';
+      },
+    ],
+    [
+      'has a state machine whose role runs a function of another one',
+      /^resources\/state-machines\.yml:\d+: RetireNodeRole allows lambda:InvokeFunction on SweepLambdaFunction, .*\.$/,
+      ({ RetireNodeRole }) => {
+        RetireNodeRole.Properties.Policies[0].PolicyDocument.Statement[0].Resource.push({
+          'Fn::GetAtt': ['SweepLambdaFunction', 'Arn'],
+        });
+      },
+    ],
+    [
+      'has a state machine whose role runs every function',
+      /^resources\/state-machines\.yml:\d+: EnrolNodeRole allows lambda:InvokeFunction on "\*": name the resource, or .*\.$/,
+      ({ EnrolNodeRole }) => {
+        EnrolNodeRole.Properties.Policies[0].PolicyDocument.Statement[0].Resource = '*';
+      },
+    ],
+    [
+      'has a schedule whose role delivers logs',
+      /^resources\/sweep\.yml:\d+: SweepScheduleRole allows logs:PutLogEvents on "\*": name the resource, or .*\.$/,
+      ({ SweepScheduleRole }) => {
+        SweepScheduleRole.Properties.Policies[0].PolicyDocument.Statement.push({
+          Effect: 'Allow',
+          Action: 'logs:PutLogEvents',
+          Resource: '*',
+        });
+      },
+    ],
+    [
+      'has a state machine whose role is told by exceptions',
+      /^resources\/state-machines\.yml:\d+: EnrolNodeRole has a statement that is not Effect, Action, .*\.$/,
+      ({ EnrolNodeRole }) => {
+        EnrolNodeRole.Properties.Policies[1].PolicyDocument.Statement.push({
+          Effect: 'Allow',
+          NotAction: 'iam:*',
+          Resource: '*',
+        });
+      },
+    ],
+    [
+      'has a state machine whose role has policies that nobody sees',
+      /^resources\/state-machines\.yml:\d+: EnrolNodeRole has more than policies of its own .*\.$/,
+      ({ EnrolNodeRole }) => {
+        EnrolNodeRole.Properties.ManagedPolicyArns = ['arn:aws:iam::aws:policy/AdministratorAccess'];
+      },
+    ],
+    [
+      'has a state machine that Step Functions cannot run',
+      /^resources\/state-machines\.yml:\d+: The state machine EnrolNodeStateMachine cannot take EnrolNodeRole: .*\.$/,
+      ({ EnrolNodeRole }) => {
+        EnrolNodeRole.Properties.AssumeRolePolicyDocument.Statement[0].Principal.Service = 'lambda.amazonaws.com';
+      },
+    ],
+    [
+      'has a function that Lambda cannot run',
+      /^resources\/roles\.yml:\d+: The function SweepLambdaFunction cannot take SweepRole: .* lambda\.amazonaws\.com .*\.$/,
+      ({ SweepRole }) => {
+        SweepRole.Properties.AssumeRolePolicyDocument.Statement[0].Action = 'sts:TagSession';
+      },
+    ],
+    [
+      'has a role that somebody else may take',
+      /^resources\/roles\.yml:\d+: SweepRole may be taken by arn:aws:iam::123456789012:root, which has no use for it: .*\.$/,
+      ({ SweepRole }) => {
+        SweepRole.Properties.AssumeRolePolicyDocument.Statement[0].Principal.AWS = 'arn:aws:iam::123456789012:root';
+      },
+    ],
+    [
+      'has a role that is left over',
+      /^resources\/sweep\.yml:\d+: SweepScheduleRole is nobody's role: remove it, .*\.$/,
+      ({ SweepSchedule }) => {
+        SweepSchedule.Properties.Targets = [];
+      },
+    ],
+    [
       'has a state machine that logs its data',
       /^resources\/state-machines\.yml:\d+: EnrolNodeStateMachine logs its data, and a CSR with it: set .*\.$/,
       ({ EnrolNodeStateMachine }) => {
