@@ -10,7 +10,7 @@ import {
   type Statement,
 } from './template-policies.ts';
 import type { Fault, Path } from './template-source.ts';
-import { arnOf, ofType, resolved, type Template } from './template-values.ts';
+import { arnOf, ofType, type Resource, resolved, type Template } from './template-values.ts';
 
 const Rule = z.looseObject({
   Targets: z
@@ -114,7 +114,7 @@ function lambdaPermissions(template: Template): Statement[] {
   });
 }
 
-/** What functions do by their roles without calling it themselves: keep what they could not take, trace, join a VPC. */
+/** What functions do by their roles without calling it themselves: keep what they could not take, log, trace, join a VPC. */
 function functionFaults(template: Template): Fault[] {
   const kept = ofType(template, 'AWS::Lambda::EventInvokeConfig').flatMap(([name, { Properties }]) => {
     const { FunctionName, DestinationConfig } = Properties as {
@@ -127,9 +127,19 @@ function functionFaults(template: Template): Fault[] {
   });
   const traced = ofType(template, 'AWS::Lambda::Function').flatMap(([name, { Properties }]) => [
     ...(Properties.TracingConfig ? [needs(name, name, 'xray:PutTraceSegments', '*', 'is traced')] : []),
+    ...logGroupsOf(Properties, template).map((group) => needs(name, name, 'logs:PutLogEvents', group, 'has a log')),
     ...(Properties.VpcConfig ? [needs(name, name, 'ec2:CreateNetworkInterface', '*', 'runs in a VPC')] : []),
   ]);
   return [...kept, ...traced].flatMap((need) => need(template));
+}
+
+/** The ARN of the log group that Lambda writes to, where the template has it. */
+function logGroupsOf({ FunctionName }: Resource['Properties'], template: Template): string[] {
+  const own = `/aws/lambda/${resolved(FunctionName, template)}`;
+  const groups = ofType(template, 'AWS::Logs::LogGroup');
+  return groups.flatMap(([name, { Properties }]) =>
+    resolved(Properties.LogGroupName, template) === own ? [arnOf(name, template)] : [],
+  );
 }
 
 function needs(name: string, of: string, action: string, target: string, because: string) {
