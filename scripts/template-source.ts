@@ -38,6 +38,13 @@ export function sourcesOf(root: string): Where {
   };
 }
 
+/** The resources as they are written, with the framework's variables in them. */
+export function writtenResources(root: string): Record<string, unknown> {
+  const files = readdirSync(join(root, 'resources')).filter((file) => file.endsWith('.yml'));
+  const all = files.map((file) => open(root, `resources/${file}`).document.toJS().Resources);
+  return Object.assign({}, ...all);
+}
+
 /** The same for the parts of one YAML file. */
 export function linesOf(root: string, file: string): (at: Path) => string {
   const source = open(root, file);

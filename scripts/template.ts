@@ -1,11 +1,11 @@
 import { ruleFaults } from './rules.ts';
 import { habitFaults } from './template-habits.ts';
 import { taskFaults } from './template-machines.ts';
-import { metricFaults } from './template-metrics.ts';
+import { metricFaults, stageFaults } from './template-metrics.ts';
 import { permissionFaults } from './template-permissions.ts';
 import { roleFaults } from './template-roles.ts';
 import { attributeFaults, schemaFaults } from './template-schema.ts';
-import { type Fault, type Path, render, sourcesOf, type Where } from './template-source.ts';
+import { type Fault, type Path, render, sourcesOf, type Where, writtenResources } from './template-source.ts';
 import { Template } from './template-values.ts';
 
 /** CloudFormation's limits for a template that is deployed from a bucket. */
@@ -33,6 +33,7 @@ export async function faultsOfStack(input: unknown, root: string, stage = 'dev')
     ...roleFaults(template),
     ...taskFaults(template),
     ...metricFaults(template),
+    ...stageFaults(template, Template.parse({ Resources: writtenResources(root) })),
     ...ruleFaults(template, root, stage),
   ];
   return render(faults, where);

@@ -201,6 +201,56 @@ describe('the packaged stack', () => {
       },
     ],
     [
+      'has an alarm that looks at another stage',
+      /^resources\/alarms\.yml:\d+: LongWaitAlarm reads SecondsWaiting of the stage prod, and the functions tell it of dev: write \$\{sls:stage\} there\.$/,
+      ({ LongWaitAlarm }) => {
+        LongWaitAlarm.Properties.Dimensions[1].Value = 'prod';
+      },
+    ],
+    [
+      'has an alarm of which one part looks at another stage',
+      /^resources\/alarms\.yml:\d+: FailureRateAlarm reads EnrolmentsSucceeded of the stage \*, and the functions .*\.$/,
+      ({ FailureRateAlarm }) => {
+        FailureRateAlarm.Properties.Metrics[2].MetricStat.Metric.Dimensions[1].Value = '*';
+      },
+    ],
+    [
+      'has an alarm that looks at no stage',
+      /^resources\/alarms\.yml:\d+: LongWaitAlarm reads SecondsWaiting of no stage, and the functions .*\.$/,
+      ({ LongWaitAlarm }) => {
+        LongWaitAlarm.Properties.Dimensions.pop();
+      },
+    ],
+    ...[
+      ['looks at another stage', '"EnrolmentsHeld", "service", "muster", "stage", "dev"', 'dev', 'prod'],
+      ['searches in another stage', 'MetricName=\\"Throttles\\" stage=\\"dev\\"', 'dev', 'prod'],
+      ['repeats a metric for another stage', '{"stat": "p50", "label": "half of them"}],', '],', '], ["...", "prod"],'],
+      [
+        'repeats another field',
+        '["Muster", "RetirementsFailed", "service", "muster", "stage", "dev"',
+        /.*/,
+        '[".", "RetirementsFailed", ".", ".", ".", "prod"',
+      ],
+    ].map(([what = '', part = '', from = '', to = '']): [string, RegExp, Break] => [
+      `has a dashboard that ${what}`,
+      /^resources\/dashboard\.yml:\d+: Dashboard reads \w+ of the stage prod, and the functions tell it of dev: .*\.$/,
+      ({ Dashboard: { Properties } }) => {
+        const body: string = Properties.DashboardBody['Fn::Sub'];
+        expect(body).toContain(part);
+        Properties.DashboardBody['Fn::Sub'] = body.replace(String(part), String(part).replace(from, String(to)));
+      },
+    ]),
+    [
+      'has a dashboard that searches in every stage',
+      /^resources\/dashboard\.yml:\d+: Dashboard reads Retries of no stage, and the functions .*\.$/,
+      ({ Dashboard: { Properties } }) => {
+        Properties.DashboardBody['Fn::Sub'] = Properties.DashboardBody['Fn::Sub'].replace(
+          'MetricName=\\"Retries\\" stage=\\"dev\\"',
+          'MetricName=\\"Retries\\"',
+        );
+      },
+    ],
+    [
       'has a dashboard that is no JSON',
       /^resources\/dashboard\.yml:\d+: Dashboard has a DashboardBody that is no JSON: correct it\.$/,
       ({ Dashboard }) => {
@@ -359,6 +409,31 @@ describe('the packaged stack', () => {
     const faults = await faultsOf(change);
     expect(faults.filter((fault) => sentence.test(fault))).not.toEqual([]);
   });
+
+  it.each([
+    ['alarms', "Value: '${sls:stage}'", "Value: 'dev'", 'FailureRateAlarm reads EnrolmentsFailed'],
+    [
+      'dashboard',
+      '"EnrolmentsHeld", "service", "muster", "stage", "${sls:stage}"',
+      '"EnrolmentsHeld", "service", "muster", "stage", "dev"',
+      'Dashboard reads EnrolmentsHeld',
+    ],
+  ])(
+    'is refused where resources/%s.yml names its stage, which would be another stage’s in the next',
+    async (name, from, to, sentence) => {
+      const folder = realpathSync(mkdtempSync(join(tmpdir(), 'muster-stage-')));
+      cpSync(packaged.root, folder, { recursive: true });
+      const file = join(folder, `resources/${name}.yml`);
+      const text = readFileSync(file, 'utf8');
+      expect(text).toContain(from);
+      writeFileSync(file, text.replace(from, to));
+      const [first = ''] = await faultsOfStack(packaged.template, folder);
+      expect(first).toMatch(/^resources\/\w+\.yml:\d+: /);
+      expect(first).toContain(
+        `${sentence} of the stage dev by its name, which is right in that stage alone: write \${sls:stage} there.`,
+      );
+    },
+  );
 
   it('is refused in words that name the line of the very part', async () => {
     const [fault = ''] = await faultsOf(({ DeadLetterAlarm }) => {
