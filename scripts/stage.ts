@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import * as z from 'zod';
+import { faultOfSchedule } from './schedule.ts';
 import { linesOf } from './template-source.ts';
 
 const FILE = 'parameters.yml';
@@ -21,7 +22,10 @@ const Parameters = z.strictObject({
     .refine((days) => RETENTIONS.includes(days), `CloudWatch Logs keeps lines for ${RETENTIONS.join(', ')} days`),
   subnetIds: z.string().regex(listOf('subnet'), 'it is subnet-… with commas between, or empty'),
   securityGroupIds: z.string().regex(listOf('sg'), 'it is sg-… with commas between, or empty'),
-  sweepSchedule: z.string().regex(/^(rate|cron)\([^()]+\)$/, 'it is rate(…) or cron(…)'),
+  sweepSchedule: z.string().superRefine((text, context) => {
+    const message = faultOfSchedule(text);
+    if (message) context.addIssue({ code: 'custom', message });
+  }),
   sweepState: z.enum(['ENABLED', 'DISABLED'], 'it is ENABLED or DISABLED'),
   reportDays: z.coerce.number().int('it is a number of whole days').min(1, 'it is one day or more'),
 });

@@ -57,6 +57,7 @@ describe('the parameters', () => {
     ['alertEmail: somebody', 'parameters.yml:12: alertEmail is "somebody": it is an e-mail address, or empty.'],
     ['subnetIds: vpc-1', 'parameters.yml:12: subnetIds is "vpc-1": it is subnet-… with commas between, or empty.'],
     ['sweepSchedule: hourly', 'parameters.yml:12: sweepSchedule is "hourly": it is rate(…) or cron(…).'],
+    ['sweepSchedule: rate(2 hour)', 'parameters.yml:12: sweepSchedule is "rate(2 hour)": write rate(2 hours).'],
     ['sweepState: off', 'parameters.yml:12: sweepState is "off": it is ENABLED or DISABLED.'],
     ['reportDays: 0', 'parameters.yml:12: reportDays is 0: it is one day or more.'],
     ['alertMail: a@b', 'parameters.yml:12: there is no parameter alertMail: remove it, or correct its name.'],
