@@ -18,6 +18,7 @@ import { grantsOf } from './from-profiles.ts';
 import { needsOf } from './needs.ts';
 import { isForOtherRegions, otherRegionOf } from './other-region.ts';
 import { faultsOfClients, faultsOfRoles } from './permissions.ts';
+import { faultsOfRegions } from './regions.ts';
 import { readRoles } from './roles.ts';
 import { faultsOfParameters, profilesFileOf, stageOf } from './stage.ts';
 import { faultsOfStack, faultsOfTemplate } from './template.ts';
@@ -40,6 +41,7 @@ try {
     root,
     profilesFileOf(root, stageOf(args)),
   );
+  refuse(faultsOfRegions(root, profilesFileOf(root, stageOf(args)), profiles.profiles, Object.keys(certificates)));
   console.log(`${profilesFile}: ${profiles.profiles.map(({ name }) => name).join(', ')}`);
   for (const warning of exemptionsRunningOut(profilesFile)) console.warn(warning);
   refuse(faultsOfStateMachines(root, functions));

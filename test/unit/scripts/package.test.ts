@@ -32,6 +32,16 @@ describe('a build that is refused', () => {
       ['--stage', 'prod'],
       /^profiles\.yml:1 profiles: /,
     ],
+    [
+      'a Region',
+      (folder: string) =>
+        writeFileSync(
+          join(folder, 'profiles.yml'),
+          'profiles: [{ name: a, match: { lightsail: "*" }, regions: [eu-wst-1], metadata: { httpTokens: required } }]\n',
+        ),
+      ['--stage', 'prod'],
+      /^profiles\.yml:1: the profile a names the Region eu-wst-1, .*\.$/,
+    ],
   ])('for %s leaves none behind that could be deployed', (_what, change, args, sentence) => {
     const folder = builtBefore();
     change(folder);
