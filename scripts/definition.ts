@@ -4,6 +4,7 @@ import validate from 'asl-validator';
 import { parse } from 'yaml';
 import * as z from 'zod';
 import { NEVER, NOT_YET } from '../lib/errors.ts';
+import { nearest } from './nearest.ts';
 import { type Fault, linesOf, type Path, render, type Where } from './template-source.ts';
 
 /** What Lambda and Step Functions call their own failures, as far as a task can meet them. */
@@ -20,7 +21,7 @@ const SERVICE_ERRORS = [
   'States.Permissions',
 ];
 
-const KNOWN_ERRORS = new Set<string>([...NOT_YET, ...NEVER, ...SERVICE_ERRORS]);
+const KNOWN_ERRORS: readonly string[] = [...NOT_YET, ...NEVER, ...SERVICE_ERRORS, 'States.ALL'];
 
 const MOST_SECONDS = 99_999_999;
 
@@ -85,8 +86,14 @@ export function faultsOfDefinition(
   const scopes = scopesIn(definition, []);
   const lost = scopes.flatMap(lostTargets);
   if (lost.length > 0) return render(lost, where);
+  // A name that nobody knows makes other faults, and is the one to be mended.
+  const misspelt = once(scopes.flatMap(nameFaults), where);
+  if (misspelt.length > 0) return render(misspelt, where);
   // Before the language, which says less about the same.
-  const own = scopes.flatMap((scope) => stateFaults(scope, functions));
+  const own = once(
+    scopes.flatMap((scope) => stateFaults(scope, functions)),
+    where,
+  );
   if (own.length > 0) return render(own, where);
   return render(languageFaults(definition), where);
 }
@@ -159,13 +166,66 @@ function lostTargets({ at, States, StartAt }: Scope): Fault[] {
   return [...start, ...nexts];
 }
 
-function stateFaults({ at, States }: Scope, functions: readonly string[]): Fault[] {
+/** A fault of a state, as the rest of a sentence about it. */
+interface StateFault {
+  readonly at: Path;
+  readonly name: string;
+  readonly fault: string;
+}
+
+/** What several states have of one anchor is told of the first of them. */
+function once(faults: readonly StateFault[], where: Where): Fault[] {
+  const first = new Map<string, Fault>();
+  for (const { at, name, fault } of faults) {
+    const key = `${where(at) ?? name}: ${fault}`;
+    if (!first.has(key)) first.set(key, { at, says: `State ${name} ${fault}.` });
+  }
+  return [...first.values()];
+}
+
+/** The errors that a state names, each where it does. */
+function nameFaults({ at, States }: Scope): StateFault[] {
+  return Object.entries(States).flatMap(([name, state]) => {
+    const rules = [...named(state.Retry, 'Retry'), ...named(state.Catch, 'Catch')];
+    const wrong = [...rules, ...compared(state, [])].filter(({ error }) => !KNOWN_ERRORS.includes(error));
+    return wrong.map(({ error, by }) => {
+      const meant = nearest(error, KNOWN_ERRORS);
+      const how = meant ? `write ${meant}` : 'correct it, or add it to lib/errors.ts';
+      return {
+        at: [...at, 'States', name, ...by],
+        name,
+        fault: `names ${error}, which is no known error: ${how}`,
+      };
+    });
+  });
+}
+
+interface Named {
+  readonly error: string;
+  readonly by: Path;
+}
+
+function named(rules: readonly { ErrorEquals: string[] }[], field: string): Named[] {
+  return rules.flatMap(({ ErrorEquals }, index) =>
+    ErrorEquals.map((error, nth) => ({ error, by: [field, index, 'ErrorEquals', nth] })),
+  );
+}
+
+/** A Choice may ask which error it was. */
+function compared(value: unknown, by: Path): Named[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const { Variable = '', StringEquals: error } = value as { Variable?: unknown; StringEquals?: unknown };
+  const own = String(Variable).endsWith('.Error') && typeof error === 'string';
+  const below = Object.entries(value).flatMap(([key, part]) => compared(part, [...by, key]));
+  return own ? [{ error, by: [...by, 'StringEquals'] }, ...below] : below;
+}
+
+function stateFaults({ at, States }: Scope, functions: readonly string[]): StateFault[] {
   return Object.entries(States).flatMap(([name, state]) => {
     const inState = (faults: readonly string[], ...by: Path) =>
-      faults.map((fault) => ({ at: [...at, 'States', name, ...by], says: `State ${name} ${fault}.` }));
+      faults.map((fault) => ({ at: [...at, 'States', name, ...by], name, fault }));
     const faults = [
       ...inState(commentFaults(state)),
-      ...inState(comparisonFaults(state)),
       ...state.Retry.flatMap((retrier, index) => inState(retryFaults(retrier), 'Retry', index)),
       ...inState(orderFaults('Retry', state.Retry), 'Retry'),
     ];
@@ -203,7 +263,6 @@ function timeoutFaults({ Resource, TimeoutSeconds }: State): string[] {
 }
 
 function retryFaults(retrier: z.infer<typeof Retrier>): string[] {
-  const names = unknown(retrier.ErrorEquals.filter((error) => error !== 'States.ALL'));
   const [first, ...others] = retrier.ErrorEquals;
   const of = `retries ${first}${others.length ? ` and ${others.length} more` : ''}`;
   const wrong = Object.entries(RETRY_FIELDS).flatMap(([field, { takes, name }]) => {
@@ -211,8 +270,8 @@ function retryFaults(retrier: z.infer<typeof Retrier>): string[] {
     if (value === undefined) return retrier.MaxAttempts === 0 ? [] : [`${of} without ${field}: give it ${name}`];
     return takes.safeParse(value).success ? [] : [`${of} with ${field} ${JSON.stringify(value)}: give it ${name}`];
   });
-  if (wrong.length > 0) return [...wrong, ...names];
-  return [...(retrier.MaxAttempts === 0 ? [] : patienceFaults(retrier, of)), ...names];
+  if (wrong.length > 0) return wrong;
+  return retrier.MaxAttempts === 0 ? [] : patienceFaults(retrier, of);
 }
 
 /** What is wrong with waiting so, where each number by itself is right. */
@@ -250,7 +309,7 @@ function catchFaults(name: string, { Catch }: State, states: Record<string, Stat
     const forgotten = NOT_YET.filter((error) => !waiting.includes(error));
     faults.push(...forgotten.map((error) => `does not wait for ${error} in ${WAITING_STATE}`));
   }
-  return [...faults, ...Catch.flatMap(({ ErrorEquals }) => unknown(ErrorEquals.filter((e) => e !== 'States.ALL')))];
+  return faults;
 }
 
 /** The types of the last states that can be reached from the state `name`. */
@@ -274,15 +333,4 @@ function waysOf({ Next, Default, Choices, Catch }: State): { next: string; by: P
     ...Choices.map((choice, index) => ({ next: choice.Next, by: ['Choices', index, 'Next'] })),
     ...Catch.map((catcher, index) => ({ next: catcher.Next, by: ['Catch', index, 'Next'] })),
   ];
-}
-
-/** A Choice may ask which error it was: then it must be one that there is. */
-function comparisonFaults(state: State): string[] {
-  const text = JSON.stringify(state);
-  const compared = [...text.matchAll(/"Variable":"[^"]*\.Error","StringEquals":"([^"]*)"/g)];
-  return unknown(compared.map(([, error = '']) => error));
-}
-
-function unknown(errors: readonly string[]): string[] {
-  return errors.filter((error) => !KNOWN_ERRORS.has(error)).map((error) => `names ${error}, which is no known error`);
 }

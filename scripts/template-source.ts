@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 
 /** Where something stands in a template: `['Resources', 'LostEvents', 'Properties', 'QueueName']`. */
 export type Path = readonly (string | number)[];
@@ -82,6 +82,12 @@ function deepest(root: string, { file, document, lines }: Source, path: Path): s
     if (!next) break;
     offset = next.offset;
     node = next.node;
+    // What an alias stands for is written at its anchor.
+    const anchored = isAlias(node) ? node.resolve(document) : undefined;
+    if (anchored) {
+      offset = anchored.range?.[0] ?? offset;
+      node = anchored;
+    }
     const included = isScalar(node) ? INCLUSION.exec(String(node.value))?.[1] : undefined;
     if (included && depth + 1 < path.length) return deepest(root, open(root, included), path.slice(depth + 1));
   }

@@ -462,6 +462,30 @@ describe('the state machines', () => {
   });
 
   it.each([
+    ['          - Throttled', '          - Throtled', 'names Throtled, which is no known error: write Throttled'],
+    [
+      '            StringEquals: ServerNotReady',
+      '            StringEquals: ServerNotRedy',
+      'names ServerNotRedy, which is no known error: write ServerNotReady',
+    ],
+    [
+      '          - Throttled',
+      '          - SomethingOfNoUse',
+      'names SomethingOfNoUse, which is no known error: correct it, or add it to lib/errors.ts',
+    ],
+    ['        JitterStrategy: FULL', '        JitterStrategy: NONE', 'without JitterStrategy FULL'],
+  ])('are refused in one sentence, with the line of the anchor, when "%s" becomes "%s"', (from, to, fault) => {
+    const { faults, line } = faultsAfter(from, to);
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toContain(fault);
+    const text = readFileSync(join(root, 'statemachines/enrol-node.asl.yml'), 'utf8');
+    const at = Number(/^statemachines\/enrol-node\.asl\.yml:(\d+): /.exec(faults.join())?.[1]);
+    // A retrier's fault is told where the retrier begins.
+    const retrier = text.split('\n').findIndex((row) => row.includes('- ErrorEquals: &notYet')) + 1;
+    expect(at).toBe(fault.startsWith('without') ? retrier : line);
+  });
+
+  it.each([
     ['Next: ConfirmAssociation', 'Next: ConfirmAsociation', 'State AssociateNode leads to ConfirmAsociation'],
     ['Resource: ${AssociateNodeFunctionArn}', 'Resource: ${FinishLaunchFunctionArn}', 'State AssociateNode runs'],
     ['StringEquals: ServerNotReady', 'StringEquals: ServerNotRedy', 'names ServerNotRedy, which is no known error'],

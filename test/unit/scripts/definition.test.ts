@@ -185,7 +185,7 @@ describe('a definition', () => {
       },
     };
     expect(faultsOfDefinition({ ...definition(), States }, ['associate-node'])).toEqual([
-      'State KeepWaiting names ServerNotRedy, which is no known error.',
+      'State KeepWaiting names ServerNotRedy, which is no known error: write ServerNotReady.',
     ]);
   });
 });
