@@ -20,7 +20,7 @@ import { isForOtherRegions, otherRegionOf } from './other-region.ts';
 import { faultsOfClients, faultsOfRoles } from './permissions.ts';
 import { faultsOfRegions } from './regions.ts';
 import { readRoles } from './roles.ts';
-import { faultsOfParameters, profilesFileOf, stageOf } from './stage.ts';
+import { faultsOfParameters, faultsOfStage, profilesFileOf, stageOf } from './stage.ts';
 import { faultsOfStack, faultsOfTemplate } from './template.ts';
 import { faultsByCfnLint } from './template-lint.ts';
 
@@ -36,6 +36,7 @@ const builtFor = join(root, 'build/stage.json');
 rmSync(builtFor, { force: true });
 
 try {
+  refuse(faultsOfStage(root, args));
   refuse(faultsOfParameters(root, args));
   const { functions, profilesFile, profiles, certificates, define } = readSources(
     root,
