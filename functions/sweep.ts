@@ -157,7 +157,7 @@ async function countImdsV1(
   { at, call, alerts }: Sweep,
 ) {
   const { profile } = survey;
-  const instances = areToBeCounted(survey, states).map(({ instance }) => instance);
+  const instances = areToBeCounted(survey, { at, ...states }).map(({ instance }) => instance);
   if (!profile.metadata || instances.length === 0) return new Map<string, number | null>();
   try {
     return await imdsV1Calls(instances, { at, lookBackDays: profile.metadata.lookBackDays }, call.signal);

@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import { LineCounter, parseDocument } from 'yaml';
 import * as z from 'zod';
 import type { Bundle } from './bundle.ts';
 
 const Budgets = z.strictObject({
   default: z.number().positive(),
+  profiles: z.number().positive(),
   exceptions: z
     .array(z.strictObject({ function: z.string(), kilobytes: z.number().positive(), reason: z.string().min(1) }))
     .default([]),
@@ -13,12 +15,21 @@ const Budgets = z.strictObject({
 /** Above this nothing is excused: an EC2 client in one piece is smaller. */
 const MOST_KILOBYTES = 210;
 
+/** What is compiled into every function that reads it. */
+export interface Compiled {
+  /** As a sentence is to call it. */
+  readonly file: string;
+  readonly text: string;
+}
+
 /**
  * Holds the bundles against their budgets.
  * @param file the budgets, YAML
+ * @param bundles without the profiles, which have a budget of their own: who adds one shall not have to look for code to
+ *   leave out
  * @returns one sentence for each fault: file, line and what to do
  */
-export function faultsOfSizes(file: string, bundles: readonly Bundle[]): string[] {
+export function faultsOfSizes(file: string, bundles: readonly Bundle[], profiles: Compiled): string[] {
   const lines = new LineCounter();
   const document = parseDocument(readFileSync(file, 'utf8'), { lineCounter: lines });
   const budgets = Budgets.parse(document.toJS());
@@ -26,13 +37,24 @@ export function faultsOfSizes(file: string, bundles: readonly Bundle[]): string[
     const node = document.getIn(path, true) as { range?: [number] } | undefined;
     return `${file}:${lines.linePos(node?.range?.[0] ?? 0).line}`;
   };
+  const compiledBytes = gzipSync(profiles.text).byteLength;
   const faults = bundles.flatMap((bundle) => {
     const index = budgets.exceptions.findIndex((exception) => exception.function === bundle.name);
     const kilobytes = budgets.exceptions[index]?.kilobytes ?? budgets.default;
     if (bundle.gzipBytes <= kilobytes * 1000) return [];
     return [`${at(index < 0 ? ['default'] : ['exceptions', index, 'kilobytes'])}: ${tooLarge(bundle, kilobytes)}`];
   });
-  return [...faults, ...budgets.exceptions.flatMap((exception, index) => exceptionFaults(exception, index))];
+  const tooManyProfiles =
+    compiledBytes > budgets.profiles * 1000
+      ? [
+          `${profiles.file} becomes ${(compiledBytes / 1000).toFixed(1)} kB (gzip) in each function that reads it, over the ${budgets.profiles} kB at ${at(['profiles'])}: let one profile match several groups, or raise it.`,
+        ]
+      : [];
+  return [
+    ...tooManyProfiles,
+    ...faults,
+    ...budgets.exceptions.flatMap((exception, index) => exceptionFaults(exception, index)),
+  ];
 
   function exceptionFaults(exception: z.infer<typeof Budgets>['exceptions'][number], index: number): string[] {
     const where = at(['exceptions', index, 'function']);

@@ -56,7 +56,10 @@ function isAskedForIdentity({ associate, register }: Profile): boolean {
   return Boolean(associate || register);
 }
 
-/** The members of the groups that profiles name, and what carries the tags that they name. */
+/**
+ * The members of the groups that profiles name, and what carries the tags that they name. Who is told by one tag alone (a
+ * group is one too) stands in one statement with all others who are told by it: a role's policies may be 10,240 characters.
+ */
 function ec2Targets(action: string, key: string, profiles: readonly Profile[]): Statement[] {
   const targets = profiles.flatMap((profile) => {
     const { autoScalingGroup, tags = {}, lightsail } = profile.match;
@@ -65,10 +68,27 @@ function ec2Targets(action: string, key: string, profiles: readonly Profile[]): 
     const own = Object.entries(tags).map(([name, value]) => [`${key}/${name}`, literally(value)]);
     return [{ profile, condition: JSON.stringify({ ...group, ...Object.fromEntries(own) }) }];
   });
-  return [...Map.groupBy(targets, ({ condition }) => condition)].map(([condition, those]) => {
-    const regions = regionsOfAll(those.map(({ profile }) => profile));
-    return statement(action, inRegions('ec2:REGION:instance/*', regions), { StringLike: JSON.parse(condition) });
+  const wanted = [...Map.groupBy(targets, ({ condition }) => condition)].map(([condition, those]) => {
+    return { condition: JSON.parse(condition), regions: regionsOfAll(those.map(({ profile }) => profile)) };
   });
+  return [...Map.groupBy(wanted, togetherWith).values()].map((those) => {
+    const keys = Object.keys(those[0]?.condition ?? {});
+    const like = keys.map((name) => [name, oneOrAll(those.map(({ condition }) => condition[name]))]);
+    const resources = inRegions('ec2:REGION:instance/*', those[0]?.regions ?? []);
+    return statement(action, resources, { StringLike: Object.fromEntries(like) });
+  });
+}
+
+/** What can stand in one statement: conditions of one and the same key in the same Regions, and any other by itself. */
+function togetherWith({
+  condition,
+  regions,
+}: {
+  condition: Record<string, string>;
+  regions: readonly string[];
+}): string {
+  const keys = Object.keys(condition);
+  return JSON.stringify([keys.length === 1 ? keys : condition, regions]);
 }
 
 /**
@@ -81,11 +101,13 @@ function managedTargets(profiles: readonly Profile[]): Statement[] {
     const glob = globbed(lightsail);
     return [glob, ...regions.map((region) => `${region}/${glob}`)];
   });
-  return unique(globs).map((glob) =>
-    statement('ssm:SendCommand', [arn('ssm:REGION:managed-instance/*')], {
-      StringLike: { 'ssm:resourceTag/muster-node': glob },
-    }),
-  );
+  if (globs.length === 0) return [];
+  const nodes = { 'ssm:resourceTag/muster-node': oneOrAll(unique(globs)) };
+  return [statement('ssm:SendCommand', [arn('ssm:REGION:managed-instance/*')], { StringLike: nodes })];
+}
+
+function oneOrAll(values: readonly string[]): string | readonly string[] {
+  return values.length === 1 && values[0] !== undefined ? values[0] : values;
 }
 
 /** A policy must say something: where the profiles name nobody, it names an instance that there is not. */

@@ -52,10 +52,12 @@ try {
   const bundles = await bundle(root, functions, define);
   refuse(await faultsOfBundles(bundles));
   console.log(table(bundles));
+  const withoutProfiles = { ...define, 'process.env.MUSTER_PROFILES': "'{}'" };
+  const measured = await bundle(root, functions, withoutProfiles, join(root, 'build/without-profiles'));
   const grants = grantsOf(profiles.profiles);
   const needs = needsOf(profilesFile, readFileSync(profilesFile, 'utf8'), profiles.profiles);
   refuse([
-    ...faultsOfSizes(fromHere('scripts/budgets.yml'), bundles),
+    ...faultsOfSizes(fromHere('scripts/budgets.yml'), measured, { file: profilesFile, text: JSON.stringify(profiles) }),
     ...faultsOfClients(bundles),
     ...faultsOfRoles(readRoles(root, bundles, grants), needs),
   ]);

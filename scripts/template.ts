@@ -3,6 +3,7 @@ import { habitFaults } from './template-habits.ts';
 import { taskFaults } from './template-machines.ts';
 import { metricFaults, stageFaults } from './template-metrics.ts';
 import { permissionFaults } from './template-permissions.ts';
+import { roleSizeFaults } from './template-role-size.ts';
 import { roleFaults } from './template-roles.ts';
 import { attributeFaults, schemaFaults } from './template-schema.ts';
 import { type Fault, type Path, render, sourcesOf, type Where, writtenResources } from './template-source.ts';
@@ -32,6 +33,7 @@ export async function faultsOfStack(input: unknown, root: string, stage = 'dev')
     ...permissionFaults(template),
     ...roleFaults(template),
     ...taskFaults(template),
+    ...roleSizeFaults(template),
     ...metricFaults(template),
     ...stageFaults(template, Template.parse({ Resources: writtenResources(root) })),
     ...ruleFaults(template, root, stage),

@@ -20,27 +20,30 @@ export interface Findings {
 
 /** Whose IMDSv1 calls are to be counted: whoever runs with IMDSv1 open, and is to have it closed. */
 export function areToBeCounted(
-  { candidates, profile: { metadata } }: Survey,
-  { lifecycleStates, withoutState }: Pick<Findings, 'lifecycleStates' | 'withoutState'>,
+  { candidates }: Survey,
+  { at, lifecycleStates, withoutState }: Pick<Findings, 'at' | 'lifecycleStates' | 'withoutState'>,
 ): Candidate[] {
-  return candidates.filter(
-    ({ instance, look }) =>
-      metadata &&
-      !withoutState.has(instance.instanceId) &&
-      look.drift.metadata !== null &&
-      closesImdsV1(instance.metadataOptions, metadata) &&
-      !isLaunching(lifecycleStates.get(instance.instanceId)),
-  );
+  return candidates.filter((candidate) => {
+    const { instanceId } = candidate.instance;
+    return (
+      !withoutState.has(instanceId) &&
+      wouldClose(candidate) &&
+      !isLaunching(candidate, lifecycleStates.get(instanceId), at)
+    );
+  });
+}
+
+/** Whether an enrolment would close IMDSv1, if nothing were left out of it. */
+function wouldClose({ instance, profile: { metadata }, look: { exempt } }: Candidate): boolean {
+  return metadata !== undefined && !exempt.imdsv2 && closesImdsV1(instance.metadataOptions, metadata);
 }
 
 /** Parts what is due from what is left as it is for now, and says why. */
 export function decide(survey: Survey, findings: Findings): { due: Due[]; rows: ReportRow[] } {
   const due: Due[] = [];
   const rows: ReportRow[] = [];
-  const fleet = canaryFacts(
-    survey.profile,
-    survey.members.map((member) => ({ ...member, imdsV1Calls: callsOf(member, findings) })),
-  );
+  const members = survey.members.map((member) => ({ ...member, imdsV1Calls: callsOf(member, findings) }));
+  const fleet = canaryFacts(survey.profile, { members, gone: survey.hardenedAndGone() }, findings.at);
   for (const candidate of survey.candidates) {
     const { instanceId } = candidate.instance;
     const state = findings.lifecycleStates.get(instanceId);
@@ -48,7 +51,8 @@ export function decide(survey: Survey, findings: Findings): { due: Due[]; rows: 
       rows.push(rowOf(candidate.instance, candidate.profile, candidate.look, UNTOLD));
     else if (isLeaving(state)) survey.countAsUnderWay();
     else {
-      const verdict = verdictOf(candidate, state, fleet, findings);
+      const isWhole = survey.stoppedBecause === null;
+      const verdict = verdictOf(candidate, state, { fleet, findings, isWhole });
       if (verdict.may) due.push({ ...candidate, leaveOut: [], reason: candidate.look.reason });
       else if (candidate.look.drift.enrolment !== null && candidate.look.isMoreAsked)
         due.push({ ...candidate, leaveOut: ['imdsv2'], reason: `${candidate.look.drift.enrolment} ${verdict.reason}` });
@@ -66,25 +70,40 @@ const UNTOLD = {
   reason: 'Auto Scaling did not say whether it is on its way out of its group: it is left alone.',
 } as const;
 
+const NOT_WHOLE = {
+  may: false,
+  finding: 'unknown',
+  reason:
+    'Not all of its fleet could be seen, so nobody knows how its canary is: IMDSv1 is closed on nobody this time.',
+} as const;
+
 function verdictOf(
-  { instance, record, profile, look }: Candidate,
+  candidate: Candidate,
   lifecycleState: string | undefined,
-  fleet: CanaryFacts,
-  findings: Findings,
+  { fleet, findings, isWhole }: { fleet: CanaryFacts; findings: Findings; isWhole: boolean },
 ): HardeningVerdict {
-  // Before its launch is over, nothing runs on it that could miss IMDSv1.
-  if (look.drift.metadata === null || isLaunching(lifecycleState)) return { may: true };
+  const { instance, record, profile, look } = candidate;
+  const isToBeChanged = look.drift.metadata !== null || wouldClose(candidate);
+  if (!isToBeChanged || isLaunching(candidate, lifecycleState, findings.at)) return { may: true };
+  if (!isWhole && wouldClose(candidate)) return NOT_WHOLE;
   const imdsV1Calls = callsOf({ instance }, findings);
-  const context = { profile, at: findings.at, imdsV1Calls, record: record ?? null, fleet };
-  return hardeningVerdict(instance, context);
+  return hardeningVerdict(instance, { profile, at: findings.at, imdsV1Calls, record: record ?? null, fleet });
 }
 
 function callsOf({ instance }: Pick<Candidate, 'instance'>, { imdsV1Calls }: Findings): number | null {
   return imdsV1Calls.get(ledgerKey(instance)) ?? null;
 }
 
-function isLaunching(state: string | undefined): boolean {
-  return /^(Warmed:)?Pending/.test(state ?? '');
+/** A launch waits in its hooks for two days at most. Source: Auto Scaling, "the maximum is 172800 seconds (48 hours)". */
+const LONGEST_LAUNCH_MILLISECONDS = 48 * 3600 * 1000;
+
+/**
+ * Before its launch is over, nothing runs on it that could miss IMDSv1. An instance that comes back from Standby, or that
+ * is attached to its group, is called Pending too, and has run.
+ */
+function isLaunching({ instance, record }: Candidate, state: string | undefined, at: string): boolean {
+  if (!/^(Warmed:)?Pending/.test(state ?? '') || record?.status === 'enrolled') return false;
+  return instance.launchTime !== null && Date.parse(at) - Date.parse(instance.launchTime) < LONGEST_LAUNCH_MILLISECONDS;
 }
 
 /** On its way out of its group, whatever EC2 still says of it. */

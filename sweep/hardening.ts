@@ -1,7 +1,7 @@
 import type { Profile } from '../lib/profiles.ts';
 import { type Instance, ledgerKey } from '../lib/state.ts';
 import type { LedgerItem } from '../services/ledger.ts';
-import type { CanaryFacts } from './canary.ts';
+import { type CanaryFacts, DAY_MILLISECONDS } from './canary.ts';
 import { closesImdsV1, isReverted } from './imdsv1.ts';
 
 export type HardeningVerdict =
@@ -22,8 +22,6 @@ export interface HardeningContext {
   readonly record: LedgerItem | null;
   readonly fleet: CanaryFacts;
 }
-
-const DAY_MILLISECONDS = 24 * 3600 * 1000;
 
 /**
  * Whether IMDSv1 may be closed on an instance that runs: its software has shown that it does without, and the canary of its

@@ -23,7 +23,7 @@ export class Survey {
   readonly regions: readonly string[];
   readonly counts: Counts = { ...NONE };
   readonly candidates: Candidate[] = [];
-  /** Whose metadata options are the profile's business: all that run and are not exempt. */
+  /** Whose metadata options are the profile's business: all that are there and are not exempt, stopped ones too. */
   readonly members: Pick<FleetMember, 'instance' | 'record'>[] = [];
   /** Whatever is not as it should be and is left as it is. */
   readonly rows: ReportRow[] = [];
@@ -33,6 +33,7 @@ export class Survey {
   readonly #profiles: readonly Profile[];
   readonly #home: string;
   readonly #records: ReadonlyMap<string, LedgerItem>;
+  readonly #seen = new Set<string>();
 
   /**
    * @param profiles all of them: an instance is the first's that matches it
@@ -48,17 +49,32 @@ export class Survey {
   }
 
   take(found: Found): void {
-    const { instance } = found;
-    if (!isToBeLookedAt(found) || matchProfile(this.#profiles, instance, this.#home)?.name !== this.profile.name)
+    const { instance, state } = found;
+    if (state === 'terminated' || matchProfile(this.#profiles, instance, this.#home)?.name !== this.profile.name)
       return;
     const record = this.#records.get(ledgerKey(instance));
     const look = lookAt(instance, record, this.#policy);
+    this.#join(instance, record, look);
+    if (!isToBeLookedAt(found)) return;
     this.#count(look);
-    if (this.profile.metadata && !look.exempt.imdsv2)
-      this.members.push({ instance, record: record && isSameInstance(record, instance) ? record : null });
     if (look.is === 'drifting') this.candidates.push({ instance, record, profile: this.profile, look });
     else if (look.is !== 'as-wanted' && look.is !== 'under-way')
       this.rows.push(rowOf(instance, this.profile, look, { finding: look.is }));
+  }
+
+  /** The ledger's items of those whom the profile has hardened, and who are listed no more. */
+  hardenedAndGone(): LedgerItem[] {
+    return [...this.#records.values()].filter(
+      ({ instance, profile, hardenedAt }) =>
+        hardenedAt !== undefined && profile === this.profile.name && !this.#seen.has(instance),
+    );
+  }
+
+  #join(instance: Instance, record: LedgerItem | undefined, { exempt }: Look): void {
+    if (!this.profile.metadata) return;
+    const own = record && isSameInstance(record, instance) ? record : null;
+    if (own) this.#seen.add(own.instance);
+    if (!exempt.imdsv2) this.members.push({ instance, record: own });
   }
 
   /** For a candidate that turns out to be on its way out of its group. */

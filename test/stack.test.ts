@@ -251,6 +251,17 @@ describe('the packaged stack', () => {
       },
     ],
     [
+      'has a role that IAM would not take for its size',
+      /^resources\/roles\.yml:\d+: EnforceImdsV2Role has policies of \d+ characters, and IAM takes 10240: let the profiles name fewer .*\.$/,
+      ({ EnforceImdsV2Role }) => {
+        const groups = Array.from({ length: 400 }, (_, index) => `a-group-of-some-name-${index}`);
+        const [policy] = EnforceImdsV2Role.Properties.Policies.slice(-1);
+        policy.PolicyDocument.Statement[0].Condition = {
+          StringLike: { 'aws:ResourceTag/aws:autoscaling:groupName': groups },
+        };
+      },
+    ],
+    [
       'has a dashboard that is no JSON',
       /^resources\/dashboard\.yml:\d+: Dashboard has a DashboardBody that is no JSON: correct it\.$/,
       ({ Dashboard }) => {

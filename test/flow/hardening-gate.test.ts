@@ -41,7 +41,7 @@ async function fleetOf(world: Played): Promise<FleetMember[]> {
 async function sweep(world: Played): Promise<string[]> {
   const at = new Date(world.clock.now()).toISOString();
   const fleet = await fleetOf(world);
-  const facts = canaryFacts(profile, fleet);
+  const facts = canaryFacts(profile, { members: fleet, gone: [] }, at);
   const verdicts = fleet
     .filter(({ instance }) => open(world).includes(instance.instanceId))
     .map(({ instance, record, imdsV1Calls }) => {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,9 +8,9 @@ import { faultsOfSizes } from '../../../scripts/budgets.ts';
 const folder = mkdtempSync(join(tmpdir(), 'muster-budgets-'));
 
 /** What the build says of functions of these sizes, in kB. */
-function faults(sizes: Record<string, number>, exceptions = ''): string[] {
+function faults(sizes: Record<string, number>, exceptions = '', text = '{}'): string[] {
   const file = join(folder, 'budgets.yml');
-  writeFileSync(file, `# In kB.\ndefault: 95\n${exceptions}`);
+  writeFileSync(file, `# In kB.\ndefault: 95\nprofiles: 10\n${exceptions}`);
   const inputs = {
     'node_modules/@aws-sdk/client-ec2/dist-es/models.js': 90_000,
     'node_modules/a/node_modules/zod/index.js': 20_000,
@@ -19,7 +20,7 @@ function faults(sizes: Record<string, number>, exceptions = ''): string[] {
   const bundles = Object.entries(sizes).map(([name, kilobytes]) => {
     return { name, file: '', bytes: 4000 * kilobytes, gzipBytes: 1000 * kilobytes, inputs };
   });
-  return faultsOfSizes(file, bundles).map((fault) => fault.replace(`${folder}/`, ''));
+  return faultsOfSizes(file, bundles, { file: 'profiles.yml', text }).map((fault) => fault.replace(`${folder}/`, ''));
 }
 
 const exception = (name: string, kilobytes: number) =>
@@ -41,7 +42,20 @@ describe('a bundle', () => {
   it('may not weigh more than its own budget', () => {
     expect(faults({ large: 121 }, exception('large', 120))).toEqual([
       expect.stringMatching(
-        /^budgets\.yml:5: functions\/large\.ts becomes 121\.0 kB \(gzip\), over its budget of 120 kB;/,
+        /^budgets\.yml:6: functions\/large\.ts becomes 121\.0 kB \(gzip\), over its budget of 120 kB;/,
+      ),
+    ]);
+  });
+});
+
+describe('the profiles in a bundle', () => {
+  // Random, so that it weighs as much as it is long.
+  const profiles = (kilobytes: number) => randomBytes(750 * kilobytes).toString('base64');
+
+  it('have a budget of their own, and the sentence names their file', () => {
+    expect(faults({ small: 95 }, '', profiles(15))).toEqual([
+      expect.stringMatching(
+        /^profiles\.yml becomes 1\d\.\d kB \(gzip\) in each function that reads it, over the 10 kB at budgets\.yml:3: /,
       ),
     ]);
   });
@@ -50,19 +64,19 @@ describe('a bundle', () => {
 describe('a budget of its own', () => {
   it('is refused where the default would do', () => {
     expect(faults({ large: 95 }, exception('large', 120))).toEqual([
-      'budgets.yml:4: large keeps to the default of 95 kB: remove the exception.',
+      'budgets.yml:5: large keeps to the default of 95 kB: remove the exception.',
     ]);
   });
 
   it('is refused for a function that is not there', () => {
     expect(faults({}, exception('gone', 120))).toEqual([
-      'budgets.yml:4: there is no function gone: remove the exception.',
+      'budgets.yml:5: there is no function gone: remove the exception.',
     ]);
   });
 
   it('is refused above all measure', () => {
     expect(faults({ large: 120 }, exception('large', 211))).toEqual([
-      'budgets.yml:4: 211 kB is no budget: 210 kB is the most.',
+      'budgets.yml:5: 211 kB is no budget: 210 kB is the most.',
     ]);
   });
 

@@ -69,6 +69,24 @@ describe('what the profiles grant', () => {
     expect(resources(commandTargets.flatMap(({ Resource }) => Resource))).toEqual(['instance/*', 'managed-instance/*']);
   });
 
+  it('is one statement for all who are told by one tag, and one for each who is told by several', () => {
+    const metadata = { httpTokens: 'required' };
+    const { hardeningTargets } = grants(
+      { match: { autoScalingGroup: 'web' }, metadata },
+      { match: { autoScalingGroup: 'app-*', tags: { role: 'app' } }, metadata },
+      { match: { autoScalingGroup: 'db' }, metadata },
+      { match: { tags: { role: 'batch' } }, metadata },
+      { match: { autoScalingGroup: 'app-*', tags: { role: 'job' } }, metadata },
+    );
+    const group = 'aws:ResourceTag/aws:autoscaling:groupName';
+    expect(conditions(hardeningTargets)).toEqual([
+      { StringLike: { [group]: ['web', 'db'] } },
+      { StringLike: { [group]: 'app-*', 'aws:ResourceTag/role': 'app' } },
+      { StringLike: { 'aws:ResourceTag/role': 'batch' } },
+      { StringLike: { [group]: 'app-*', 'aws:ResourceTag/role': 'job' } },
+    ]);
+  });
+
   it('is no command to Lightsail where the CSR comes in the request', () => {
     const { commandTargets } = grants({ match: { lightsail: '*' }, associate: puppet, csrFrom: 'request' });
     expect(resources(commandTargets.flatMap(({ Resource }) => Resource))).toEqual(['instance/none']);
@@ -170,11 +188,9 @@ describe('what profiles of several Regions grant', () => {
   it('is managed nodes of the stack’s own Region, whose tag says another one', () => {
     const { commandTargets } = grants({ match: { lightsail: 'blog-*' }, regions: ['us-east-1'], associate: puppet });
     expect(conditions(commandTargets)).toEqual([
-      { StringLike: { 'ssm:resourceTag/muster-node': 'blog-*' } },
-      { StringLike: { 'ssm:resourceTag/muster-node': 'us-east-1/blog-*' } },
+      { StringLike: { 'ssm:resourceTag/muster-node': ['blog-*', 'us-east-1/blog-*'] } },
     ]);
     expect(places(commandTargets.flatMap(({ Resource }) => Resource))).toEqual([
-      'ssm:${AWS::Region}:managed-instance/*',
       'ssm:${AWS::Region}:managed-instance/*',
     ]);
   });

@@ -61,6 +61,10 @@ const open = (number: number, fields: Partial<FleetMember> = {}): FleetMember =>
   const one = instance(number);
   return { instance: one, record: recordOf(one), imdsV1Calls: 0, ...fields };
 };
+/** The same, as a sweep knows it whom nobody has asked for its calls. */
+const notAsked = (member: FleetMember, fields: Partial<FleetMember>): FleetMember => {
+  return { ...member, imdsV1Calls: null, ...fields };
+};
 const hardened = ({ instance: one }: FleetMember, fields: Partial<LedgerItem> = {}): FleetMember => {
   return {
     instance: { ...one, metadataOptions: CLOSED },
@@ -70,15 +74,24 @@ const hardened = ({ instance: one }: FleetMember, fields: Partial<LedgerItem> = 
 };
 const fleetOf = (size: number) => Array.from({ length: size }, (_, number) => open(number));
 
-function verdictOf(member: FleetMember, fleet: readonly FleetMember[], at = NOON, profile = web) {
+const factsOf = (members: readonly FleetMember[], at = NOON, profile = web, gone: readonly LedgerItem[] = []) =>
+  canaryFacts(profile, { members, gone }, at);
+
+function verdictOf(
+  member: FleetMember,
+  fleet: readonly FleetMember[],
+  at = NOON,
+  profile = web,
+  gone: readonly LedgerItem[] = [],
+) {
   const { imdsV1Calls, record } = member;
-  const context = { profile, at, imdsV1Calls, record, fleet: canaryFacts(profile, fleet) };
+  const context = { profile, at, imdsV1Calls, record, fleet: factsOf(fleet, at, profile, gone) };
   return hardeningVerdict(member.instance, context);
 }
 
 /** Who of the fleet may be hardened now. */
-const mayOf = (fleet: readonly FleetMember[], at = NOON, profile = web) =>
-  fleet.filter((member) => member.instance.metadataOptions === OPEN && verdictOf(member, fleet, at, profile).may);
+const mayOf = (fleet: readonly FleetMember[], at = NOON, profile = web, gone: readonly LedgerItem[] = []) =>
+  fleet.filter((member) => member.instance.metadataOptions === OPEN && verdictOf(member, fleet, at, profile, gone).may);
 
 /** The fleet after whoever might be hardened was. */
 const sweep = (fleet: readonly FleetMember[], fields: Partial<LedgerItem> = {}, at = NOON) => {
@@ -186,6 +199,65 @@ describe('the canary', () => {
     expect(mayOf(sweep(fleetOf(40), { status: 'enrolling' }), later(2 * DAY))).toEqual([]);
   });
 
+  it('is followed by nobody while it is enrolled and not hardened yet, which is when nobody has asked for its calls', () => {
+    const fleet = fleetOf(40);
+    const first = mayOf(fleet);
+    const fields = { status: 'enrolling' } as const;
+    const under = fleet.map((member) =>
+      first.includes(member) ? notAsked(member, { record: recordOf(member.instance, fields) }) : member,
+    );
+    expect(mayOf(under, later(2 * DAY))).toEqual([]);
+  });
+
+  it('is followed by nobody when it failed before anything was changed', () => {
+    const fleet = fleetOf(3);
+    const [first] = mayOf(fleet);
+    const failed = fleet.map((member) =>
+      member === first
+        ? notAsked(member, { record: recordOf(member.instance, { status: 'failed', lastError: 'Refused.' }) })
+        : member,
+    );
+    expect(mayOf(failed, later(30 * DAY))).toEqual([]);
+  });
+
+  it('is not held up by one whose hardening was left out of an enrolment that failed', () => {
+    const fleet = fleetOf(3);
+    const [first] = mayOf(fleet);
+    const failed = fleet.map((member) =>
+      member === first
+        ? notAsked(member, { record: recordOf(member.instance, { status: 'failed', exempt: ['imdsv2'] }) })
+        : member,
+    );
+    expect(mayOf(failed)).toHaveLength(1);
+  });
+
+  describe('that is listed no more', () => {
+    const swept = sweep(fleetOf(3));
+    const [first] = swept.filter(({ record }) => record?.hardenedAt);
+    const others = swept.filter((member) => member !== first);
+    const gone = (fields: Partial<LedgerItem>) => [
+      recordOf((first as FleetMember).instance, { hardenedAt: NOON, ...fields }),
+    ];
+
+    it('is followed by nobody before its day is over, and then by another one alone if it did not live so long', () => {
+      const died = gone({ missingSince: later(DAY / 2) });
+      expect(mayOf(others, later(1), web, gone({}))).toEqual([]);
+      expect(mayOf(others, later(DAY - 1), web, died)).toEqual([]);
+      expect(mayOf(others, later(DAY), web, died)).toHaveLength(1);
+    });
+
+    it('is followed by all others if it lived through its day, and was retired', () => {
+      const retired = gone({ status: 'retired', goneSince: later(DAY) });
+      expect(mayOf(others, later(DAY), web, retired)).toHaveLength(2);
+    });
+
+    it('is followed by nobody while its enrolment stands as failed, or its options as put back', () => {
+      const reverted = { at: NOON, profileVersion: profileVersion(web) };
+      for (const fields of [{ status: 'failed' as const }, { reverted }])
+        expect(mayOf(others, later(3 * DAY), web, gone({ missingSince: later(2 * DAY), ...fields }))).toEqual([]);
+    });
+  });
+
   it('is of those alone that may be hardened: nobody waits for one that is left alone', () => {
     const fleet = fleetOf(40);
     const canary = mayOf(fleet);
@@ -214,7 +286,7 @@ describe('the canary', () => {
   });
 
   it('is others in another profile', () => {
-    const ids = (profile: Profile) => [...canaryFacts(profile, fleetOf(200)).keys];
+    const ids = (profile: Profile) => [...factsOf(fleetOf(200), NOON, profile).keys];
     expect(ids(profileWith({}, 'api'))).not.toEqual(ids(web));
   });
 });
@@ -233,9 +305,9 @@ describe('whatever the fleet', () => {
           .map((member) => ({ member, key: order.next().value ?? 0 }))
           .sort((a, b) => a.key - b.key)
           .map(({ member }) => member);
-        const { keys } = canaryFacts(profile, members);
+        const { keys } = factsOf(members, NOON, profile);
         expect(keys.size).toBeGreaterThan(0);
-        expect(new Set(canaryFacts(profile, shuffled).keys)).toEqual(new Set(keys));
+        expect(new Set(factsOf(shuffled, NOON, profile).keys)).toEqual(new Set(keys));
       }),
     );
   });
@@ -244,9 +316,9 @@ describe('whatever the fleet', () => {
     fc.assert(
       fc.property(numbers(30, 60), fc.integer({ min: 0, max: 29 }), (fleet, gone) => {
         const members = fleet.map((number) => open(number));
-        const before = canaryFacts(web, members).keys;
+        const before = factsOf(members).keys;
         const without = members.filter((_, index) => index !== gone);
-        const after = canaryFacts(web, without).keys;
+        const after = factsOf(without).keys;
         const stayed = without.filter(({ instance: { instanceId } }) => before.has(instanceId));
         expect(stayed.every(({ instance: { instanceId } }) => after.has(instanceId))).toBe(true);
       }),
@@ -261,7 +333,7 @@ describe('whatever the fleet', () => {
         const expected = 1000 * (percent / 100);
         // Six standard deviations of as many throws.
         const tolerance = 6 * Math.sqrt(1000 * (percent / 100) * (1 - percent / 100)) + 1;
-        expect(Math.abs(canaryFacts(profile, members).keys.size - expected)).toBeLessThan(tolerance);
+        expect(Math.abs(factsOf(members, NOON, profile).keys.size - expected)).toBeLessThan(tolerance);
       }),
       { numRuns: 30 },
     );

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import type { Profile } from '../../../lib/profiles.ts';
+import { readProfiles } from '../../../lib/profiles-file.ts';
+import type { Instance } from '../../../lib/state.ts';
+import { decide } from '../../../sweep/decide.ts';
+import { Survey } from '../../../sweep/survey.ts';
+
+const AT = '2031-05-06T12:00:00.000Z';
+const HOUR = 3600 * 1000;
+const [batch] = readProfiles('profiles.yml').filter(({ name }) => name === 'batch') as [Profile];
+
+/** What is due of an instance of a group, of which the ledger knows nothing and which uses IMDSv1. */
+function dueOf(lifecycleState: string, launchedHoursAgo: number) {
+  const instance: Instance = {
+    platform: 'ec2',
+    instanceId: 'i-0123456789abcdef0',
+    nodeName: 'i-0123456789abcdef0',
+    accountId: '123456789012',
+    region: 'eu-west-1',
+    imageId: null,
+    launchTime: new Date(Date.parse(AT) - launchedHoursAgo * HOUR).toISOString(),
+    privateIpAddress: null,
+    publicIpAddress: null,
+    autoScalingGroupName: 'batch-1',
+    tags: {},
+    metadataOptions: { state: 'applied', httpTokens: 'optional', httpEndpoint: 'enabled', httpPutResponseHopLimit: 1 },
+  };
+  const survey = new Survey({ profile: batch, exemptions: [], at: AT }, [batch], 'eu-west-1', new Map());
+  survey.take({ instance, state: 'running' });
+  const { due } = decide(survey, {
+    at: AT,
+    lifecycleStates: new Map([[instance.instanceId, lifecycleState]]),
+    withoutState: new Set(),
+    imdsV1Calls: new Map([[instance.instanceId, 900]]),
+  });
+  return due.map(({ leaveOut }) => leaveOut);
+}
+
+describe('IMDSv1 that is in use', () => {
+  it.each(['Pending', 'Pending:Wait', 'Pending:Proceed', 'Warmed:Pending:Wait'])(
+    'is closed on a launch that is %s, for nothing runs on it yet',
+    (state) => {
+      expect(dueOf(state, 1)).toEqual([[]]);
+      expect(dueOf(state, 47)).toEqual([[]]);
+    },
+  );
+
+  it.each(['InService', 'Standby', 'EnteringStandby', 'Warmed:Running'])('is left open on one that is %s', (state) => {
+    expect(dueOf(state, 1)).toEqual([['imdsv2']]);
+  });
+
+  it('is left open on one that was launched long ago and comes back to its group, or is attached to it', () => {
+    expect(dueOf('Pending', 49)).toEqual([['imdsv2']]);
+  });
+});
