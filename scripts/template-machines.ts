@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { type TaskState, tasksOf } from './definition.ts';
+import { type TaskState, tasksOf } from './definition-scopes.ts';
 import type { Fault } from './template-source.ts';
 import { ofType, type Template } from './template-values.ts';
 

@@ -484,6 +484,11 @@ describe('the state machines', () => {
       '          - SomethingOfNoUse',
       'names SomethingOfNoUse, which is no known error: correct it, or add it to lib/errors.ts',
     ],
+    [
+      '        Next: KeepWaiting',
+      '        Next: KeepWaitin',
+      'leads to KeepWaitin, which is no state: correct the name',
+    ],
     ['        JitterStrategy: FULL', '        JitterStrategy: NONE', 'without JitterStrategy FULL'],
   ])('are refused in one sentence, with the line of the anchor, when "%s" becomes "%s"', (from, to, fault) => {
     const { faults, line } = faultsAfter(from, to);
