@@ -2,50 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import validate from 'asl-validator';
 import { parse } from 'yaml';
-import * as z from 'zod';
-import { NEVER, NOT_YET } from '../lib/errors.ts';
-import { type Fault, linesOf, type Path, render, type Where } from './template-source.ts';
-
-/** What Lambda and Step Functions call their own failures, as far as a task can meet them. */
-const SERVICE_ERRORS = [
-  'Lambda.ClientExecutionTimeoutException',
-  'Lambda.ServiceException',
-  'Lambda.AWSLambdaException',
-  'Lambda.SdkClientException',
-  'Lambda.TooManyRequestsException',
-  'Lambda.Unknown',
-  'Sandbox.Timedout',
-  'States.Timeout',
-  'States.TaskFailed',
-  'States.Permissions',
-];
-
-const KNOWN_ERRORS = new Set<string>([...NOT_YET, ...NEVER, ...SERVICE_ERRORS]);
-
-/** Written at every retrier: Step Functions' own values lose launches in a burst. */
-const RETRY_FIELDS = ['IntervalSeconds', 'MaxAttempts', 'BackoffRate', 'MaxDelaySeconds'];
-
-/** Where whatever is "not yet" waits. */
-const WAITING_STATE = 'KeepWaiting';
-
-const Retrier = z.looseObject({ ErrorEquals: z.array(z.string()), MaxAttempts: z.int().optional() });
-const Catcher = z.looseObject({ ErrorEquals: z.array(z.string()), Next: z.string() });
-
-const State = z.looseObject({
-  Type: z.string(),
-  Comment: z.string().optional(),
-  Resource: z.string().optional(),
-  TimeoutSeconds: z.int().optional(),
-  Next: z.string().optional(),
-  Default: z.string().optional(),
-  Choices: z.array(z.looseObject({ Next: z.string() })).default([]),
-  Retry: z.array(Retrier).default([]),
-  Catch: z.array(Catcher).default([]),
-});
-type State = z.infer<typeof State>;
-
-/** A state machine, or the part of one that a Map or a Parallel state runs. */
-const Definition = z.looseObject({ StartAt: z.string().optional(), States: z.record(z.string(), State) });
+import { nameFaults } from './definition-errors.ts';
+import { Definition, type Scope, type StateFault, scopesIn, waysOf } from './definition-scopes.ts';
+import { stateFaults } from './definition-states.ts';
+import { type Fault, linesOf, render, type Where } from './template-source.ts';
 
 /**
  * Holds all of statemachines/ against the language and against our habits.
@@ -73,156 +33,53 @@ export function faultsOfDefinition(
   where: Where = () => undefined,
 ): string[] {
   const scopes = scopesIn(definition, []);
-  const lost = scopes.flatMap(lostTargets);
+  const lost = [...scopes.flatMap(lostStarts), ...once(scopes.flatMap(lostTargets), where)];
   if (lost.length > 0) return render(lost, where);
+  // A name that nobody knows makes other faults, and is the one to be mended.
+  const misspelt = once(scopes.flatMap(nameFaults), where);
+  if (misspelt.length > 0) return render(misspelt, where);
+  // Before the language, which says less about the same.
+  const own = once(
+    scopes.flatMap((scope) => stateFaults(scope, functions)),
+    where,
+  );
+  if (own.length > 0) return render(own, where);
+  return render(languageFaults(definition), where);
+}
+
+function languageFaults(definition: object): Fault[] {
   const invalid = validate(structuredClone(definition)).errors.map(({ Message, schemaError }) => {
     const reason = Message ?? `${schemaError?.instancePath}: ${schemaError?.message}`;
-    const at = schemaError?.instancePath.split('/').slice(1) ?? [];
+    return { at: schemaError?.instancePath.split('/').slice(1) ?? [], reason };
+  });
+  const { error } = Definition.safeParse(definition);
+  const unread = error?.issues.map(({ path, message }) => ({ at: path.map(String), reason: message })) ?? [];
+  return (invalid.length > 0 ? invalid : unread).map(({ at, reason }) => {
     return { at, says: `It is not Amazon States Language: ${reason}.` };
   });
-  if (invalid.length > 0) return render(invalid, where);
-  const faults = scopes.flatMap((scope) => stateFaults(scope, functions));
-  return render(faults, where);
 }
 
-interface Scope {
-  readonly at: Path;
-  readonly States: Record<string, State>;
-  readonly StartAt: string | undefined;
+function lostStarts({ at, States, StartAt }: Scope): Fault[] {
+  if (StartAt === undefined || Object.hasOwn(States, StartAt)) return [];
+  return [{ at: [...at, 'StartAt'], says: `It starts at ${StartAt}, which is no state: correct the name.` }];
 }
 
-/** The state machine itself, and what its Map and Parallel states run: no state of one leads into another. */
-function scopesIn(definition: unknown, at: Path): Scope[] {
-  const { data } = Definition.safeParse(definition);
-  if (!data) return [];
-  const below = Object.entries(data.States).flatMap(([name, { ItemProcessor, Iterator: iterator, Branches }]) => {
-    const parts = [['ItemProcessor', ItemProcessor] as const, ['Iterator', iterator] as const];
-    const branches = Array.isArray(Branches) ? Branches : [];
-    return [
-      ...parts.flatMap(([key, part]) => scopesIn(part, [...at, 'States', name, key])),
-      ...branches.flatMap((part, index) => scopesIn(part, [...at, 'States', name, 'Branches', index])),
-    ];
-  });
-  return [{ at, States: data.States, StartAt: data.StartAt }, ...below];
-}
-
-function lostTargets({ at, States, StartAt }: Scope): Fault[] {
-  const isLost = (target: string | undefined) => target !== undefined && !Object.hasOwn(States, target);
-  const start = isLost(StartAt)
-    ? [{ at: [...at, 'StartAt'], says: `It starts at ${StartAt}, which is no state: correct the name.` }]
-    : [];
-  const nexts = Object.entries(States).flatMap(([name, state]) =>
-    waysOf(state)
-      .filter(({ next }) => isLost(next))
-      .map(({ next, by }) => ({
-        at: [...at, 'States', name, ...by],
-        says: `State ${name} leads to ${next}, which is no state: correct the name, or add the state.`,
-      })),
-  );
-  return [...start, ...nexts];
-}
-
-function stateFaults({ at, States }: Scope, functions: readonly string[]): Fault[] {
+function lostTargets({ at, States }: Scope): StateFault[] {
   return Object.entries(States).flatMap(([name, state]) => {
-    const inState = (faults: readonly string[], ...by: Path) =>
-      faults.map((fault) => ({ at: [...at, 'States', name, ...by], says: `State ${name} ${fault}.` }));
-    const faults = [...inState(commentFaults(state)), ...inState(comparisonFaults(state))];
-    if (state.Type !== 'Task') return faults;
-    return [
-      ...faults,
-      ...inState(functionFaults(name, state, functions), 'Resource'),
-      ...state.Retry.flatMap((retrier, index) => inState(retryFaults(retrier), 'Retry', index)),
-      ...inState(orderFaults('Retry', state.Retry), 'Retry'),
-      ...inState(orderFaults('Catch', state.Catch), 'Catch'),
-      ...inState(catchFaults(name, state, States), 'Catch'),
-    ];
+    const lost = waysOf(state).filter(({ next }) => !Object.hasOwn(States, next));
+    return lost.map(({ next, by }) => {
+      const fault = `leads to ${next}, which is no state: correct the name, or add the state`;
+      return { at: [...at, 'States', name, ...by], name, fault };
+    });
   });
 }
 
-function commentFaults({ Comment }: State): string[] {
-  return Comment ? [] : ['has no Comment: say why it is there'];
-}
-
-/** The state `AssociateNode` is the file `associate-node.ts`. A state may also call a service, by its ARN. */
-function functionFaults(name: string, { Resource, TimeoutSeconds }: State, functions: readonly string[]): string[] {
-  if (Resource?.startsWith('arn:')) return [];
-  const file = name.replace(/(?<!^)[A-Z]/g, '-$&').toLowerCase();
-  const faults = [];
-  if (!functions.includes(file)) faults.push(`has no function: functions/${file}.ts is missing`);
-  if (Resource !== `\${${name}FunctionArn}`) faults.push(`runs ${Resource}, not \${${name}FunctionArn}`);
-  if (!TimeoutSeconds) faults.push('has no TimeoutSeconds: a lost answer would hold it for ever');
-  return faults;
-}
-
-function retryFaults(retrier: z.infer<typeof Retrier>): string[] {
-  const names = unknown(retrier.ErrorEquals.filter((error) => error !== 'States.ALL'));
-  if (retrier.MaxAttempts === 0) return names;
-  const [first, ...others] = retrier.ErrorEquals;
-  const of = `retries ${first}${others.length ? ` and ${others.length} more` : ''}`;
-  const missing = RETRY_FIELDS.filter((field) => typeof retrier[field] !== 'number');
-  const faults = missing.map((field) => `${of} without ${field}`);
-  if (retrier.JitterStrategy !== 'FULL') faults.push(`${of} without JitterStrategy FULL`);
-  if (Number(retrier.MaxDelaySeconds) <= Number(retrier.IntervalSeconds))
-    faults.push(
-      `${of} with a MaxDelaySeconds of ${retrier.MaxDelaySeconds}, which is no more than its IntervalSeconds`,
-    );
-  const hopeless = retrier.ErrorEquals.filter((error) => NEVER.some((never) => never === error));
-  faults.push(...hopeless.map((error) => `retries ${error}, which trying again does not change`));
-  return [...faults, ...names];
-}
-
-/** States.ALL takes everything: what comes after it is never asked, and what stands beside it says nothing. */
-function orderFaults(field: 'Retry' | 'Catch', rules: readonly { ErrorEquals: string[] }[]): string[] {
-  const wrong = rules.filter(
-    ({ ErrorEquals }, index) =>
-      ErrorEquals.includes('States.ALL') && (index < rules.length - 1 || ErrorEquals.length > 1),
-  );
-  return wrong.map(() => `has States.ALL in its ${field} before the last place, or not alone`);
-}
-
-/** Every failure of a task leads somewhere; a task that has only a red end before it may let its own be that end. */
-function catchFaults(name: string, { Catch }: State, states: Record<string, State>): string[] {
-  const last = Catch.at(-1);
-  if (!last) return endsOf(name, states).every((end) => end === 'Fail') ? [] : ['has no Catch'];
-  const faults = last.ErrorEquals.join() === 'States.ALL' ? [] : ['does not end its Catch with States.ALL'];
-  const waiting = Catch.filter((catcher) => catcher.Next === WAITING_STATE).flatMap((catcher) => catcher.ErrorEquals);
-  if (waiting.length > 0 && name !== WAITING_STATE) {
-    const forgotten = NOT_YET.filter((error) => !waiting.includes(error));
-    faults.push(...forgotten.map((error) => `does not wait for ${error} in ${WAITING_STATE}`));
+/** What several states have of one anchor is told of the first of them. */
+function once(faults: readonly StateFault[], where: Where): Fault[] {
+  const first = new Map<string, Fault>();
+  for (const { at, name, fault } of faults) {
+    const key = `${where(at) ?? name}: ${fault}`;
+    if (!first.has(key)) first.set(key, { at, says: `State ${name} ${fault}.` });
   }
-  return [...faults, ...Catch.flatMap(({ ErrorEquals }) => unknown(ErrorEquals.filter((e) => e !== 'States.ALL')))];
-}
-
-/** The types of the last states that can be reached from the state `name`. */
-function endsOf(name: string, states: Record<string, State>): string[] {
-  const reached = new Set([name]);
-  // A Set goes on to what is added while it is gone through.
-  for (const at of reached) for (const next of nextOf(states[at])) reached.add(next);
-  const ends = [...reached].filter((at) => nextOf(states[at]).length === 0);
-  return ends.map((end) => states[end]?.Type ?? '');
-}
-
-function nextOf(state: State | undefined): string[] {
-  return state ? waysOf(state).map(({ next }) => next) : [];
-}
-
-/** Where a state leads, and by which of its fields. */
-function waysOf({ Next, Default, Choices, Catch }: State): { next: string; by: Path }[] {
-  return [
-    ...(Next ? [{ next: Next, by: ['Next'] }] : []),
-    ...(Default ? [{ next: Default, by: ['Default'] }] : []),
-    ...Choices.map((choice, index) => ({ next: choice.Next, by: ['Choices', index, 'Next'] })),
-    ...Catch.map((catcher, index) => ({ next: catcher.Next, by: ['Catch', index, 'Next'] })),
-  ];
-}
-
-/** A Choice may ask which error it was: then it must be one that there is. */
-function comparisonFaults(state: State): string[] {
-  const text = JSON.stringify(state);
-  const compared = [...text.matchAll(/"Variable":"[^"]*\.Error","StringEquals":"([^"]*)"/g)];
-  return unknown(compared.map(([, error = '']) => error));
-}
-
-function unknown(errors: readonly string[]): string[] {
-  return errors.filter((error) => !KNOWN_ERRORS.has(error)).map((error) => `names ${error}, which is no known error`);
+  return [...first.values()];
 }

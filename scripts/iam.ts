@@ -65,6 +65,43 @@ export const STARS: Readonly<Record<string, string>> = {
 };
 
 /**
+ * Where an ARN may have a wildcard: in the place of what only the service knows. What is known at build time is written
+ * out. Each is matched against `service:resource`, after a reference against its name.
+ */
+export const WILDCARDS: readonly { readonly arn: RegExp; readonly reason: string; readonly isTagged?: true }[] = [
+  { arn: /^states:execution:[^*?:]+:\*$/, reason: 'an execution is named after its event' },
+  { arn: /^Reports\.Arn\/reports\/\*$/, reason: 'a report is named by the instant of its sweep' },
+  { arn: /^lightsail:Instance\/\*$/, reason: 'an instance is named by an id that Lightsail makes' },
+  {
+    arn: /^autoscaling:autoScalingGroup:\*:autoScalingGroupName\/.+$/,
+    reason: 'Auto Scaling puts an id of its own before the name, and a profile names groups by a pattern',
+  },
+  { arn: /^ec2:instance\/\*$/, reason: 'instances come and go, and a tag says which are ours', isTagged: true },
+  { arn: /^ssm:managed-instance\/\*$/, reason: 'nodes come and go, and a tag says which are ours', isTagged: true },
+];
+
+/**
+ * Actions on `*` for the roles of state machines: what Step Functions asks for to deliver logs and traces. Source: Step
+ * Functions Developer Guide, "Using CloudWatch Logs to log execution history" and "Trace Step Functions request data in AWS X-Ray".
+ */
+export const DELIVERY_STARS: Readonly<Record<string, string>> = {
+  'logs:CreateLogDelivery': 'it takes no resource',
+  'logs:CreateLogStream': 'Step Functions asks for it with the deliveries, on all',
+  'logs:DeleteLogDelivery': 'it takes no resource',
+  'logs:DescribeLogGroups': 'Step Functions asks for it with the deliveries, on all',
+  'logs:DescribeResourcePolicies': 'it takes no resource',
+  'logs:GetLogDelivery': 'it takes no resource',
+  'logs:ListLogDeliveries': 'it takes no resource',
+  'logs:PutLogEvents': 'Step Functions asks for it with the deliveries, on all',
+  'logs:PutResourcePolicy': 'it takes no resource',
+  'logs:UpdateLogDelivery': 'it takes no resource',
+  'xray:GetSamplingRules': 'it takes no resource',
+  'xray:GetSamplingTargets': 'it takes no resource',
+  'xray:PutTelemetryRecords': 'it takes no resource',
+  'xray:PutTraceSegments': 'it takes no resource',
+};
+
+/**
  * Actions that may only be allowed under a condition: with it a role allows them to its own function alone, whoever else
  * is given the role. Lambda puts this key into every request from a function's environment. Source: Lambda, "Using source
  * function ARN to control function access behavior".

@@ -18,8 +18,9 @@ import { grantsOf } from './from-profiles.ts';
 import { needsOf } from './needs.ts';
 import { isForOtherRegions, otherRegionOf } from './other-region.ts';
 import { faultsOfClients, faultsOfRoles } from './permissions.ts';
+import { faultsOfRegions } from './regions.ts';
 import { readRoles } from './roles.ts';
-import { faultsOfParameters, profilesFileOf, stageOf } from './stage.ts';
+import { faultsOfParameters, faultsOfStage, profilesFileOf, stageOf } from './stage.ts';
 import { faultsOfStack, faultsOfTemplate } from './template.ts';
 import { faultsByCfnLint } from './template-lint.ts';
 
@@ -35,11 +36,13 @@ const builtFor = join(root, 'build/stage.json');
 rmSync(builtFor, { force: true });
 
 try {
+  refuse(faultsOfStage(root, args));
   refuse(faultsOfParameters(root, args));
   const { functions, profilesFile, profiles, certificates, define } = readSources(
     root,
     profilesFileOf(root, stageOf(args)),
   );
+  refuse(faultsOfRegions(root, profilesFileOf(root, stageOf(args)), profiles.profiles, Object.keys(certificates)));
   console.log(`${profilesFile}: ${profiles.profiles.map(({ name }) => name).join(', ')}`);
   for (const warning of exemptionsRunningOut(profilesFile)) console.warn(warning);
   refuse(faultsOfStateMachines(root, functions));

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { CONDITIONAL, STARS } from './iam.ts';
+import { CONDITIONAL, STARS, WILDCARDS } from './iam.ts';
 
 /** One thing or several of it, as policies have it. */
 const several = <Schema extends z.ZodType>(schema: Schema) =>
@@ -68,8 +68,9 @@ export function faultsOfStatement(statement: Statement, functionName: string): F
     ...wildcardFaults(statement),
     ...wideFaults(statement),
     ...secretFaults(statement),
+    ...documentFaults(statement),
+    ...nameFaults(statement),
     ...conditionFaults(statement, functionName),
-    ...commandFaults(statement),
   ];
 }
 
@@ -110,16 +111,46 @@ function conditionFaults({ Action, Condition }: Statement, functionName: string)
   });
 }
 
-/** Our documents, or instances that are ours by a tag that they do not give themselves. */
-function commandFaults({ Action, Resource, Condition }: Statement): Fault[] {
+/** Whoever may send any document may send one that runs whatever it is told. */
+function documentFaults({ Action, Resource }: Statement): Fault[] {
   const part = 'ssm:SendCommand';
   if (!Action.includes(part)) return [];
+  const others = Resource.filter((resource) => isDocument(resource) && !isOurDocument(resource));
+  return others.map((resource) => ({ part, fault: `allows ${part} on ${resource}: name our document` }));
+}
+
+/** A resource is named in full, but for the part that only its service knows. */
+function nameFaults({ Action, Resource, Condition }: Statement): Fault[] {
   const isTagged = Object.values(Condition).some((test) => Object.keys(test).some((key) => /resourceTag\//i.test(key)));
-  const wide = Resource.filter((resource) => (/:document\//.test(resource) ? !isOurDocument(resource) : !isTagged));
-  return wide.map((resource) => ({
-    part,
-    fault: `allows ${part} on ${resource}: name our document, or add a condition on a tag (ssm:resourceTag/…)`,
-  }));
+  return Resource.flatMap((part) => {
+    if (part === '*' || !/[*?]/.test(plain(part)) || isLookedAtElsewhere(Action, part)) return [];
+    const excuse = WILDCARDS.find(({ arn }) => arn.test(plain(part)));
+    const allows = `allows ${Action.join(', ')} on ${part}`;
+    if (!excuse)
+      return {
+        part,
+        fault: `${allows}, which is more than one: name it, or give a reason in WILDCARDS of scripts/iam.ts`,
+      };
+    if (!excuse.isTagged || isTagged) return [];
+    return { part, fault: `${allows}, whatever its tags are: add a condition on a tag (…resourceTag/…)` };
+  });
+}
+
+/** The documents that are sent, and secrets, whose names end in wildcards always. */
+function isLookedAtElsewhere(actions: readonly string[], resource: string): boolean {
+  return actions.every((action) =>
+    action === 'ssm:SendCommand' ? isDocument(resource) : action.startsWith('secretsmanager:'),
+  );
+}
+
+/** `service:resource` of an ARN; variables stand as their names, in which no wildcard is one. */
+function plain(resource: string): string {
+  const text = resource.replace(/\$\{!?([^}]*)\}/g, (_, name: string) => name.replace(/[^\w.]/g, '-'));
+  return text.replace(/^arn:[^:*?]+:([^:*?]+):[^:*?]+:[^:*?]+:/, '$1:');
+}
+
+function isDocument(resource: string): boolean {
+  return /:document\//.test(resource);
 }
 
 /** A document of this stack, which CloudFormation names: `…:document/${CollectIdentityDocument}`. */

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import * as z from 'zod';
+import { faultOfSchedule } from './schedule.ts';
 import { linesOf } from './template-source.ts';
 
 const FILE = 'parameters.yml';
@@ -21,7 +22,10 @@ const Parameters = z.strictObject({
     .refine((days) => RETENTIONS.includes(days), `CloudWatch Logs keeps lines for ${RETENTIONS.join(', ')} days`),
   subnetIds: z.string().regex(listOf('subnet'), 'it is subnet-… with commas between, or empty'),
   securityGroupIds: z.string().regex(listOf('sg'), 'it is sg-… with commas between, or empty'),
-  sweepSchedule: z.string().regex(/^(rate|cron)\([^()]+\)$/, 'it is rate(…) or cron(…)'),
+  sweepSchedule: z.string().superRefine((text, context) => {
+    const message = faultOfSchedule(text);
+    if (message) context.addIssue({ code: 'custom', message });
+  }),
   sweepState: z.enum(['ENABLED', 'DISABLED'], 'it is ENABLED or DISABLED'),
   reportDays: z.coerce.number().int('it is a number of whole days').min(1, 'it is one day or more'),
 });
@@ -30,6 +34,51 @@ const Parameters = z.strictObject({
 export function stageOf(args: readonly string[]): string {
   return argument(args, ['--stage', '-s'])[0] ?? 'dev';
 }
+
+/** How long AWS lets the names be that the stage is a part of, by the property that has them. */
+const LONGEST: Readonly<Record<string, number>> = {
+  // Of functions in serverless.yml, and of rules.
+  name: 64,
+  Name: 64,
+  StateMachineName: 80,
+  QueueName: 80,
+};
+
+/**
+ * Looks at the stage's own name, before anything is built: it is a part of most others.
+ * @param root the folder that serverless.yml stands in
+ * @returns a sentence, if there is a fault
+ */
+export function faultsOfStage(root: string, args: readonly string[]): string[] {
+  const stage = stageOf(args);
+  const small = stage.toLowerCase().replace(/[^a-z0-9]+/g, '-');
+  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(stage)) {
+    const how = `small letters, digits and single hyphens, from a letter to a letter or a digit`;
+    return [`--stage ${stage}: a stage's name is ${how}: write ${small.replace(/^[^a-z]+|-$/g, '') || 'dev'}.`];
+  }
+  const [tightest] = namesWithStage(root).toSorted((a, b) => a.room - b.room);
+  if (!tightest || stage.length <= tightest.room) return [];
+  const { place, room } = tightest;
+  return [
+    `--stage ${stage}: it has ${stage.length} characters, and the name at ${place} leaves it ${room}: shorten it.`,
+  ];
+}
+
+/** Every name that the stage is a part of, and how many characters it may have there. */
+function namesWithStage(root: string): { place: string; room: number }[] {
+  const resources = readdirSync(join(root, 'resources')).map((file) => `resources/${file}`);
+  return ['serverless.yml', ...resources].flatMap((file) => {
+    const lines = readFileSync(join(root, file), 'utf8').split('\n');
+    return lines.flatMap((line, index) => {
+      const [, property = '', before = '', after = ''] = NAME.exec(line) ?? [];
+      const longest = LONGEST[property];
+      if (longest === undefined) return [];
+      return { place: `${file}:${index + 1}`, room: longest - before.length - after.length };
+    });
+  });
+}
+
+const NAME = /^ +(\w+): ([\w-]*)\$\{sls:stage\}([\w-]*)$/;
 
 /** `profiles.STAGE.yml` where it exists, or else `profiles.yml`: one file says it all, never both. */
 export function profilesFileOf(root: string, stage: string): string {

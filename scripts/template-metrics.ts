@@ -10,6 +10,8 @@ export interface MetricRead {
   readonly name: string;
   /** The names of its dimensions: CloudWatch finds a metric only by all of them. */
   readonly dimensions: readonly string[];
+  /** Of which stage: the value of that dimension. */
+  readonly stage: string | undefined;
 }
 
 const OURS = 'Muster';
@@ -54,13 +56,44 @@ export function metricFaults(template: Template): Fault[] {
   return [...broken, ...unknown];
 }
 
+/**
+ * Looks whether the metrics are those of the functions of this stack: two stages in an account are told apart by one
+ * dimension.
+ * @param written the resources as their files have them, before the framework has put the stage in
+ */
+export function stageFaults(template: Template, written: Template): Fault[] {
+  const stages = ofType(template, 'AWS::Lambda::Function').flatMap(([, { Properties }]) => {
+    return Environment.safeParse(resolved(Properties.Environment, template)).data?.Variables.STAGE ?? [];
+  });
+  const others = ownMetricsRead(template).filter(({ stage = '' }) => !stages.includes(stage));
+  if (others.length > 0)
+    return others.map(({ at, name, stage }) => {
+      const of = stage === undefined ? 'no stage' : `the stage ${stage}`;
+      const says = `${at[1]} reads ${name} of ${of}, and the functions tell it of ${stages[0]}: write ${STAGE} there.`;
+      return { at, says };
+    });
+  const literal = ownMetricsRead(written).filter(({ stage = '' }) => ![STAGE, SUBSTITUTED].includes(stage));
+  return literal.map(({ at, name, stage }) => {
+    const says = `${at[1]} reads ${name} of the stage ${stage} by its name, which is right in that stage alone: write ${STAGE} there.`;
+    return { at, says };
+  });
+}
+
+/** The framework's variable. */
+// biome-ignore lint/suspicious/noTemplateCurlyInString: it is one
+const STAGE = '${sls:stage}';
+/** What becomes of it in an Fn::Sub, for it is nothing that CloudFormation knows. */
+const SUBSTITUTED = '<sls:stage>';
+
+const Environment = z.looseObject({ Variables: z.looseObject({ STAGE: z.string().optional() }) });
+
 function metricsRead(template: Template): MetricRead[] {
   return [
     ...ofType(template, 'AWS::CloudWatch::Alarm').flatMap(([name, { Properties }]) => ofAlarm(name, Properties)),
     ...ofType(template, 'AWS::CloudWatch::Dashboard').flatMap(([name, { Properties }]) => {
       const at = ['Resources', name, 'Properties', 'DashboardBody'];
       return (bodyOf(Properties, template)?.widgets ?? []).flatMap(({ properties: { metrics } }) =>
-        metrics.flatMap((metric) => ofWidget(metric, at)),
+        written(metrics).flatMap((metric) => ofWidget(metric, at)),
       );
     }),
   ];
@@ -69,7 +102,7 @@ function metricsRead(template: Template): MetricRead[] {
 const Metric = z.looseObject({
   Namespace: z.string(),
   MetricName: z.string(),
-  Dimensions: z.array(z.looseObject({ Name: z.string() })).default([]),
+  Dimensions: z.array(z.looseObject({ Name: z.string(), Value: z.unknown() })).default([]),
 });
 
 const Alarm = z.looseObject({
@@ -87,6 +120,7 @@ function ofAlarm(name: string, properties: unknown): MetricRead[] {
     namespace: metric.Namespace,
     name: metric.MetricName,
     dimensions: metric.Dimensions.map(({ Name }) => Name),
+    stage: metric.Dimensions.flatMap(({ Name, Value }) => (Name === 'stage' ? String(Value) : []))[0],
   }));
 }
 
@@ -104,18 +138,30 @@ function bodyOf({ DashboardBody }: Record<string, unknown>, template: Template):
   }
 }
 
-/**
- * `[namespace, name, dimension, value, …, options]`, or an expression that searches. `['...', value]` is the one before it, of
- * another value.
- */
+/** Rows in full: `'.'` stands for the field above, `'...'` for as many as are missing. Source: dashboard body structure. */
+function written(rows: readonly (readonly unknown[])[]): unknown[][] {
+  const full: unknown[][] = [];
+  for (const row of rows) {
+    const above = (full.at(-1) ?? []).filter((field) => typeof field === 'string');
+    const [first, ...rest] = row;
+    const own = rest.filter((field) => typeof field === 'string').length;
+    const fields = first === '...' ? [...above.slice(0, above.length - own), ...rest] : row;
+    full.push(fields.map((field, index) => (field === '.' ? above[index] : field)));
+  }
+  return full;
+}
+
+/** `[namespace, name, dimension, value, …, options]`, or an expression that searches. */
 function ofWidget(metric: readonly unknown[], at: Path): MetricRead[] {
   const [{ expression = '' } = {}] = metric.filter((part): part is { expression?: string } => typeof part === 'object');
   const [, schema, found] = /SEARCH\('\{([^}]+)\} MetricName="(\w+)"/.exec(expression) ?? [];
   if (schema && found) {
     const [namespace = '', ...dimensions] = schema.split(',');
-    return [{ at, namespace, name: found, dimensions }];
+    return [{ at, namespace, name: found, dimensions, stage: /\bstage="([^"]*)"/.exec(expression)?.[1] }];
   }
   const [namespace, name, ...rest] = metric.filter((part) => typeof part === 'string');
-  if (!namespace || !name || namespace === '...') return [];
-  return [{ at, namespace, name, dimensions: rest.filter((_, index) => index % 2 === 0) }];
+  if (!namespace || !name) return [];
+  const dimensions = rest.filter((_, index) => index % 2 === 0);
+  const stage = dimensions.indexOf('stage');
+  return [{ at, namespace, name, dimensions, stage: stage < 0 ? undefined : rest[stage * 2 + 1] }];
 }

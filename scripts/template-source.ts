@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 
 /** Where something stands in a template: `['Resources', 'LostEvents', 'Properties', 'QueueName']`. */
 export type Path = readonly (string | number)[];
@@ -36,6 +36,13 @@ export function sourcesOf(root: string): Where {
     const key = functionOf(String(name));
     return service.document.hasIn(['functions', key]) ? deepest(root, service, ['functions', key]) : undefined;
   };
+}
+
+/** The resources as they are written, with the framework's variables in them. */
+export function writtenResources(root: string): Record<string, unknown> {
+  const files = readdirSync(join(root, 'resources')).filter((file) => file.endsWith('.yml'));
+  const all = files.map((file) => open(root, `resources/${file}`).document.toJS().Resources);
+  return Object.assign({}, ...all);
 }
 
 /** The same for the parts of one YAML file. */
@@ -75,6 +82,12 @@ function deepest(root: string, { file, document, lines }: Source, path: Path): s
     if (!next) break;
     offset = next.offset;
     node = next.node;
+    // What an alias stands for is written at its anchor.
+    const anchored = isAlias(node) ? node.resolve(document) : undefined;
+    if (anchored) {
+      offset = anchored.range?.[0] ?? offset;
+      node = anchored;
+    }
     const included = isScalar(node) ? INCLUSION.exec(String(node.value))?.[1] : undefined;
     if (included && depth + 1 < path.length) return deepest(root, open(root, included), path.slice(depth + 1));
   }

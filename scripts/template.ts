@@ -1,10 +1,12 @@
 import { ruleFaults } from './rules.ts';
 import { habitFaults } from './template-habits.ts';
-import { metricFaults } from './template-metrics.ts';
+import { taskFaults } from './template-machines.ts';
+import { metricFaults, stageFaults } from './template-metrics.ts';
 import { permissionFaults } from './template-permissions.ts';
 import { roleSizeFaults } from './template-role-size.ts';
+import { roleFaults } from './template-roles.ts';
 import { attributeFaults, schemaFaults } from './template-schema.ts';
-import { type Fault, render, sourcesOf, type Where } from './template-source.ts';
+import { type Fault, type Path, render, sourcesOf, type Where, writtenResources } from './template-source.ts';
 import { Template } from './template-values.ts';
 
 /** CloudFormation's limits for a template that is deployed from a bucket. */
@@ -18,8 +20,10 @@ const MOST_RESOURCES = 500;
  * @returns one sentence for each fault: file, line where it was written, and what to do
  */
 export async function faultsOfStack(input: unknown, root: string, stage = 'dev'): Promise<string[]> {
-  const template = Template.parse(input);
   const where = sourcesOf(root);
+  const nulls = nullFaults(input);
+  if (nulls.length > 0) return render(nulls, where);
+  const template = Template.parse(input);
   const first = [...faultsOfTemplate(input, where), ...render(await schemaFaults(template), where)];
   // What is not there, or is no resource at all, cannot be asked for its permissions.
   if (first.length > 0) return first;
@@ -27,8 +31,11 @@ export async function faultsOfStack(input: unknown, root: string, stage = 'dev')
     ...(await attributeFaults(template)),
     ...habitFaults(template),
     ...permissionFaults(template),
+    ...roleFaults(template),
+    ...taskFaults(template),
     ...roleSizeFaults(template),
     ...metricFaults(template),
+    ...stageFaults(template, Template.parse({ Resources: writtenResources(root) })),
     ...ruleFaults(template, root, stage),
   ];
   return render(faults, where);
@@ -40,6 +47,8 @@ export async function faultsOfStack(input: unknown, root: string, stage = 'dev')
  * @returns one sentence for each fault
  */
 export function faultsOfTemplate(input: unknown, where: Where = () => undefined): string[] {
+  const nulls = nullFaults(input);
+  if (nulls.length > 0) return render(nulls, where);
   const template = Template.parse(input);
   const { Resources, Parameters, Conditions, Outputs } = template;
   const known = new Set([...Object.keys(Resources), ...Object.keys(Parameters)]);
@@ -66,6 +75,18 @@ export function faultsOfTemplate(input: unknown, where: Where = () => undefined)
     [...dangling, ...undecided, ...circles(references), ...leftovers(Resources), ...sizeFaults(template)],
     where,
   );
+}
+
+/** The schemas of the types know nothing of it, for JSON that a service takes may have a null; a template may not. */
+function nullFaults(value: unknown, at: Path = []): Fault[] {
+  if (value === null) {
+    const [section, name = section, ...below] = at;
+    const place = below.length > 0 ? ` in ${below.join('.')}` : '';
+    const says = `${name} says null${place}, and CloudFormation takes no null: give it a value, or remove it.`;
+    return [{ at, says }];
+  }
+  if (typeof value !== 'object') return [];
+  return Object.entries(value).flatMap(([key, below]) => nullFaults(below, [...at, key]));
 }
 
 /** The conditions that a resource, or a part of it, depends on. */

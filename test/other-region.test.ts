@@ -5,6 +5,7 @@ import type { Profile } from '../lib/profiles.ts';
 import { compilePattern } from '../local/event-pattern.ts';
 import { isForOtherRegions, otherRegionOf } from '../scripts/other-region.ts';
 import { faultsOfTemplate } from '../scripts/template.ts';
+import { roleFaults } from '../scripts/template-roles.ts';
 import { attributeFaults, schemaFaults } from '../scripts/template-schema.ts';
 import { ofType, Template } from '../scripts/template-values.ts';
 import { packageStack } from './packaged.ts';
@@ -29,6 +30,7 @@ describe('the template for another Region', () => {
     expect(faultsOfTemplate(template)).toEqual([]);
     expect(await schemaFaults(template)).toEqual([]);
     expect(await attributeFaults(template)).toEqual([]);
+    expect(roleFaults(template)).toEqual([]);
     // The most that is taken from a file.
     expect(Buffer.byteLength(JSON.stringify(template))).toBeLessThan(51_200);
   });

@@ -64,6 +64,13 @@ describe('the packaged stack', () => {
       },
     ],
     [
+      'says null in a pattern, which EventBridge would take and CloudFormation does not',
+      /^resources\/alerts\.yml:\d+: ExecutionFailedRule says null in Properties\.EventPattern\.detail\.\$or\.1\.error\.2, .*\.$/,
+      ({ ExecutionFailedRule }) => {
+        ExecutionFailedRule.Properties.EventPattern.detail.$or[1].error.push(null);
+      },
+    ],
+    [
       'refers to what is not there',
       /^resources\/alerts\.yml:\d+: AlertsByEmail refers to Alert, which is not there: correct the name, .*\.$/,
       ({ AlertsByEmail }) => {
@@ -150,6 +157,15 @@ describe('the packaged stack', () => {
       },
     ],
     [
+      'has a function that may not write its log',
+      /^resources\/roles\.yml:\d+: FinishLaunchLambdaFunction has a log, .* logs:PutLogEvents: allow it in FinishLaunchRole\.$/,
+      ({ FinishLaunchRole }) => {
+        FinishLaunchRole.Properties.Policies[0].PolicyDocument.Statement[0].Resource = {
+          'Fn::GetAtt': ['KeepWaitingLogGroup', 'Arn'],
+        };
+      },
+    ],
+    [
       'has a rule that takes too much',
       /^resources\/events\.yml:\d+: LightsailCreationRule takes events\/samples\/lightsail-create-instances-denied\.json, .*: narrow its pattern\.$/,
       ({ LightsailCreationRule }) => {
@@ -185,6 +201,56 @@ describe('the packaged stack', () => {
       },
     ],
     [
+      'has an alarm that looks at another stage',
+      /^resources\/alarms\.yml:\d+: LongWaitAlarm reads SecondsWaiting of the stage prod, and the functions tell it of dev: write \$\{sls:stage\} there\.$/,
+      ({ LongWaitAlarm }) => {
+        LongWaitAlarm.Properties.Dimensions[1].Value = 'prod';
+      },
+    ],
+    [
+      'has an alarm of which one part looks at another stage',
+      /^resources\/alarms\.yml:\d+: FailureRateAlarm reads EnrolmentsSucceeded of the stage \*, and the functions .*\.$/,
+      ({ FailureRateAlarm }) => {
+        FailureRateAlarm.Properties.Metrics[2].MetricStat.Metric.Dimensions[1].Value = '*';
+      },
+    ],
+    [
+      'has an alarm that looks at no stage',
+      /^resources\/alarms\.yml:\d+: LongWaitAlarm reads SecondsWaiting of no stage, and the functions .*\.$/,
+      ({ LongWaitAlarm }) => {
+        LongWaitAlarm.Properties.Dimensions.pop();
+      },
+    ],
+    ...[
+      ['looks at another stage', '"EnrolmentsHeld", "service", "muster", "stage", "dev"', 'dev', 'prod'],
+      ['searches in another stage', 'MetricName=\\"Throttles\\" stage=\\"dev\\"', 'dev', 'prod'],
+      ['repeats a metric for another stage', '{"stat": "p50", "label": "half of them"}],', '],', '], ["...", "prod"],'],
+      [
+        'repeats another field',
+        '["Muster", "RetirementsFailed", "service", "muster", "stage", "dev"',
+        /.*/,
+        '[".", "RetirementsFailed", ".", ".", ".", "prod"',
+      ],
+    ].map(([what = '', part = '', from = '', to = '']): [string, RegExp, Break] => [
+      `has a dashboard that ${what}`,
+      /^resources\/dashboard\.yml:\d+: Dashboard reads \w+ of the stage prod, and the functions tell it of dev: .*\.$/,
+      ({ Dashboard: { Properties } }) => {
+        const body: string = Properties.DashboardBody['Fn::Sub'];
+        expect(body).toContain(part);
+        Properties.DashboardBody['Fn::Sub'] = body.replace(String(part), String(part).replace(from, String(to)));
+      },
+    ]),
+    [
+      'has a dashboard that searches in every stage',
+      /^resources\/dashboard\.yml:\d+: Dashboard reads Retries of no stage, and the functions .*\.$/,
+      ({ Dashboard: { Properties } }) => {
+        Properties.DashboardBody['Fn::Sub'] = Properties.DashboardBody['Fn::Sub'].replace(
+          'MetricName=\\"Retries\\" stage=\\"dev\\"',
+          'MetricName=\\"Retries\\"',
+        );
+      },
+    ],
+    [
       'has a role that IAM would not take for its size',
       /^resources\/roles\.yml:\d+: EnforceImdsV2Role has policies of \d+ characters, and IAM takes 10240: let the profiles name fewer .*\.$/,
       ({ EnforceImdsV2Role }) => {
@@ -200,6 +266,140 @@ describe('the packaged stack', () => {
       /^resources\/dashboard\.yml:\d+: Dashboard has a DashboardBody that is no JSON: correct it\.$/,
       ({ Dashboard }) => {
         Dashboard.Properties.DashboardBody['Fn::Sub'] += ',';
+      },
+    ],
+    [
+      'gives a function up before it ends by itself',
+      /^statemachines\/enrol-node\.asl\.yml:\d+: State AssociateNode has a TimeoutSeconds of 15, .* AssociateNodeLambdaFunction runs for 15 seconds: .*\.$/,
+      ({ AssociateNodeLambdaFunction }) => {
+        AssociateNodeLambdaFunction.Properties.Timeout = 15;
+      },
+    ],
+    [
+      'has a state whose function it is not given',
+      /^statemachines\/retire-node\.asl\.yml:\d+: State ForgetNode runs \$\{ForgetNodeFunctionArn\}, .*\.$/,
+      ({ RetireNodeStateMachine }) => {
+        delete RetireNodeStateMachine.Properties.DefinitionSubstitutions.ForgetNodeFunctionArn;
+      },
+    ],
+    [
+      'has a schedule whose role EventBridge may not take',
+      /^resources\/sweep\.yml:\d+: The rule SweepSchedule cannot take SweepScheduleRole: let .* allow events\.amazonaws\.com .*\.$/,
+      ({ SweepScheduleRole }) => {
+        SweepScheduleRole.Properties.AssumeRolePolicyDocument.Statement[0].Principal.Service =
+          'scheduler.amazonaws.com';
+      },
+    ],
+    [
+      'has a schedule whose role is for another account',
+      /^resources\/sweep\.yml:\d+: The rule SweepSchedule cannot take SweepScheduleRole: .*\.$/,
+      ({ SweepScheduleRole }) => {
+        const [statement] = SweepScheduleRole.Properties.AssumeRolePolicyDocument.Statement;
+        statement.Condition.StringEquals['aws:SourceAccount'] = '210987654321';
+      },
+    ],
+    [
+      'has a schedule whose role starts another state machine',
+      /^resources\/sweep\.yml:\d+: The rule SweepSchedule may not states:StartExecution on SweepFleetStateMachine: allow it in SweepScheduleRole\.$/,
+      ({ SweepScheduleRole }) => {
+        SweepScheduleRole.Properties.Policies[0].PolicyDocument.Statement[0].Resource = {
+          Ref: 'EnrolNodeStateMachine',
+        };
+      },
+    ],
+    [
+      'has a schedule whose role does something else',
+      /^resources\/sweep\.yml:\d+: The rule SweepSchedule may not states:StartExecution on SweepFleetStateMachine: .*\.$/,
+      ({ SweepScheduleRole }) => {
+        SweepScheduleRole.Properties.Policies[0].PolicyDocument.Statement[0].Action = 'states:StartSyncExecution';
+      },
+    ],
+    [
+      'has a schedule whose role is of another stack',
+      /^resources\/sweep\.yml:\d+: The rule SweepSchedule takes a role that is not in the template: .*\.$/,
+      ({ SweepSchedule }) => {
+        SweepSchedule.Properties.Targets[0].RoleArn = 'arn:aws:iam::123456789012:role/admin';
+      },
+    ],
+    [
+      'has a schedule whose role starts every state machine',
+      /^resources\/sweep\.yml:\d+: SweepScheduleRole allows states:StartExecution on arn:aws:states:\*:\*:stateMachine:\*, .*\.$/,
+      ({ SweepScheduleRole }) => {
+        SweepScheduleRole.Properties.Policies[0].PolicyDocument.Statement[0].Resource =
+          'arn:aws:states:*:*:stateMachine:*';
+      },
+    ],
+    [
+      'has a state machine whose role runs a function of another one',
+      /^resources\/state-machines\.yml:\d+: RetireNodeRole allows lambda:InvokeFunction on SweepLambdaFunction, .*\.$/,
+      ({ RetireNodeRole }) => {
+        RetireNodeRole.Properties.Policies[0].PolicyDocument.Statement[0].Resource.push({
+          'Fn::GetAtt': ['SweepLambdaFunction', 'Arn'],
+        });
+      },
+    ],
+    [
+      'has a state machine whose role runs every function',
+      /^resources\/state-machines\.yml:\d+: EnrolNodeRole allows lambda:InvokeFunction on "\*": name the resource, or .*\.$/,
+      ({ EnrolNodeRole }) => {
+        EnrolNodeRole.Properties.Policies[0].PolicyDocument.Statement[0].Resource = '*';
+      },
+    ],
+    [
+      'has a schedule whose role delivers logs',
+      /^resources\/sweep\.yml:\d+: SweepScheduleRole allows logs:PutLogEvents on "\*": name the resource, or .*\.$/,
+      ({ SweepScheduleRole }) => {
+        SweepScheduleRole.Properties.Policies[0].PolicyDocument.Statement.push({
+          Effect: 'Allow',
+          Action: 'logs:PutLogEvents',
+          Resource: '*',
+        });
+      },
+    ],
+    [
+      'has a state machine whose role is told by exceptions',
+      /^resources\/state-machines\.yml:\d+: EnrolNodeRole has a statement that is not Effect, Action, .*\.$/,
+      ({ EnrolNodeRole }) => {
+        EnrolNodeRole.Properties.Policies[1].PolicyDocument.Statement.push({
+          Effect: 'Allow',
+          NotAction: 'iam:*',
+          Resource: '*',
+        });
+      },
+    ],
+    [
+      'has a state machine whose role has policies that nobody sees',
+      /^resources\/state-machines\.yml:\d+: EnrolNodeRole has more than policies of its own .*\.$/,
+      ({ EnrolNodeRole }) => {
+        EnrolNodeRole.Properties.ManagedPolicyArns = ['arn:aws:iam::aws:policy/AdministratorAccess'];
+      },
+    ],
+    [
+      'has a state machine that Step Functions cannot run',
+      /^resources\/state-machines\.yml:\d+: The state machine EnrolNodeStateMachine cannot take EnrolNodeRole: .*\.$/,
+      ({ EnrolNodeRole }) => {
+        EnrolNodeRole.Properties.AssumeRolePolicyDocument.Statement[0].Principal.Service = 'lambda.amazonaws.com';
+      },
+    ],
+    [
+      'has a function that Lambda cannot run',
+      /^resources\/roles\.yml:\d+: The function SweepLambdaFunction cannot take SweepRole: .* lambda\.amazonaws\.com .*\.$/,
+      ({ SweepRole }) => {
+        SweepRole.Properties.AssumeRolePolicyDocument.Statement[0].Action = 'sts:TagSession';
+      },
+    ],
+    [
+      'has a role that somebody else may take',
+      /^resources\/roles\.yml:\d+: SweepRole may be taken by arn:aws:iam::123456789012:root, which has no use for it: .*\.$/,
+      ({ SweepRole }) => {
+        SweepRole.Properties.AssumeRolePolicyDocument.Statement[0].Principal.AWS = 'arn:aws:iam::123456789012:root';
+      },
+    ],
+    [
+      'has a role that is left over',
+      /^resources\/sweep\.yml:\d+: SweepScheduleRole is nobody's role: remove it, .*\.$/,
+      ({ SweepSchedule }) => {
+        SweepSchedule.Properties.Targets = [];
       },
     ],
     [
@@ -220,6 +420,31 @@ describe('the packaged stack', () => {
     const faults = await faultsOf(change);
     expect(faults.filter((fault) => sentence.test(fault))).not.toEqual([]);
   });
+
+  it.each([
+    ['alarms', "Value: '${sls:stage}'", "Value: 'dev'", 'FailureRateAlarm reads EnrolmentsFailed'],
+    [
+      'dashboard',
+      '"EnrolmentsHeld", "service", "muster", "stage", "${sls:stage}"',
+      '"EnrolmentsHeld", "service", "muster", "stage", "dev"',
+      'Dashboard reads EnrolmentsHeld',
+    ],
+  ])(
+    'is refused where resources/%s.yml names its stage, which would be another stage’s in the next',
+    async (name, from, to, sentence) => {
+      const folder = realpathSync(mkdtempSync(join(tmpdir(), 'muster-stage-')));
+      cpSync(packaged.root, folder, { recursive: true });
+      const file = join(folder, `resources/${name}.yml`);
+      const text = readFileSync(file, 'utf8');
+      expect(text).toContain(from);
+      writeFileSync(file, text.replace(from, to));
+      const [first = ''] = await faultsOfStack(packaged.template, folder);
+      expect(first).toMatch(/^resources\/\w+\.yml:\d+: /);
+      expect(first).toContain(
+        `${sentence} of the stage dev by its name, which is right in that stage alone: write \${sls:stage} there.`,
+      );
+    },
+  );
 
   it('is refused in words that name the line of the very part', async () => {
     const [fault = ''] = await faultsOf(({ DeadLetterAlarm }) => {
@@ -245,6 +470,35 @@ describe('the state machines', () => {
 
   it('have no fault', () => {
     expect(faultsOfStateMachines(root, functionNames)).toEqual([]);
+  });
+
+  it.each([
+    ['          - Throttled', '          - Throtled', 'names Throtled, which is no known error: write Throttled'],
+    [
+      '            StringEquals: ServerNotReady',
+      '            StringEquals: ServerNotRedy',
+      'names ServerNotRedy, which is no known error: write ServerNotReady',
+    ],
+    [
+      '          - Throttled',
+      '          - SomethingOfNoUse',
+      'names SomethingOfNoUse, which is no known error: correct it, or add it to lib/errors.ts',
+    ],
+    [
+      '        Next: KeepWaiting',
+      '        Next: KeepWaitin',
+      'leads to KeepWaitin, which is no state: correct the name',
+    ],
+    ['        JitterStrategy: FULL', '        JitterStrategy: NONE', 'without JitterStrategy FULL'],
+  ])('are refused in one sentence, with the line of the anchor, when "%s" becomes "%s"', (from, to, fault) => {
+    const { faults, line } = faultsAfter(from, to);
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toContain(fault);
+    const text = readFileSync(join(root, 'statemachines/enrol-node.asl.yml'), 'utf8');
+    const at = Number(/^statemachines\/enrol-node\.asl\.yml:(\d+): /.exec(faults.join())?.[1]);
+    // A retrier's fault is told where the retrier begins.
+    const retrier = text.split('\n').findIndex((row) => row.includes('- ErrorEquals: &notYet')) + 1;
+    expect(at).toBe(fault.startsWith('without') ? retrier : line);
   });
 
   it.each([

@@ -26,7 +26,6 @@ const definitions = names('statemachines/', '.asl.yml').map((name) => ({
 
 interface State {
   Type: string;
-  TimeoutSeconds: number;
   Retry?: { ErrorEquals: string[] }[];
 }
 const INVOKED_BY_A_PERSON = ['revert-metadata'];
@@ -79,15 +78,6 @@ describe('the functions', () => {
     const tasks = definitions.flatMap(({ definition }) => tasksOf(definition).map(([state]) => fileOf(state)));
     const takers = deployment.rules.map(({ functionName }) => functionName.replace('muster-dev-', ''));
     expect([...new Set([...tasks, ...takers, ...INVOKED_BY_A_PERSON])].sort()).toEqual(functions);
-  });
-
-  it('end before the state machine gives them up', () => {
-    const limits = new Map(deployment.functions.map(({ name, timeoutSeconds }) => [name, timeoutSeconds]));
-    const tasks = definitions.flatMap(({ definition }) => tasksOf(definition));
-    const late = tasks.filter(
-      ([state, task]) => task.TimeoutSeconds <= (limits.get(`muster-dev-${fileOf(state)}`) ?? 0),
-    );
-    expect(late).toEqual([]);
   });
 
   it('have a role each, and no role is left over', () => {

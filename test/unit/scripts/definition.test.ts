@@ -50,8 +50,46 @@ describe('a definition', () => {
   });
 
   it('must be Amazon States Language', () => {
-    expect(faults({ Retry: [{ ...retrier, MaxAttempts: -1 }] })).toEqual([
-      expect.stringContaining('It is not Amazon States Language'),
+    const sentence = expect.stringContaining('It is not Amazon States Language');
+    expect(faults({ ResultPath: 'instance' })).toContainEqual(sentence);
+    expect(faultsOfDefinition({ ...definition(), States: [] }, [])).toContainEqual(sentence);
+    expect(faults({ Next: undefined, Choices: [{}] })).toContainEqual(sentence);
+  });
+
+  it.each([
+    ['IntervalSeconds', [0, 1.5, -1, '3', 100_000_000], 'a whole number from 1 to 99999999'],
+    ['MaxAttempts', [-1, 2.5, '6', 100_000_000], 'a whole number from 0 to 99999999'],
+    ['BackoffRate', [0.9, 0, '2'], 'a number that is 1.0 or more'],
+    ['MaxDelaySeconds', [0, 60.5, '60', 31_622_400], 'a whole number from 1 to 31622399'],
+  ])('retries with a %s that Step Functions takes, not with %j', (field, values, name) => {
+    expect(values.flatMap((value) => faults({ Retry: [{ ...retrier, [field]: value }] }))).toEqual(
+      values.map((value) => {
+        return `State AssociateNode retries Throttled with ${field} ${JSON.stringify(value)}: give it ${name}.`;
+      }),
+    );
+  });
+
+  it('is held to that where it says that nothing is tried again, and in a Map state', () => {
+    const Retry = [{ ErrorEquals: ['Throttled'], MaxAttempts: 0, BackoffRate: 0.5 }];
+    const fault = 'retries Throttled with BackoffRate 0.5: give it a number that is 1.0 or more.';
+    expect(faults({ Retry })).toEqual([`State AssociateNode ${fault}`]);
+    const Each = { Type: 'Map', Comment: 'One by one', ItemProcessor: definition(), Retry, End: true };
+    expect(faultsOfDefinition({ StartAt: 'Each', States: { Each } }, ['associate-node'])).toEqual([
+      `State Each ${fault}`,
+    ]);
+  });
+
+  it.each([
+    ['Retry', [retrier, { ...retrier, ErrorEquals: [] }]],
+    ['Catch', [{ ErrorEquals: [], Next: 'Failed' }, ...associate.Catch]],
+  ])('names an error in every part of its %s', (field, rules) => {
+    const fault = `State AssociateNode has an empty ErrorEquals in its ${field}: name the errors that it is for.`;
+    expect(faults({ [field]: rules })).toEqual([fault]);
+  });
+
+  it.each([0, 1.5, '15', 100_000_000])('gives no task a time-out of %j', (TimeoutSeconds) => {
+    expect(faults({ TimeoutSeconds })).toEqual([
+      `State AssociateNode has a TimeoutSeconds of ${JSON.stringify(TimeoutSeconds)}: give it a whole number from 1 to 99999999.`,
     ]);
   });
 
@@ -147,7 +185,7 @@ describe('a definition', () => {
       },
     };
     expect(faultsOfDefinition({ ...definition(), States }, ['associate-node'])).toEqual([
-      'State KeepWaiting names ServerNotRedy, which is no known error.',
+      'State KeepWaiting names ServerNotRedy, which is no known error: write ServerNotReady.',
     ]);
   });
 });

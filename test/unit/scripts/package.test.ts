@@ -10,7 +10,18 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 /** What the build reads, in a folder of its own, with a build for `prod` in it. */
 function builtBefore(): string {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'muster-package-')));
-  for (const part of ['scripts', 'lib', 'services', 'functions', 'events', 'local', 'parameters.yml', 'profiles.yml'])
+  for (const part of [
+    'scripts',
+    'lib',
+    'services',
+    'functions',
+    'events',
+    'local',
+    'resources',
+    'serverless.yml',
+    'parameters.yml',
+    'profiles.yml',
+  ])
     cpSync(join(root, part), join(folder, part), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   mkdirSync(join(folder, 'build'));
@@ -27,10 +38,26 @@ describe('a build that is refused', () => {
       /^parameters\.yml:\d+: there is no stage nope here: add "nope: \{\}" below .*\.$/,
     ],
     [
+      "the stage's name",
+      () => {},
+      ['--stage', 'My_Stage'],
+      /^--stage My_Stage: a stage's name is .*: write my-stage\.$/,
+    ],
+    [
       'the profiles',
       (folder: string) => writeFileSync(join(folder, 'profiles.yml'), 'profiles: 5\n'),
       ['--stage', 'prod'],
       /^profiles\.yml:1 profiles: /,
+    ],
+    [
+      'a Region',
+      (folder: string) =>
+        writeFileSync(
+          join(folder, 'profiles.yml'),
+          'profiles: [{ name: a, match: { lightsail: "*" }, regions: [eu-wst-1], metadata: { httpTokens: required } }]\n',
+        ),
+      ['--stage', 'prod'],
+      /^profiles\.yml:1: the profile a names the Region eu-wst-1, .*\.$/,
     ],
   ])('for %s leaves none behind that could be deployed', (_what, change, args, sentence) => {
     const folder = builtBefore();

@@ -180,7 +180,56 @@ describe('the build refuses a role that', () => {
 `;
     expect(faultsOf('RequestIdentityRole', ' ${file(build/from-profiles.json):commandTargets}\n', wide)).toEqual([
       'resources/roles.yml:N: RequestIdentityRole, for functions/request-identity.ts, allows ssm:SendCommand on ' +
-        'arn:aws:ec2:*:*:instance/*: name our document, or add a condition on a tag (ssm:resourceTag/…).',
+        'arn:aws:ec2:*:*:instance/*, which is more than one: name it, or give a reason in WILDCARDS of scripts/iam.ts.',
+    ]);
+    expect(
+      faultsOf(
+        'RequestIdentityRole',
+        ' ${file(build/from-profiles.json):commandTargets}\n',
+        wide.replace('ec2:*:*', 'ec2:eu-west-1:1'),
+      ),
+    ).toEqual([
+      'resources/roles.yml:N: RequestIdentityRole, for functions/request-identity.ts, allows ssm:SendCommand on ' +
+        'arn:aws:ec2:eu-west-1:1:instance/*, whatever its tags are: add a condition on a tag (…resourceTag/…).',
+    ]);
+  });
+
+  const ledger = '{ Fn::GetAtt: [Ledger, Arn] }';
+  const arn = (service: string, rest: string) =>
+    `arn:\${AWS::Partition}:${service}:\${AWS::Region}:\${AWS::AccountId}:${rest}`;
+  it.each([
+    ['TakeIdentityRole', ledger, arn('dynamodb', 'table/*'), 'dynamodb:GetItem, dynamodb:UpdateItem'],
+    ['ForgetNodeRole', ledger, arn('dynamodb', 'table/${Ledger}/index/*'), 'dynamodb:UpdateItem'],
+    ['ForgetNodeRole', ledger, arn('dynamodb', 'table/${Ledger}*'), 'dynamodb:UpdateItem'],
+    ['ForgetNodeRole', ledger, 'arn:aws:dynamodb:*:${AWS::AccountId}:table/${Ledger}', 'dynamodb:UpdateItem'],
+    ['ForgetNodeRole', '/default', '/*', 'events:PutEvents'],
+    [
+      'KeepWaitingRole',
+      '{ Fn::GetAtt: [KeepWaitingLogGroup, Arn] }',
+      arn('logs', 'log-group:*'),
+      'logs:CreateLogStream, logs:PutLogEvents',
+    ],
+    ['FindEnrolmentRole', ':muster-${sls:stage}-retire-node:*', ':*', 'states:DescribeExecution'],
+    ['FindEnrolmentRole', ':muster-${sls:stage}-retire-node:*', ':muster-*:*', 'states:DescribeExecution'],
+    ['SweepRole', '${Reports.Arn}/reports/*', '${Reports.Arn}/*', 's3:PutObject'],
+    [
+      'UndoEnrolmentRole',
+      'stateMachine:muster-${sls:stage}-retire-node',
+      'stateMachine:muster-${sls:stage}-*',
+      'states:StartExecution',
+    ],
+  ])('gives %s more than %s: %s', (role, part, wide, actions) => {
+    const faults = faultsOf(role, part, part.startsWith('{') ? `{ Fn::Sub: '${wide}' }` : wide);
+    expect(faults).toEqual([expect.stringContaining(`, allows ${actions} on `)]);
+    expect(faults.join()).toMatch(
+      /, which is more than one: name it, or give a reason in WILDCARDS of scripts\/iam\.ts\.$/,
+    );
+  });
+
+  it('puts the ARN of several things together', () => {
+    const wide = "{ Fn::Join: ['', [{ Fn::GetAtt: [Ledger, Arn] }, '*']] }";
+    expect(faultsOf('ForgetNodeRole', ledger, wide)).toEqual([
+      expect.stringMatching(/allows dynamodb:UpdateItem on \{"Fn::Join".*, which is more than one: /),
     ]);
   });
 

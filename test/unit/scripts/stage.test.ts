@@ -1,8 +1,11 @@
-import { mkdtempSync, realpathSync, writeFileSync } from 'node:fs';
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the framework's variable
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { faultsOfParameters, profilesFileOf, stageOf } from '../../../scripts/stage.ts';
+import { parse } from 'yaml';
+import { faultsOfParameters, faultsOfStage, profilesFileOf, stageOf } from '../../../scripts/stage.ts';
 
 const PARAMETERS = `default:
   alertEmail: ''
@@ -42,6 +45,52 @@ describe('the stage', () => {
   });
 });
 
+describe("the stage's name", () => {
+  const root = fileURLToPath(new URL('../../..', import.meta.url));
+  const refusal = (stage: string) => faultsOfStage(root, ['--stage', stage]).join('\n');
+
+  it.each(['dev', 'prod', 'pr-1234', 'eu2'])('may be %s', (stage) => {
+    expect(refusal(stage)).toBe('');
+  });
+
+  it.each([
+    ['My_Stage', 'my-stage'],
+    ['Prod', 'prod'],
+    ['a--b', 'a-b'],
+    ['dev-', 'dev'],
+    ['2prod', 'prod'],
+    ['a.b', 'a-b'],
+    ['_', 'dev'],
+  ])('is not %s', (stage, instead) => {
+    const how = 'small letters, digits and single hyphens, from a letter to a letter or a digit';
+    expect(refusal(stage)).toBe(`--stage ${stage}: a stage's name is ${how}: write ${instead}.`);
+  });
+
+  it('leaves room for the longest name that it is a part of', () => {
+    const yaml = (file: string) => parse(readFileSync(join(root, file), 'utf8'), { merge: true });
+    const functions = Object.values<{ name: string }>(yaml('serverless.yml').functions).map(({ name }) => name);
+    const rules = Object.values<{ Properties: { Name?: string } }>(yaml('resources/events.yml').Resources);
+    const names = [...functions, ...rules.flatMap(({ Properties }) => Properties.Name ?? [])];
+    const room = 64 - Math.max(...names.map((name) => name.replace('${sls:stage}', '').length));
+    expect(refusal('a'.repeat(room))).toBe('');
+    expect(refusal('a'.repeat(room + 1))).toMatch(
+      new RegExp(
+        `^--stage a+: it has ${room + 1} characters, and the name at \\S+\\.yml:\\d+ leaves it ${room}: shorten it\\.$`,
+      ),
+    );
+  });
+
+  it('leaves room for the names of rules and state machines', () => {
+    const folder = folderWith({ 'serverless.yml': '' });
+    mkdirSync(join(folder, 'resources'));
+    writeFileSync(join(folder, 'resources/a.yml'), `a:\n  StateMachineName: \${sls:stage}-${'x'.repeat(76)}\n`);
+    expect(faultsOfStage(folder, ['--stage', 'pro'])).toEqual([]);
+    expect(faultsOfStage(folder, ['--stage', 'prod'])).toEqual([
+      '--stage prod: it has 4 characters, and the name at resources/a.yml:2 leaves it 3: shorten it.',
+    ]);
+  });
+});
+
 describe('the parameters', () => {
   it.each([['dev'], ['prod']])('of %s are complete', (stage) => {
     expect(faults(PARAMETERS, '--stage', stage)).toEqual([]);
@@ -57,6 +106,7 @@ describe('the parameters', () => {
     ['alertEmail: somebody', 'parameters.yml:12: alertEmail is "somebody": it is an e-mail address, or empty.'],
     ['subnetIds: vpc-1', 'parameters.yml:12: subnetIds is "vpc-1": it is subnet-… with commas between, or empty.'],
     ['sweepSchedule: hourly', 'parameters.yml:12: sweepSchedule is "hourly": it is rate(…) or cron(…).'],
+    ['sweepSchedule: rate(2 hour)', 'parameters.yml:12: sweepSchedule is "rate(2 hour)": write rate(2 hours).'],
     ['sweepState: off', 'parameters.yml:12: sweepState is "off": it is ENABLED or DISABLED.'],
     ['reportDays: 0', 'parameters.yml:12: reportDays is 0: it is one day or more.'],
     ['alertMail: a@b', 'parameters.yml:12: there is no parameter alertMail: remove it, or correct its name.'],

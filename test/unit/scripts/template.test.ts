@@ -73,6 +73,23 @@ describe('a template', () => {
     expect(faultsOfTemplate({ Resources })).toEqual(['A still says ${sls:stage}: nothing has put a value there.']);
   });
 
+  it.each([
+    ['a list', 'Properties.deep.0.1', queue({ deep: [['a', null]] })],
+    ['a property', 'Properties.Name', queue({ Name: null })],
+    ['a resource', 'Properties', queue({}, { Properties: null })],
+  ])('says null nowhere, not in %s', (_where, place, A) => {
+    expect(faultsOfTemplate({ Resources: { A } })).toEqual([
+      `A says null in ${place}, and CloudFormation takes no null: give it a value, or remove it.`,
+    ]);
+  });
+
+  it('says null nowhere, not in the place of a resource', () => {
+    expect(faultsOfTemplate({ Resources: { A: null }, Outputs: { Url: { Value: null } } })).toEqual([
+      'A says null, and CloudFormation takes no null: give it a value, or remove it.',
+      'Url says null in Value, and CloudFormation takes no null: give it a value, or remove it.',
+    ]);
+  });
+
   it('is no larger than a stack may be', () => {
     const Resources = Object.fromEntries(
       Array.from({ length: 501 }, (_, n) => [`A${n}`, queue({ x: 'x'.repeat(2000) })]),
