@@ -138,8 +138,9 @@ describe("a sweep of a profile's other Region", () => {
       for (const { match } of profiles) match.autoScalingGroup &&= 'elsewhere';
     });
     await sweep(world);
+    await world.clock.advance(HOUR);
     expect((await sweep(world)).rows).toMatchObject([
-      { instance, region: THERE, finding: 'unknown', reason: expect.stringContaining('its service still has it') },
+      { instance, region: THERE, finding: 'not-listed', reason: expect.stringContaining('its service still has it') },
     ]);
     expect(retirements(world)).toEqual([]);
   });
@@ -158,6 +159,7 @@ describe("a sweep of a profile's other Region", () => {
     await sweep(world);
     // The second listing is the other Region's.
     world.faults.set([{ service: 'ec2', operation: 'DescribeInstances', error: 'InternalError', skip: 1 }]);
+    await world.clock.advance(HOUR);
     const { profiles, alerts } = await sweep(world);
     const sentence = `Could not list the instances of EC2 in ${THERE}`;
     expect(profiles[0]).toMatchObject({ status: 'stopped', reason: expect.stringContaining(sentence) });
@@ -212,6 +214,7 @@ describe('two Lightsail instances of one name, in two Regions,', () => {
     const world = await bothEnrolled();
     await deleteIn(world, region);
     await sweep(world);
+    await world.clock.advance(HOUR);
     expect((await sweep(world)).rows).toMatchObject([
       { instance: 'blog-1', region, finding: 'gone', action: 'started' },
     ]);
@@ -220,6 +223,7 @@ describe('two Lightsail instances of one name, in two Regions,', () => {
     expect((await world.ledger()).filter(({ status }) => status === 'retired')).toMatchObject([{ instance: key }]);
     await deleteIn(world, region === HERE ? THERE : HERE);
     await sweep(world);
+    await world.clock.advance(HOUR);
     await sweep(world);
     await world.clock.advance(HOUR);
     expect(nodes(world)).toEqual([]);
