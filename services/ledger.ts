@@ -149,26 +149,27 @@ function outdated(seen: LedgerItem | undefined, { instance, launchTime }: Partia
 }
 
 /**
- * Binds the node's key to the instance, once and for ever: of two attempts in one moment, one wins and the other looks again.
- * @throws IdentityRejected when another key is bound already; ClaimedElsewhere when the claim is lost, or another attempt
- *   was faster.
+ * Binds the node's key to the instance, once and for ever: of two attempts in one moment, one wins.
+ * @throws IdentityRejected when another key is bound already; ClaimedElsewhere when the claim is lost.
  */
 export async function bindKey(owner: Claim, publicKeyFingerprint: string, signal: AbortSignal): Promise<void> {
-  const bound = (await findItem(owner.instance, signal))?.publicKeyFingerprint;
-  if (bound !== undefined && bound !== publicKeyFingerprint) {
-    throw new IdentityRejected(
-      `${owner.instance} shows another key than the one it was first enrolled with. If the node was given a new key on purpose, ` +
-        `remove publicKeyFingerprint from its item in the ledger and start the enrolment again.`,
-      { rule: 'another-key' },
-    );
-  }
-  const { generation } = owner;
-  const condition =
-    bound === undefined
-      ? { equal: { generation }, absent: ['publicKeyFingerprint'] }
-      : { equal: { generation, publicKeyFingerprint } };
-  // Written again where it is the same: that also holds the claim.
-  await update(owner.instance, { set: { publicKeyFingerprint }, remove: [], condition }, signal);
+  await recordUnless(
+    owner,
+    {
+      // Written again where it is the same: that also holds the claim.
+      set: { publicKeyFingerprint },
+      absentOr: ['publicKeyFingerprint', '=', publicKeyFingerprint],
+      refusal: ({ publicKeyFingerprint: bound }) => {
+        if (bound === undefined || bound === publicKeyFingerprint) return undefined;
+        return new IdentityRejected(
+          `${owner.instance} shows another key than the one it was first enrolled with. If the node was given a new key on ` +
+            'purpose, remove publicKeyFingerprint from its item in the ledger and start the enrolment again.',
+          { rule: 'another-key' },
+        );
+      },
+    },
+    signal,
+  );
 }
 
 /** Writes what the owner has learnt. @throws ClaimedElsewhere when the claim is lost. */
@@ -201,13 +202,10 @@ export async function recordHardening(
   { before, hardenedAt }: { before: MetadataOptions; hardenedAt: string | null },
   signal: AbortSignal,
 ): Promise<void> {
-  const item = await findItem(owner.instance, signal);
-  const fields = {
-    ...(!item?.metadataBefore && { metadataBefore: before }),
-    ...(hardenedAt !== null && { hardenedAt }),
-    ...(item?.reverted && { reverted: null }),
-  };
-  if (Object.keys(fields).length > 0) await record(owner, fields, signal);
+  const set = hardenedAt === null ? {} : { hardenedAt };
+  const condition = { equal: { generation: owner.generation } };
+  const change = { set, setOnce: { metadataBefore: before }, remove: ['reverted'], condition };
+  await update(owner.instance, change, signal);
 }
 
 /**
@@ -219,15 +217,43 @@ export async function beginRegistering(
   { now, until }: { now: string; until: string },
   signal: AbortSignal,
 ): Promise<void> {
-  const registeringUntil = (await findItem(owner.instance, signal))?.registeringUntil;
-  if (registeringUntil !== undefined && registeringUntil > now)
-    throw new RegistrationPending(`Another attempt may be registering ${owner.instance} until ${registeringUntil}.`);
-  const { generation } = owner;
-  const condition =
-    registeringUntil === undefined
-      ? { equal: { generation }, absent: ['registeringUntil'] }
-      : { equal: { generation, registeringUntil } };
-  await update(owner.instance, { set: { registeringUntil: until }, remove: [], condition }, signal);
+  await recordUnless(
+    owner,
+    {
+      set: { registeringUntil: until },
+      absentOr: ['registeringUntil', '<=', now],
+      refusal: ({ registeringUntil }) => {
+        if (registeringUntil === undefined || registeringUntil <= now) return undefined;
+        return new RegistrationPending(
+          `Another attempt may be registering ${owner.instance} until ${registeringUntil}.`,
+        );
+      },
+    },
+    signal,
+  );
+}
+
+/**
+ * Writes as the owner, unless an attribute is in the way. Nearly always nothing is, so the item is not read before: only
+ * where the write is refused although the claim holds, `refusal` says from the item why.
+ */
+async function recordUnless(
+  owner: Claim,
+  {
+    set,
+    absentOr,
+    refusal,
+  }: Pick<Change, 'set'> & { absentOr: Exception; refusal: (item: LedgerItem) => Error | undefined },
+  signal: AbortSignal,
+): Promise<void> {
+  const condition = { equal: { generation: owner.generation }, absentOr };
+  try {
+    await update(owner.instance, { set, remove: [], condition }, signal);
+  } catch (error) {
+    if (!(error instanceof ClaimedElsewhere)) throw error;
+    const item = await findItem(owner.instance, signal);
+    throw (item?.generation === owner.generation && refusal(item)) || error;
+  }
 }
 
 /** A group's item: the instances that were abandoned, and when. */
@@ -268,10 +294,15 @@ async function get(instance: string, signal: AbortSignal) {
   return item;
 }
 
+/** Holds where the attribute is absent, too. */
+type Exception = readonly [name: string, comparator: '=' | '<=', value: string];
+
 interface Change {
   set: Record<string, unknown>;
+  /** Only what the item does not have yet. */
+  setOnce?: Record<string, unknown>;
   remove: string[];
-  condition: { equal?: Record<string, number | string>; absent?: string[] };
+  condition: { equal?: Record<string, number | string>; absent?: string[]; absentOr?: Exception };
 }
 
 /** Changes an item, and answers with it as it is then. */
@@ -289,13 +320,23 @@ async function update(instance: string, change: Change, signal: AbortSignal) {
 }
 
 /** DynamoDB's expressions, with a placeholder for every name: `status` alone is a reserved word. */
-function expressions({ set, remove, condition: { equal = {}, absent = [] } }: Change) {
-  const sets = Object.entries(set).filter(([, value]) => value !== undefined);
-  const names = [...sets.map(([name]) => name), ...Object.keys(equal), ...absent, ...remove];
+function expressions({ set, setOnce = {}, remove, condition: { equal = {}, absent = [], absentOr } }: Change) {
+  const values = Object.entries({ ...set, ...setOnce }).filter(([, value]) => value !== undefined);
+  const sets = values.map(([name]) =>
+    name in setOnce ? `#${name} = if_not_exists(#${name}, :${name})` : `#${name} = :${name}`,
+  );
   const removes = remove.filter((name) => set[name] === undefined).map((name) => `#${name}`);
+  const exceptions = absentOr ? [absentOr] : [];
+  const names = [
+    ...values.map(([name]) => name),
+    ...Object.keys(equal),
+    ...absent,
+    ...exceptions.map(([name]) => name),
+    ...remove,
+  ];
   return {
     UpdateExpression: [
-      sets.length > 0 && `SET ${sets.map(([name]) => `#${name} = :${name}`).join(', ')}`,
+      sets.length > 0 && `SET ${sets.join(', ')}`,
       removes.length > 0 && `REMOVE ${removes.join(', ')}`,
     ]
       .filter(Boolean)
@@ -303,11 +344,15 @@ function expressions({ set, remove, condition: { equal = {}, absent = [] } }: Ch
     ConditionExpression: [
       ...Object.keys(equal).map((name) => `#${name} = :was_${name}`),
       ...absent.map((name) => `attribute_not_exists(#${name})`),
+      ...exceptions.map(
+        ([name, comparator]) => `(attribute_not_exists(#${name}) OR #${name} ${comparator} :was_${name})`,
+      ),
     ].join(' AND '),
     ExpressionAttributeNames: Object.fromEntries(names.map((name) => [`#${name}`, name])),
     ExpressionAttributeValues: {
-      ...Object.fromEntries(sets.map(([name, value]) => [`:${name}`, value])),
+      ...Object.fromEntries(values.map(([name, value]) => [`:${name}`, value])),
       ...Object.fromEntries(Object.entries(equal).map(([name, value]) => [`:was_${name}`, value])),
+      ...Object.fromEntries(exceptions.map(([name, , value]) => [`:was_${name}`, value])),
     },
   };
 }

@@ -502,7 +502,7 @@ describe('the state machines', () => {
   });
 
   it.each([
-    ['Next: ConfirmAssociation', 'Next: ConfirmAsociation', 'State AssociateNode leads to ConfirmAsociation'],
+    ['Next: ResolveProfile', 'Next: ResolvProfile', 'State DescribeInstance leads to ResolvProfile'],
     ['Resource: ${AssociateNodeFunctionArn}', 'Resource: ${FinishLaunchFunctionArn}', 'State AssociateNode runs'],
     ['StringEquals: ServerNotReady', 'StringEquals: ServerNotRedy', 'names ServerNotRedy, which is no known error'],
   ])('are refused with their line when "%s" becomes "%s"', (from, to, fault) => {

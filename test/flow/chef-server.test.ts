@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ChefInfra } from '../../local/doubles/chef-infra.ts';
 import { chefProfile, databaseProfile } from './self-managed.ts';
-import { changes, playWorld, untilEnded, untilOneEnded } from './world.ts';
+import { changes, playWorld, statesOf, untilEnded, untilOneEnded } from './world.ts';
 
 let chef: ChefInfra;
 let seed = 0;
@@ -48,6 +48,10 @@ describe('a launch under a Chef Infra Server of one’s own', () => {
     await untilEnded(world, 3);
     await world.clock.advance(600_000);
     expect(chef.clients).not.toContain(instance);
+    // This server answers at once, and nobody waits as for one that does not.
+    expect(world.machines.executions().flatMap(statesOf)).not.toContainEqual(
+      expect.stringMatching(/WaitFor(A|Disa)ssociation/),
+    );
     expect(await world.ledger()).toMatchObject([{ instance, status: 'retired' }]);
   });
 

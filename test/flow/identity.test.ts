@@ -71,9 +71,16 @@ describe('the first key', () => {
     expect(runs.map(({ status }) => status)).toEqual(
       ['one', 'other'].map((key) => (key === bound ? 'fulfilled' : 'rejected')),
     );
-    // Whoever was slower tries again, and is told.
-    expect(runs).toContainEqual({ status: 'rejected', reason: expect.any(ClaimedElsewhere) });
-    await expect(bind(bound === 'one' ? 'other' : 'one')).rejects.toThrow(IdentityRejected);
+    expect(runs).toContainEqual({ status: 'rejected', reason: expect.any(IdentityRejected) });
+    await expect(bind(bound ?? '')).resolves.toBeUndefined();
+    // Of an instance that somebody else has taken, nothing is judged any more.
+    const taken = await claim(
+      { ...owner, ...claimed },
+      { instance: owner.instance, ...claimed, execution: 'next' },
+      signal,
+    );
+    expect(taken.generation).toBe(owner.generation + 1);
+    for (const key of ['one', 'other']) await expect(bind(key)).rejects.toThrow(ClaimedElsewhere);
   });
 });
 

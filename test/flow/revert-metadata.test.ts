@@ -148,10 +148,9 @@ describe('the ledger', () => {
     await seconds(world, 10);
     process.env.MUSTER_PROFILES = JSON.stringify({ profiles: withMetadata({ httpPutResponseHopLimit: 3 }) });
     await enrolByHand(world, instanceId);
-    expect(await recordOf(world, instanceId)).toMatchObject({
-      reverted: null,
-      metadataBefore: { httpTokens: 'optional' },
-    });
+    const record = await recordOf(world, instanceId);
+    expect(record).not.toHaveProperty('reverted');
+    expect(record).toMatchObject({ metadataBefore: { httpTokens: 'optional' } });
   });
 
   it('says when IMDSv1 was closed on an instance that had run with it, and not of a launch', async () => {
