@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs';
-import { LineCounter, parseDocument } from 'yaml';
 import * as z from 'zod';
 import { toDotPath } from 'zod/v4/core';
 import { InvalidRequest } from './errors.ts';
 import { dayOf, yearAfter } from './exemptions.ts';
 import { Exemption, Profile, SweepSettings } from './profiles.ts';
+import { openYaml } from './yaml-file.ts';
 
 /** The file, as it is to be on a day. */
 const ProfilesFile = (today: string) =>
@@ -39,12 +38,10 @@ export type ProfilesFile = z.infer<ReturnType<typeof ProfilesFile>>;
  * @throws InvalidRequest with one sentence for each fault: file, line, field and what is expected.
  */
 export function readProfilesFile(file: string, now = new Date()): ProfilesFile {
-  const { content, lineOf } = openYaml(file);
-  const parsed = ProfilesFile(dayOf(now)).safeParse(content);
+  const yaml = openYaml(file);
+  const parsed = ProfilesFile(dayOf(now)).safeParse(yaml.content());
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map(
-    ({ path, message }) => `${file}:${lineOf(path)} ${toDotPath(path)}: ${message}`,
-  );
+  const faults = parsed.error.issues.map(({ path, message }) => `${yaml.placeOf(path)} ${toDotPath(path)}: ${message}`);
   throw new InvalidRequest(faults.join('\n'));
 }
 
@@ -58,12 +55,12 @@ export function readProfiles(file: string): Profile[] {
  * @returns one sentence for each: file, line, and what to do
  */
 export function exemptionsRunningOut(file: string, now = new Date()): string[] {
-  const { lineOf } = openYaml(file);
+  const yaml = openYaml(file);
   const today = dayOf(now);
   const soon = dayOf(new Date(now.getTime() + WARNED_MILLISECONDS));
   return readProfilesFile(file, now).exemptions.flatMap(({ owner, from, expires }, index) => {
     if (expires > soon) return [];
-    const what = `${file}:${lineOf(['exemptions', index, 'expires'])} exemptions[${index}].expires: the exemption from ${from.join(' and ')}`;
+    const what = `${yaml.placeOf(['exemptions', index, 'expires'])} exemptions[${index}].expires: the exemption from ${from.join(' and ')}`;
     return expires < today
       ? `${what} ended after ${expires} and exempts nobody: remove it, or have ${owner} renew it.`
       : `${what} ends after ${expires}, and what it exempts is enrolled in full from then on: ask ${owner}.`;
@@ -71,22 +68,3 @@ export function exemptionsRunningOut(file: string, now = new Date()): string[] {
 }
 
 const WARNED_MILLISECONDS = 30 * 24 * 3600 * 1000;
-
-/** @throws InvalidRequest when it is not YAML */
-function openYaml(file: string) {
-  const lines = new LineCounter();
-  const document = parseDocument(readFileSync(file, 'utf8'), { lineCounter: lines });
-  const [broken] = document.errors;
-  if (broken) throw new InvalidRequest(`${file}: not YAML: ${broken.message}`);
-  return { content: document.toJS() as unknown, lineOf };
-
-  /** The line of the value at `path`, or of the nearest thing above it that is there. */
-  function lineOf(path: PropertyKey[]): number {
-    for (let length = path.length; length > 0; length--) {
-      const node: unknown = document.getIn(path.slice(0, length), true);
-      if (node && typeof node === 'object' && 'range' in node && Array.isArray(node.range))
-        return lines.linePos(Number(node.range[0])).line;
-    }
-    return 1;
-  }
-}

@@ -1,9 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse } from 'yaml';
 import * as z from 'zod';
+import { openYaml } from '../lib/yaml-file.ts';
 import { faultOfSchedule } from './schedule.ts';
-import { linesOf } from './template-source.ts';
 
 const FILE = 'parameters.yml';
 
@@ -93,21 +92,19 @@ export function profilesFileOf(root: string, stage: string): string {
  */
 export function faultsOfParameters(root: string, args: readonly string[]): string[] {
   const stage = stageOf(args);
-  const lineOf = linesOf(root, FILE);
-  const blocks = z
-    .record(z.string(), z.record(z.string(), z.unknown()))
-    .parse(parse(readFileSync(join(root, FILE), 'utf8')));
+  const yaml = openYaml(join(root, FILE), FILE);
+  const blocks = z.record(z.string(), z.record(z.string(), z.unknown())).parse(yaml.content());
   if (!blocks[stage] || stage === 'default') {
     const stages = Object.keys(blocks).filter((name) => name !== 'default');
     return [
-      `${lineOf([stages.at(-1) ?? ''])}: there is no stage ${stage} here: add "${stage}: {}" below ${stages.join(', ')}.`,
+      `${yaml.placeOf([stages.at(-1) ?? ''])}: there is no stage ${stage} here: add "${stage}: {}" below ${stages.join(', ')}.`,
     ];
   }
   const given = Object.fromEntries(argument(args, ['--param']).map((pair) => pair.split(/=(.*)/s).slice(0, 2)));
   const all = { ...blocks.default, ...blocks[stage], ...given };
   const placeOf = (name: string) => {
     if (Object.hasOwn(given, name)) return `--param ${name}=${given[name]}`;
-    return lineOf([blocks[stage] && Object.hasOwn(blocks[stage], name) ? stage : 'default', name]);
+    return yaml.placeOf([blocks[stage] && Object.hasOwn(blocks[stage], name) ? stage : 'default', name]);
   };
   return [...valueFaults(all, placeOf), ...subnetFaults(all, placeOf)];
 }

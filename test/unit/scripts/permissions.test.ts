@@ -14,6 +14,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { readProfiles } from '../../../lib/profiles-file.ts';
+import { openYaml } from '../../../lib/yaml-file.ts';
 import { bundle } from '../../../scripts/bundle.ts';
 import { grantsOf } from '../../../scripts/from-profiles.ts';
 import { SENT_BY_HAND } from '../../../scripts/iam.ts';
@@ -62,7 +63,7 @@ function faultsOf(role = '', part = '', otherwise = '', profilesText = PROFILES)
   const file = join(folder, 'profiles.yml');
   writeFileSync(file, profilesText);
   const profiles = readProfiles(file);
-  const needs = needsOf('profiles.yml', profilesText, profiles);
+  const needs = needsOf(openYaml(file, 'profiles.yml'), profiles);
   const faults = faultsOfRoles(readRoles(folder, bundles, grantsOf(profiles)), needs);
   return faults.map((fault) => fault.replace(/^\S*resources\/roles\.yml:\d+/, 'resources/roles.yml:N'));
 }
@@ -321,5 +322,16 @@ describe('a function', () => {
     expect(() => readRoles(root, [{ ...first, name: 'mow' }], grantsOf([]))).toThrow(
       'functions/mow.ts has no role: give it a role in resources/roles.yml, and name it in serverless.yml.',
     );
+  });
+});
+
+describe('what a profile names', () => {
+  it('is looked for where that profile names it, though another one does too', () => {
+    const file = join(temporary(), 'profiles.yml');
+    writeFileSync(file, PROFILES.replaceAll('muster/chef-', 'muster/puppet-'));
+    const lines = needsOf(openYaml(file, 'profiles.yml'), readProfiles(file))
+      .filter(({ sentence }) => sentence.includes('names the caSecret muster/puppet-ca'))
+      .map(({ sentence }) => sentence.replace(/ names .*/, ''));
+    expect([...new Set(lines)]).toEqual(['profiles.yml:8: the profile web', 'profiles.yml:16: the profile database']);
   });
 });
