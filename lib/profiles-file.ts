@@ -3,6 +3,7 @@ import { toDotPath } from 'zod/v4/core';
 import { InvalidRequest } from './errors.ts';
 import { dayOf, yearAfter } from './exemptions.ts';
 import { Exemption, Profile, SweepSettings } from './profiles.ts';
+import { nearest, oneOf, shortened, wantedBy } from './wording.ts';
 import { openYaml } from './yaml-file.ts';
 
 /** The file, as it is to be on a day. */
@@ -26,7 +27,7 @@ const ProfilesFile = (today: string) =>
           context.addIssue({
             code: 'custom',
             path: ['profiles', index, 'name'],
-            message: `"${profile.name}" is used twice.`,
+            message: `"${profile.name}" is the name of another profile too: give each its own.`,
           });
       });
     });
@@ -39,10 +40,51 @@ export type ProfilesFile = z.infer<ReturnType<typeof ProfilesFile>>;
  */
 export function readProfilesFile(file: string, now = new Date()): ProfilesFile {
   const yaml = openYaml(file);
-  const parsed = ProfilesFile(dayOf(now)).safeParse(yaml.content());
+  const parsed = ProfilesFile(dayOf(now)).safeParse(yaml.content(), { error: sentences });
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map(({ path, message }) => `${yaml.placeOf(path)} ${toDotPath(path)}: ${message}`);
+  const faults = parsed.error.issues.flatMap((issue) => {
+    const paths = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
+    const says = issue.message.split('\n');
+    return paths.map((path, nth) => `${[yaml.placeOf(path), toDotPath(path)].join(' ').trim()}: ${says[nth]}`);
+  });
   throw new InvalidRequest(faults.join('\n'));
+}
+
+/** In the place of zod's own words; a line for each unknown field. */
+function sentences(issue: z.core.$ZodRawIssue): string {
+  if (issue.code === 'unrecognized_keys') return unknownFields(issue).join('\n');
+  const { input, wanted } = meant(issue);
+  if (!wanted) return `it cannot be ${shortened(input)}: correct it, or remove it.`;
+  if (input === undefined) return `it is missing: give it ${wanted}.`;
+  if (input === null) return `it has no value: give it ${wanted}.`;
+  if (issue.code === 'too_small' && issue.minimum === 1 && issue.origin !== 'number') return 'it is empty: fill it in.';
+  return `it must be ${wanted}, not ${shortened(input)}${isUnquoted(issue) ? `: write "${input}", in quotes` : ''}.`;
+}
+
+/** YAML takes `2` and `true` for no text. */
+function isUnquoted({ code, input, inst }: z.core.$ZodRawIssue): boolean {
+  return code === 'invalid_type' && inst instanceof z.core.$ZodString && z.safeParse(inst, String(input)).success;
+}
+
+/** What stands there, and what is to. */
+function meant(issue: z.core.$ZodRawIssue): { input: unknown; wanted: string | undefined } {
+  const { input, inst } = issue;
+  // Which kind of object it is says one of its fields.
+  if (inst instanceof z.ZodDiscriminatedUnion && issue.code === 'invalid_union' && Array.isArray(issue.options))
+    return { input: Object(input)[inst._zod.def.discriminator], wanted: oneOf(issue.options) };
+  const wanted =
+    inst instanceof z.ZodObject ? `an object (fields: ${Object.keys(inst.shape).join(', ')})` : wantedBy(issue);
+  return { input, wanted };
+}
+
+function unknownFields({ keys, inst, input }: z.core.$ZodRawIssue<z.core.$ZodIssueUnrecognizedKeys>): string[] {
+  const known = inst instanceof z.ZodObject ? Object.keys(inst.shape) : [];
+  const free = known.filter((name) => !Object.hasOwn(Object(input), name));
+  return keys.map((key) => {
+    const name = nearest(key, free);
+    if (name) return `there is no such field: write ${name}.`;
+    return `there is no such field: remove it${free.length > 0 ? `, or write one of ${free.join(', ')}` : ''}.`;
+  });
 }
 
 /** The profiles of a file alone. */

@@ -1,6 +1,6 @@
 import type { Profile } from '../lib/profiles.ts';
+import { nearest } from '../lib/wording.ts';
 import type { YamlFile } from '../lib/yaml-file.ts';
-import { nearest } from './nearest.ts';
 
 /**
  * Holds the Regions that profiles name against those that AWS's certificates are known of: no node of another is believed.
