@@ -1,16 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: CloudFormation's and the framework's variables
-import {
-  cpSync,
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { readProfiles } from '../../../lib/profiles-file.ts';
@@ -22,11 +13,11 @@ import { needsOf } from '../../../scripts/needs.ts';
 import { actionsOf, faultsOfClients, faultsOfRoles } from '../../../scripts/permissions.ts';
 import { statementsOf } from '../../../scripts/policies.ts';
 import { readRoles } from '../../../scripts/roles.ts';
+import { functionNames } from '../functions.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
 const temporary = () => realpathSync(mkdtempSync(join(tmpdir(), 'muster-roles-')));
-const functions = readdirSync(join(root, 'functions')).map((file) => basename(file, '.ts'));
-const bundles = await bundle(root, functions, {}, temporary());
+const bundles = await bundle(root, functionNames, {}, temporary());
 const actions = Object.fromEntries(bundles.map((one) => [one.name, actionsOf(one)]));
 const roles = readFileSync(join(root, 'resources/roles.yml'), 'utf8');
 
