@@ -42,7 +42,11 @@ export function readProfilesFile(file: string, now = new Date()): ProfilesFile {
   const yaml = openYaml(file);
   const parsed = ProfilesFile(dayOf(now)).safeParse(yaml.content(), { error: sentences });
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.flatMap((issue) => {
+  const { issues } = parsed.error;
+  const misspelt = issues.filter(({ code }) => code === 'unrecognized_keys').map(({ path }) => toDotPath(path));
+  // What an object lacks may be what is misspelt there.
+  const own = issues.filter(({ code, path }) => code !== 'custom' || !misspelt.includes(toDotPath(path)));
+  const faults = own.flatMap((issue) => {
     const paths = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
     const says = issue.message.split('\n');
     return paths.map((path, nth) => `${[yaml.placeOf(path), toDotPath(path)].join(' ').trim()}: ${says[nth]}`);

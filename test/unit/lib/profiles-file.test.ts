@@ -92,6 +92,11 @@ describe('reading a profiles file', () => {
       /:5 profiles\[0\]\.hook: .*\n\S*:6 profiles\[0\]\["lifecycle-hook"\]: .*: write lifecycleHook\.$/,
     ],
     [
+      'a misspelt field, and not what would be there without the mistake',
+      profile('').replace('autoScalingGroup:', 'autoScalingGrp:'),
+      /^\S*:3 profiles\[0\]\.match\.autoScalingGrp: there is no such field: write autoScalingGroup\.$/,
+    ],
+    [
       'a field without a value',
       profile('    lifecycleHook:\n'),
       /:5 profiles\[0\]\.lifecycleHook: it has no value: give it a string\.$/,
