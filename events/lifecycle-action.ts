@@ -1,6 +1,7 @@
 import * as z from 'zod';
+import { InstanceId } from '../lib/profiles.ts';
 import { eventOf, type Interpretation, type Parser, parseEvent, triggerOf } from './event.ts';
-import { AutoScalingName, InstanceId, LifecycleActionToken } from './request.ts';
+import { AutoScalingName, LifecycleActionToken } from './request.ts';
 
 /**
  * An instance is held at a lifecycle hook until somebody completes the action.

@@ -1,14 +1,8 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
-import { EXEMPTIBLE, RegionName } from '../lib/profiles.ts';
+import { EXEMPTIBLE, InstanceId, RegionName } from '../lib/profiles.ts';
 import type { Which } from '../lib/state.ts';
 import { parse } from './parse.ts';
-
-/** `i-` and 17 hexadecimal digits; 8 for instances from before 2016. */
-export const InstanceId = z.stringFormat(
-  'an EC2 instance id such as "i-0123456789abcdef0"',
-  /^i-[0-9a-f]{8}([0-9a-f]{9})?$/,
-);
 
 /** The service's model and its console disagree about `.` and about `_` at the ends: whatever either takes, passes. */
 export const LightsailInstanceName = z.stringFormat(

@@ -1,6 +1,7 @@
 import * as z from 'zod';
+import { InstanceId } from '../lib/profiles.ts';
 import { eventOf, type Interpretation, type Parser, parseEvent, returnsToWarmPool, triggerOf } from './event.ts';
-import { AutoScalingName, InstanceId } from './request.ts';
+import { AutoScalingName } from './request.ts';
 
 /**
  * An instance has entered its group (or its warm pool), or has left it. Sent for every launch and every termination, also

@@ -104,7 +104,7 @@ async function readLedger({ call, alerts }: Sweep): Promise<Map<string, LedgerIt
     for await (const page of listItems(call.signal)) for (const item of page) records.set(item.instance, item);
     return records;
   } catch (error) {
-    const reason = error instanceof InvalidRequest ? error.message : sentenceOf(error);
+    const reason = error instanceof InvalidRequest ? error.message : refusalOf(error);
     alerts.push(`${reason} Without the ledger nothing is started or retired; the next sweep looks again.`);
     return undefined;
   }
@@ -141,7 +141,7 @@ async function survey(
           survey.take(found);
         }
   } catch (error) {
-    survey.stoppedBecause = sentenceOf(error);
+    survey.stoppedBecause = refusalOf(error);
     alerts.push(
       `The sweep of ${profile.name} stopped: ${survey.stoppedBecause} None of its nodes is retired this time.`,
     );
@@ -169,7 +169,7 @@ async function statesInGroups(surveys: readonly Survey[], { call, alerts }: Swee
     try {
       for (const [id, state] of await lifecycleStates(ids, region, call.signal)) states.set(id, state);
     } catch (error) {
-      alerts.push(`${sentenceOf(error)} Members of groups are left alone: one of them may be on its way out.`);
+      alerts.push(`${refusalOf(error)} Members of groups are left alone: one of them may be on its way out.`);
       for (const id of ids) withoutState.add(id);
     }
   }
@@ -187,7 +187,7 @@ async function countImdsV1(
   try {
     return await imdsV1Calls(instances, { at, lookBackDays: profile.metadata.lookBackDays }, call.signal);
   } catch (error) {
-    alerts.push(`${sentenceOf(error)} Nothing of the profile ${profile.name} is hardened this time.`);
+    alerts.push(`${refusalOf(error)} Nothing of the profile ${profile.name} is hardened this time.`);
     return new Map<string, number | null>();
   }
 }
@@ -210,7 +210,7 @@ async function announce(alerts: readonly string[], { request, execution, call }:
     try {
       await notify({ detailType: 'Fleet Sweep Alert', detail: { execution, cause } }, call.signal);
     } catch (error) {
-      untold.push(sentenceOf(error));
+      untold.push(refusalOf(error));
     }
   }
   return untold;
@@ -219,13 +219,6 @@ async function announce(alerts: readonly string[], { request, execution, call }:
 async function store(report: SweepReport, { request, call }: Sweep): Promise<void> {
   const isLatest = request.profile === undefined;
   await storeReport(report.startedAt, await formsOf(report), { isLatest }, call.signal);
-}
-
-/** What a service refused, in a sentence. @throws the error itself where it is a fault of ours */
-function sentenceOf(error: unknown): string {
-  const refusal = refusalOf(error);
-  if (refusal === undefined) throw error;
-  return refusal;
 }
 
 /** As many rows as an execution's data has room for; all of them are in the report. */

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { InvalidRequest } from './errors.ts';
 import { Exemption, type Profile, regionsOf, type SweepSettings } from './profiles.ts';
+import { faultsOf } from './state.ts';
 import { logger } from './telemetry.ts';
 
 /** What the stack tells its functions. The names are those of `provider.environment` in serverless.yml. */
@@ -89,7 +90,7 @@ function readable(exemptions: readonly unknown[]): Exemption[] {
   return exemptions.flatMap((exemption, index) => {
     const parsed = Exemption.safeParse(exemption);
     if (parsed.success) return [parsed.data];
-    logger.warn('An exemption cannot be read, and exempts nobody', { index, reason: z.prettifyError(parsed.error) });
+    logger.warn('An exemption cannot be read, and exempts nobody', { index, reason: faultsOf(parsed.error) });
     return [];
   });
 }

@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { LineCounter, parseDocument } from 'yaml';
 import * as z from 'zod';
 import { toDotPath } from 'zod/v4/core';
 import { InvalidRequest } from './errors.ts';
 import { dayOf, yearAfter } from './exemptions.ts';
 import { Exemption, Profile, SweepSettings } from './profiles.ts';
+import { nearest, oneOf, shortened, wantedBy } from './wording.ts';
+import { openYaml } from './yaml-file.ts';
 
 /** The file, as it is to be on a day. */
 const ProfilesFile = (today: string) =>
@@ -27,7 +27,7 @@ const ProfilesFile = (today: string) =>
           context.addIssue({
             code: 'custom',
             path: ['profiles', index, 'name'],
-            message: `"${profile.name}" is used twice.`,
+            message: `"${profile.name}" is the name of another profile too: give each its own.`,
           });
       });
     });
@@ -39,13 +39,56 @@ export type ProfilesFile = z.infer<ReturnType<typeof ProfilesFile>>;
  * @throws InvalidRequest with one sentence for each fault: file, line, field and what is expected.
  */
 export function readProfilesFile(file: string, now = new Date()): ProfilesFile {
-  const { content, lineOf } = openYaml(file);
-  const parsed = ProfilesFile(dayOf(now)).safeParse(content);
+  const yaml = openYaml(file);
+  const parsed = ProfilesFile(dayOf(now)).safeParse(yaml.content(), { error: sentences });
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map(
-    ({ path, message }) => `${file}:${lineOf(path)} ${toDotPath(path)}: ${message}`,
-  );
+  const { issues } = parsed.error;
+  const misspelt = issues.filter(({ code }) => code === 'unrecognized_keys').map(({ path }) => toDotPath(path));
+  // What an object lacks may be what is misspelt there.
+  const own = issues.filter(({ code, path }) => code !== 'custom' || !misspelt.includes(toDotPath(path)));
+  const faults = own.flatMap((issue) => {
+    const paths = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
+    const says = issue.message.split('\n');
+    return paths.map((path, nth) => `${[yaml.placeOf(path), toDotPath(path)].join(' ').trim()}: ${says[nth]}`);
+  });
   throw new InvalidRequest(faults.join('\n'));
+}
+
+/** In the place of zod's own words; a line for each unknown field. */
+function sentences(issue: z.core.$ZodRawIssue): string {
+  if (issue.code === 'unrecognized_keys') return unknownFields(issue).join('\n');
+  const { input, wanted } = meant(issue);
+  if (!wanted) return `it cannot be ${shortened(input)}: correct it, or remove it.`;
+  if (input === undefined) return `it is missing: give it ${wanted}.`;
+  if (input === null) return `it has no value: give it ${wanted}.`;
+  if (issue.code === 'too_small' && issue.minimum === 1 && issue.origin !== 'number') return 'it is empty: fill it in.';
+  return `it must be ${wanted}, not ${shortened(input)}${isUnquoted(issue) ? `: write "${input}", in quotes` : ''}.`;
+}
+
+/** YAML takes `2` and `true` for no text. */
+function isUnquoted({ code, input, inst }: z.core.$ZodRawIssue): boolean {
+  return code === 'invalid_type' && inst instanceof z.core.$ZodString && z.safeParse(inst, String(input)).success;
+}
+
+/** What stands there, and what is to. */
+function meant(issue: z.core.$ZodRawIssue): { input: unknown; wanted: string | undefined } {
+  const { input, inst } = issue;
+  // Which kind of object it is says one of its fields.
+  if (inst instanceof z.ZodDiscriminatedUnion && issue.code === 'invalid_union' && Array.isArray(issue.options))
+    return { input: Object(input)[inst._zod.def.discriminator], wanted: oneOf(issue.options) };
+  const wanted =
+    inst instanceof z.ZodObject ? `an object (fields: ${Object.keys(inst.shape).join(', ')})` : wantedBy(issue);
+  return { input, wanted };
+}
+
+function unknownFields({ keys, inst, input }: z.core.$ZodRawIssue<z.core.$ZodIssueUnrecognizedKeys>): string[] {
+  const known = inst instanceof z.ZodObject ? Object.keys(inst.shape) : [];
+  const free = known.filter((name) => !Object.hasOwn(Object(input), name));
+  return keys.map((key) => {
+    const name = nearest(key, free);
+    if (name) return `there is no such field: write ${name}.`;
+    return `there is no such field: remove it${free.length > 0 ? `, or write one of ${free.join(', ')}` : ''}.`;
+  });
 }
 
 /** The profiles of a file alone. */
@@ -58,12 +101,12 @@ export function readProfiles(file: string): Profile[] {
  * @returns one sentence for each: file, line, and what to do
  */
 export function exemptionsRunningOut(file: string, now = new Date()): string[] {
-  const { lineOf } = openYaml(file);
+  const yaml = openYaml(file);
   const today = dayOf(now);
   const soon = dayOf(new Date(now.getTime() + WARNED_MILLISECONDS));
   return readProfilesFile(file, now).exemptions.flatMap(({ owner, from, expires }, index) => {
     if (expires > soon) return [];
-    const what = `${file}:${lineOf(['exemptions', index, 'expires'])} exemptions[${index}].expires: the exemption from ${from.join(' and ')}`;
+    const what = `${yaml.placeOf(['exemptions', index, 'expires'])} exemptions[${index}].expires: the exemption from ${from.join(' and ')}`;
     return expires < today
       ? `${what} ended after ${expires} and exempts nobody: remove it, or have ${owner} renew it.`
       : `${what} ends after ${expires}, and what it exempts is enrolled in full from then on: ask ${owner}.`;
@@ -71,22 +114,3 @@ export function exemptionsRunningOut(file: string, now = new Date()): string[] {
 }
 
 const WARNED_MILLISECONDS = 30 * 24 * 3600 * 1000;
-
-/** @throws InvalidRequest when it is not YAML */
-function openYaml(file: string) {
-  const lines = new LineCounter();
-  const document = parseDocument(readFileSync(file, 'utf8'), { lineCounter: lines });
-  const [broken] = document.errors;
-  if (broken) throw new InvalidRequest(`${file}: not YAML: ${broken.message}`);
-  return { content: document.toJS() as unknown, lineOf };
-
-  /** The line of the value at `path`, or of the nearest thing above it that is there. */
-  function lineOf(path: PropertyKey[]): number {
-    for (let length = path.length; length > 0; length--) {
-      const node: unknown = document.getIn(path.slice(0, length), true);
-      if (node && typeof node === 'object' && 'range' in node && Array.isArray(node.range))
-        return lines.linePos(Number(node.range[0])).line;
-    }
-    return 1;
-  }
-}

@@ -25,7 +25,7 @@ export type Register = z.infer<typeof Register>;
 const OpsWorksCmServer = z
   .strictObject({
     engine: z.literal('opsworks-cm'),
-    serverName: z.string().regex(/^[a-zA-Z][a-zA-Z0-9-]{0,39}$/, '1 to 40 letters, digits and hyphens, a letter first'),
+    serverName: z.stringFormat('1 to 40 letters, digits and hyphens, a letter first', /^[a-zA-Z][a-zA-Z0-9-]{0,39}$/),
     serverEngine: z.enum(['ChefAutomate', 'Puppet']).default('ChefAutomate'),
     chefOrganization: z.string().min(1).optional(),
   })
@@ -34,16 +34,21 @@ const OpsWorksCmServer = z
     message: 'A Puppet server has no Chef organization: remove it, or set serverEngine to ChefAutomate.',
   });
 
-const HttpsUrl = z.url({ protocol: /^https$/, error: 'an https:// URL' });
+const HttpsUrl = z.stringFormat('an https:// URL', (text) => /^https:\/\/\S+$/.test(text) && URL.canParse(text));
 
 /** The name of a secret in Secrets Manager. Source: Secrets Manager CreateSecret, Name. */
-const SecretName = z.string().regex(/^[A-Za-z0-9/_+=.@-]{1,512}$/, 'the name of a secret in Secrets Manager');
+const SecretName = z.stringFormat('the name of a secret in Secrets Manager', /^[A-Za-z0-9/_+=.@-]{1,512}$/);
 
 /** What the installed agent is to do before the instance serves: `start` a first run, `wait` for it to succeed. */
 const FirstRun = z.enum(['wait', 'start', 'none']).default('none');
 
 /** A name that goes into an agent's configuration file. */
-const Word = z.string().regex(/^[A-Za-z0-9_.:-]{1,255}$/, 'letters, digits and _ . : -');
+const Word = z.stringFormat('1 to 255 letters, digits and _ . : -', /^[A-Za-z0-9_.:-]{1,255}$/);
+
+const RunListItem = z.stringFormat(
+  'recipe[NAME], role[NAME], or the name of a recipe',
+  /^([A-Za-z0-9_.:-]{1,255}|(recipe|role)\[[A-Za-z0-9_.:@-]{1,255}\])$/,
+);
 
 /** A Puppet Server of one's own: its CA API, version 1. */
 const PuppetServer = z.strictObject({
@@ -78,10 +83,7 @@ const ChefInfraServer = z
     retireKeySecret: SecretName,
     retireClientName: Word,
     /** What the first run converges: a run list, or a policy. */
-    runList: z
-      .array(Word.or(z.string().regex(/^(recipe|role)\[[A-Za-z0-9_.:@-]{1,255}\]$/)))
-      .min(1)
-      .optional(),
+    runList: z.array(RunListItem).min(1).optional(),
     policyName: Word.optional(),
     policyGroup: Word.optional(),
     environment: Word.optional(),
@@ -93,7 +95,7 @@ const ChefInfraServer = z
   })
   .refine((server) => Boolean(server.policyName) === Boolean(server.policyGroup), {
     path: ['policyName'],
-    message: 'A policy is policyName and policyGroup together.',
+    message: 'A policy is policyName and policyGroup together: name both, or neither.',
   })
   .refine((server) => !(server.policyName && (server.runList || server.environment)), {
     path: ['policyName'],
@@ -142,10 +144,7 @@ export const Metadata = z.strictObject({
     .max(455, 'CloudWatch keeps 455 days.')
     .default(14),
   /** Which part of a fleet a sweep hardens before the others. */
-  canary: z
-    .string()
-    .regex(/^([1-9]\d?|100)%$/, 'a share such as "10%", from 1% to 100%')
-    .default('10%'),
+  canary: z.stringFormat('a share such as "10%", from 1% to 100%', /^([1-9]\d?|100)%$/).default('10%'),
 });
 export type Metadata = z.infer<typeof Metadata>;
 /** Of them, what is asked of an instance. */
@@ -154,9 +153,15 @@ export type WantedOptions = Pick<Metadata, 'httpTokens' | 'httpEndpoint' | 'http
 /** The name of a Region, in any of AWS's partitions. */
 export const RegionName = z.stringFormat('a Region such as "eu-west-1"', /^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$/);
 
+/** `i-` and 17 hexadecimal digits; 8 for instances from before 2016. */
+export const InstanceId = z.stringFormat(
+  'an EC2 instance id such as "i-0123456789abcdef0"',
+  /^i-[0-9a-f]{8}([0-9a-f]{9})?$/,
+);
+
 export const Profile = z
   .strictObject({
-    name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens'),
+    name: z.stringFormat('1 to 63 lower-case letters, digits and hyphens', /^[a-z0-9][a-z0-9-]{0,62}$/),
     match: Match,
     /** The Regions in which its instances are; left out, the stack's own alone. */
     regions: z
@@ -215,10 +220,7 @@ export type Exemptible = (typeof EXEMPTIBLE)[number];
 export const Exemption = z.strictObject({
   match: z
     .strictObject({
-      instanceId: z
-        .string()
-        .regex(/^i-[0-9a-f]{8,17}$/, 'an EC2 instance id; a Lightsail instance has a name')
-        .optional(),
+      instanceId: InstanceId.optional(),
       /** The Lightsail instance's name, or the EC2 instance's tag `Name`. */
       name: Glob.optional(),
       tags: z.record(z.string(), z.string()).optional(),

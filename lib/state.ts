@@ -241,5 +241,5 @@ export function sentenceOf({ Error: name, Cause }: Failure): string {
 
 /** What a schema does not accept: each field, and what is wrong with it. */
 export function faultsOf({ issues }: z.ZodError): string {
-  return issues.map(({ path, message }) => `${toDotPath(path)}: ${message}`).join('; ');
+  return issues.map(({ path, message }) => [toDotPath(path), message].filter(Boolean).join(': ')).join('; ');
 }

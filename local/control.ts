@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { faultsOf } from '../lib/state.ts';
 import { REGION } from './account.ts';
 import type { Clock } from './clock.ts';
 import type { AutoScaling } from './doubles/auto-scaling.ts';
@@ -78,7 +79,7 @@ export function createControl(controlled: Controlled): Control {
     try {
       return { status: 200, body: await handler(body) };
     } catch (error) {
-      if (error instanceof z.ZodError) return refusal(400, sentenceOf(error));
+      if (error instanceof z.ZodError) return refusal(400, `The body is not what this path takes. ${faultsOf(error)}.`);
       if (error instanceof ServiceError || error instanceof InvalidFaults) return refusal(400, error.message);
       throw error;
     }
@@ -139,10 +140,4 @@ function countCalls(
 
 function refusal(status: number, message: string) {
   return { status, body: { message } };
-}
-
-/** `count: Too small: expected number to be >=1.` */
-function sentenceOf(error: z.ZodError): string {
-  const issues = error.issues.map(({ path, message }) => (path.length > 0 ? `${path.join('.')}: ${message}` : message));
-  return `The body is not what this path takes. ${issues.join('; ')}.`;
 }

@@ -1,4 +1,7 @@
 import * as z from 'zod';
+import { namedIn as namedInRequest, type RevertRequest } from '../events/request.ts';
+import { lightsailNodeName } from '../lib/state.ts';
+import { REGION } from './account.ts';
 import type { ExecutionView } from './states/engine.ts';
 import type { World } from './world.ts';
 
@@ -30,7 +33,7 @@ export function describeEnrolment(world: World, execution: ExecutionView): Enrol
   const data = execution.outcome.output as Data | undefined;
   const known = data?.enrolment ?? lastKnown(execution);
   return {
-    ...named,
+    ...{ instance: named.instance, platform: named.platform },
     profile: known?.profile ?? null,
     outcome: outcomeOf(execution),
     attempts: attemptsOf(execution),
@@ -52,30 +55,41 @@ export function describeIgnored(world: World, named: Named, cause: string | null
   };
 }
 
-type Named = Pick<Enrolment, 'instance' | 'platform'>;
+/** Which instance something is told of. */
+export interface Named extends Pick<Enrolment, 'instance' | 'platform'> {
+  /** Two Regions may have a Lightsail instance of one name. */
+  readonly region: string;
+}
 
 /** A person may have typed anything that is JSON. */
 const Request = z
   .object({
     instanceId: z.string().optional().catch(undefined),
     lightsailInstanceName: z.string().optional().catch(undefined),
+    region: z.string().optional().catch(undefined),
   })
   .catch({});
 
 /** The instance that an execution is about, as its input names it; empty when the input names none. */
 export function namedIn({ inputText }: Pick<ExecutionView, 'inputText'>): Named {
-  const { instanceId, lightsailInstanceName } = Request.parse(JSON.parse(inputText));
-  if (lightsailInstanceName && !instanceId) return { instance: lightsailInstanceName, platform: 'lightsail' };
-  return { instance: instanceId ?? '', platform: 'ec2' };
+  return named(Request.parse(JSON.parse(inputText)));
+}
+
+/** The instance that a request is about. */
+export function named(request: RevertRequest): Named {
+  const { instanceId: instance, ...where } = namedInRequest(request, REGION);
+  return { instance, ...where };
 }
 
 /** What the services hold of an instance now. */
-function heldOf(world: World, { instance, platform }: Named) {
+function heldOf(world: World, named: Named) {
+  const { instance, platform, region } = named;
   const registration = world.opsWorks.snapshot().instances.find((one) => one.ec2InstanceId === instance);
+  const found = platform === 'ec2' ? world.ec2.instance(instance) : world.lightsail.instance(instance, region);
   return {
-    association: associationOf(world, instance),
+    association: associationOf(world, named),
     opsworksInstanceId: registration?.instanceId ?? null,
-    metadata: (platform === 'ec2' ? world.ec2 : world.lightsail).instance(instance)?.metadataOptions ?? null,
+    metadata: found?.metadataOptions ?? null,
     lifecycle: world.autoScaling.members.get(instance)?.lifecycleState ?? null,
   };
 }
@@ -107,8 +121,8 @@ function attemptsOf({ events }: ExecutionView): Record<string, number> {
   return attempts;
 }
 
-function associationOf({ opsWorksCm }: World, instance: string): Enrolment['association'] {
-  const nodeName = instance.toLowerCase();
+function associationOf({ opsWorksCm }: World, { platform, instance, region }: Named): Enrolment['association'] {
+  const nodeName = platform === 'ec2' ? instance : lightsailNodeName({ instanceId: instance, region }, REGION);
   for (const [serverName, { associations }] of Object.entries(opsWorksCm.snapshot().servers))
     if (associations.some((one) => one.nodeName === nodeName)) return { serverName, nodeName };
   return null;

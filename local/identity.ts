@@ -3,8 +3,7 @@
  * with a key of this world that is born at start and never leaves the process.
  */
 import type { webcrypto } from 'node:crypto';
-import { ACCOUNT_ID } from './account.ts';
-import { regionOf } from './doubles/ec2-instance.ts';
+import { ACCOUNT_ID, regionOf } from './account.ts';
 import { freshKeys, RSA_2048 } from './keys.ts';
 import * as x509 from './x509.ts';
 

@@ -1,9 +1,8 @@
 import { EventEmitter } from 'node:events';
-import type { TriggeredRequest, TriggeredRetirement } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
-import { sentenceOf } from '../lib/state.ts';
+import { ledgerKey, sentenceOf } from '../lib/state.ts';
 import type { AwsEvent } from './doubles/aws-event.ts';
-import { type Enrolment, namedIn, outcomeOf } from './enrolments.ts';
+import { type Enrolment, type Named, named, namedIn, outcomeOf } from './enrolments.ts';
 import type { Delivery } from './lambda.ts';
 import type { ExecutionView, RecordedEvent } from './states/engine.ts';
 
@@ -28,10 +27,7 @@ export interface Step {
 }
 
 /** What became of one instance, as far as one execution tells it, or as far as it got without any. */
-export interface Story {
-  /** `i-…`, or the Lightsail instance's name. */
-  readonly instance: string;
-  readonly platform: 'ec2' | 'lightsail';
+export interface Story extends Named {
   readonly kind: 'enrolment' | 'retirement';
   /** undefined when the event was ignored before anything was started. */
   readonly execution: ExecutionView | undefined;
@@ -43,8 +39,6 @@ export interface Story {
   readonly startedAt: number;
   endedAt: number | undefined;
 }
-
-type Named = Pick<Story, 'instance' | 'platform'>;
 
 interface JournalEvents {
   /** A task was entered, called, refused, done or left. */
@@ -162,9 +156,9 @@ export class Journal extends EventEmitter<JournalEvents> {
     this.emit('step', story, step);
   }
 
-  #open(named: Named, kind: Story['kind'], execution?: ExecutionView): Story {
+  #open(who: Named, kind: Story['kind'], execution?: ExecutionView): Story {
     const story: Story = {
-      ...named,
+      ...who,
       kind,
       execution,
       steps: [],
@@ -185,11 +179,6 @@ export class Journal extends EventEmitter<JournalEvents> {
   }
 }
 
-function named({ instanceId, lightsailInstanceName = '' }: TriggeredRequest | TriggeredRetirement): Named {
-  if (instanceId) return { instance: instanceId, platform: 'ec2' };
-  return { instance: lightsailInstanceName, platform: 'lightsail' };
-}
-
 const ENDED = /^Execution(Succeeded|Failed|Aborted|TimedOut)$/;
 
 /** A sweep is nobody's story: those that it starts are. */
@@ -207,8 +196,8 @@ function endOf(kind: Story['kind'], execution: ExecutionView): Story['outcome'] 
   return execution.stateName === 'Retired' ? 'retired' : 'ignored';
 }
 
-function keyOf({ platform, instance }: Named): string {
-  return `${platform} ${instance}`;
+function keyOf({ platform, instance, region }: Named): string {
+  return ledgerKey({ platform, instanceId: instance, region });
 }
 
 function countingOf(told: readonly Story[]): Story {

@@ -4,9 +4,9 @@
  */
 import type { webcrypto } from 'node:crypto';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { regionOf } from './account.ts';
 import { isSignedBy } from './certificate-authority.ts';
 import type { Clock } from './clock.ts';
-import { regionOf } from './doubles/ec2-instance.ts';
 import { type Range, secondsWithin } from './duration.ts';
 import { type IdentitySigner, identityDocument, type Machine, type SignedIdentity } from './identity.ts';
 import { type KeySource, publicKeyPem, publicKeySha256, RSA_2048 } from './keys.ts';

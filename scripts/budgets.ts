@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-import { LineCounter, parseDocument } from 'yaml';
 import * as z from 'zod';
+import { openYaml } from '../lib/yaml-file.ts';
 import type { Bundle } from './bundle.ts';
 
 const Budgets = z.strictObject({
@@ -30,13 +29,8 @@ export interface Compiled {
  * @returns one sentence for each fault: file, line and what to do
  */
 export function faultsOfSizes(file: string, bundles: readonly Bundle[], profiles: Compiled): string[] {
-  const lines = new LineCounter();
-  const document = parseDocument(readFileSync(file, 'utf8'), { lineCounter: lines });
-  const budgets = Budgets.parse(document.toJS());
-  const at = (path: (string | number)[]) => {
-    const node = document.getIn(path, true) as { range?: [number] } | undefined;
-    return `${file}:${lines.linePos(node?.range?.[0] ?? 0).line}`;
-  };
+  const { content, placeOf: at } = openYaml(file);
+  const budgets = Budgets.parse(content());
   const compiledBytes = gzipSync(profiles.text).byteLength;
   const faults = bundles.flatMap((bundle) => {
     const index = budgets.exceptions.findIndex((exception) => exception.function === bundle.name);

@@ -1,6 +1,6 @@
 import { NEVER, NOT_YET } from '../lib/errors.ts';
+import { nearest } from '../lib/wording.ts';
 import type { Scope, StateFault } from './definition-scopes.ts';
-import { nearest } from './nearest.ts';
 import type { Path } from './template-source.ts';
 
 /** What Lambda and Step Functions call their own failures, as far as a task can meet them. */

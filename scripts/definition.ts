@@ -1,11 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import validate from 'asl-validator';
-import { parse } from 'yaml';
+import { openYaml } from '../lib/yaml-file.ts';
 import { nameFaults } from './definition-errors.ts';
 import { Definition, type Scope, type StateFault, scopesIn, waysOf } from './definition-scopes.ts';
 import { stateFaults } from './definition-states.ts';
-import { type Fault, linesOf, render, type Where } from './template-source.ts';
+import { type Fault, render, type Where } from './template-source.ts';
 
 /**
  * Holds all of statemachines/ against the language and against our habits.
@@ -16,8 +16,8 @@ import { type Fault, linesOf, render, type Where } from './template-source.ts';
 export function faultsOfStateMachines(root: string, functions: readonly string[]): string[] {
   return readdirSync(join(root, 'statemachines')).flatMap((name) => {
     const file = `statemachines/${name}`;
-    const definition: object = parse(readFileSync(join(root, file), 'utf8'), { merge: true });
-    return faultsOfDefinition(definition, functions, linesOf(root, file));
+    const { content, placeOf } = openYaml(join(root, file), file);
+    return faultsOfDefinition(content() as object, functions, placeOf);
   });
 }
 

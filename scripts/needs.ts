@@ -1,4 +1,5 @@
 import type { Profile } from '../lib/profiles.ts';
+import type { YamlFile } from '../lib/yaml-file.ts';
 import { secretArn, stackArn } from './from-profiles.ts';
 import type { Need } from './permissions.ts';
 
@@ -21,13 +22,13 @@ type Field = keyof typeof USERS;
 
 /**
  * What the profiles name and functions use: secrets and stacks, with the line that names them.
- * @param file as it is to be called in a sentence
- * @param text of the file
+ * @param file the profiles
  */
-export function needsOf(file: string, text: string, profiles: readonly Profile[]): Need[] {
-  return profiles.flatMap((profile) =>
+export function needsOf(file: YamlFile, profiles: readonly Profile[]): Need[] {
+  return profiles.flatMap((profile, index) =>
     namedBy(profile).flatMap(({ field, name }) => {
-      const sentence = `${file}:${lineOf(text, field, name)}: the profile ${profile.name} names the ${field} ${name}`;
+      const part = field === 'stackId' ? 'register' : 'associate';
+      const sentence = `${file.placeOf(['profiles', index, part, field])}: the profile ${profile.name} names the ${field} ${name}`;
       const resource = (field === 'stackId' ? stackArn(name) : secretArn(name))['Fn::Sub'];
       return Object.entries(usersOf(field, profile)).map(([user, action]) => {
         return { function: user, action, resource, sentence };
@@ -52,10 +53,4 @@ function namedBy({ register, associate }: Profile): { field: Field; name: string
 function usersOf(field: Field, { associate }: Profile): Record<string, string> {
   const isSent = field === 'caSecret' && associate?.engine === 'chef-infra';
   return { ...USERS[field], ...(isSent && { 'install-credentials': READ }) };
-}
-
-function lineOf(text: string, field: string, name: string): number {
-  const lines = text.split('\n');
-  const exact = lines.findIndex((line) => line.includes(field) && line.includes(name));
-  return 1 + (exact < 0 ? lines.findIndex((line) => line.includes(name)) : exact);
 }

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Profile } from '../lib/profiles.ts';
 import { exemptionsRunningOut } from '../lib/profiles-file.ts';
+import { openYaml } from '../lib/yaml-file.ts';
 import { runningOut } from '../services/identity/certificates.ts';
 import { faultsOfSizes } from './budgets.ts';
 import { type Bundle, bundle, faultsOfBundles } from './bundle.ts';
@@ -42,7 +43,8 @@ try {
     root,
     profilesFileOf(root, stageOf(args)),
   );
-  refuse(faultsOfRegions(root, profilesFileOf(root, stageOf(args)), profiles.profiles, Object.keys(certificates)));
+  const profilesYaml = openYaml(profilesFile);
+  refuse(faultsOfRegions(profilesYaml, profiles.profiles, Object.keys(certificates)));
   console.log(`${profilesFile}: ${profiles.profiles.map(({ name }) => name).join(', ')}`);
   for (const warning of exemptionsRunningOut(profilesFile)) console.warn(warning);
   refuse(faultsOfStateMachines(root, functions));
@@ -55,7 +57,7 @@ try {
   const withoutProfiles = { ...define, 'process.env.MUSTER_PROFILES': "'{}'" };
   const measured = await bundle(root, functions, withoutProfiles, join(root, 'build/without-profiles'));
   const grants = grantsOf(profiles.profiles);
-  const needs = needsOf(profilesFile, readFileSync(profilesFile, 'utf8'), profiles.profiles);
+  const needs = needsOf(profilesYaml, profiles.profiles);
   refuse([
     ...faultsOfSizes(fromHere('scripts/budgets.yml'), measured, { file: profilesFile, text: JSON.stringify(profiles) }),
     ...faultsOfClients(bundles),

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { CONDITIONAL, STARS, WILDCARDS } from './iam.ts';
 
 /** One thing or several of it, as policies have it. */
-const several = <Schema extends z.ZodType>(schema: Schema) =>
+export const severalOf = <Schema extends z.ZodType>(schema: Schema) =>
   z.union([schema, z.array(schema)]).transform((value) => [value].flat() as z.infer<Schema>[]);
 
 /** An ARN as text, with CloudFormation's variables left in it. */
@@ -15,9 +15,9 @@ const Arn = z.union([
 const Statement = z.strictObject({
   Sid: z.string().optional(),
   Effect: z.enum(['Allow', 'Deny']),
-  Action: several(z.string()),
-  Resource: several(Arn),
-  Condition: z.record(z.string(), z.record(z.string(), several(Arn))).default({}),
+  Action: severalOf(z.string()),
+  Resource: severalOf(Arn),
+  Condition: z.record(z.string(), z.record(z.string(), severalOf(Arn))).default({}),
 });
 export type Statement = z.infer<typeof Statement>;
 

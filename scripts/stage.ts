@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse } from 'yaml';
 import * as z from 'zod';
+import { nearest, wantedBy } from '../lib/wording.ts';
+import { openYaml } from '../lib/yaml-file.ts';
 import { faultOfSchedule } from './schedule.ts';
-import { linesOf } from './template-source.ts';
 
 const FILE = 'parameters.yml';
 
@@ -14,20 +14,25 @@ const RETENTIONS = [
 
 const listOf = (prefix: string) => new RegExp(`^(${prefix}-[0-9a-f]+(,${prefix}-[0-9a-f]+)*)?$`);
 
+const DAYS = 'a number of whole days';
+/** Of `--param` it comes as text. */
+const days = z.union([z.int(), z.stringFormat(DAYS, /^\d+$/)], `it is ${DAYS}`).transform(Number);
+
 /** What a stage may say, and what its values look like. */
 const Parameters = z.strictObject({
-  alertEmail: z.string().regex(/^([^@\s]+@[^@\s]+)?$/, 'it is an e-mail address, or empty'),
-  logRetentionInDays: z.coerce
-    .number()
-    .refine((days) => RETENTIONS.includes(days), `CloudWatch Logs keeps lines for ${RETENTIONS.join(', ')} days`),
-  subnetIds: z.string().regex(listOf('subnet'), 'it is subnet-… with commas between, or empty'),
-  securityGroupIds: z.string().regex(listOf('sg'), 'it is sg-… with commas between, or empty'),
-  sweepSchedule: z.string().superRefine((text, context) => {
+  alertEmail: z.stringFormat('an e-mail address, or empty', /^([^@\s]+@[^@\s]+)?$/),
+  logRetentionInDays: days.refine(
+    (number) => RETENTIONS.includes(number),
+    `CloudWatch Logs keeps lines for ${RETENTIONS.join(', ')} days`,
+  ),
+  subnetIds: z.stringFormat('subnet-… with commas between, or empty', listOf('subnet')),
+  securityGroupIds: z.stringFormat('sg-… with commas between, or empty', listOf('sg')),
+  sweepSchedule: z.string('it is rate(…) or cron(…)').superRefine((text, context) => {
     const message = faultOfSchedule(text);
     if (message) context.addIssue({ code: 'custom', message });
   }),
   sweepState: z.enum(['ENABLED', 'DISABLED'], 'it is ENABLED or DISABLED'),
-  reportDays: z.coerce.number().int('it is a number of whole days').min(1, 'it is one day or more'),
+  reportDays: days.refine((number) => number >= 1, 'it is one day or more'),
 });
 
 /** The stage that the Serverless Framework's arguments name. */
@@ -93,36 +98,50 @@ export function profilesFileOf(root: string, stage: string): string {
  */
 export function faultsOfParameters(root: string, args: readonly string[]): string[] {
   const stage = stageOf(args);
-  const lineOf = linesOf(root, FILE);
-  const blocks = z
-    .record(z.string(), z.record(z.string(), z.unknown()))
-    .parse(parse(readFileSync(join(root, FILE), 'utf8')));
-  if (!blocks[stage] || stage === 'default') {
+  const yaml = openYaml(join(root, FILE), FILE);
+  const { data: blocks, error } = Blocks.safeParse(yaml.content());
+  if (error) return error.issues.map(({ path }) => `${yaml.placeOf(path)}: ${blockFault(path[0])}.`);
+  if (!Object.hasOwn(blocks, stage) || stage === 'default') {
     const stages = Object.keys(blocks).filter((name) => name !== 'default');
     return [
-      `${lineOf([stages.at(-1) ?? ''])}: there is no stage ${stage} here: add "${stage}: {}" below ${stages.join(', ')}.`,
+      `${yaml.placeOf([stages.at(-1) ?? ''])}: there is no stage ${stage} here: add "${stage}: {}" below ${stages.join(', ')}.`,
     ];
   }
   const given = Object.fromEntries(argument(args, ['--param']).map((pair) => pair.split(/=(.*)/s).slice(0, 2)));
   const all = { ...blocks.default, ...blocks[stage], ...given };
   const placeOf = (name: string) => {
     if (Object.hasOwn(given, name)) return `--param ${name}=${given[name]}`;
-    return lineOf([blocks[stage] && Object.hasOwn(blocks[stage], name) ? stage : 'default', name]);
+    return yaml.placeOf([Object.hasOwn(blocks[stage] ?? {}, name) ? stage : 'default', name]);
   };
   return [...valueFaults(all, placeOf), ...subnetFaults(all, placeOf)];
+}
+
+const Blocks = z.record(z.string(), z.record(z.string(), z.unknown()));
+
+/** @param stage whose block is none; undefined where there are no blocks at all */
+function blockFault(stage: PropertyKey | undefined): string {
+  return stage === undefined
+    ? 'it has no stages: write "default:" with all parameters below it, and "dev: {}"'
+    : `${String(stage)} has no parameters: write "${String(stage)}: {}", or parameters below it`;
 }
 
 type PlaceOf = (name: string) => string;
 
 function valueFaults(all: Record<string, unknown>, placeOf: PlaceOf): string[] {
-  const issues = Parameters.safeParse(all).error?.issues ?? [];
+  const issues = Parameters.safeParse(all, { error: (issue) => `it is ${wantedBy(issue)}` }).error?.issues ?? [];
   return issues.flatMap((issue) => {
     if (issue.code === 'unrecognized_keys')
-      return issue.keys.map((key) => `${placeOf(key)}: there is no parameter ${key}: remove it, or correct its name.`);
+      return issue.keys.map((key) => `${placeOf(key)}: there is no parameter ${key}: ${instead(key)}.`);
     const name = String(issue.path[0]);
     if (!Object.hasOwn(all, name)) return [`${placeOf(name)}: ${name} has no value: give it one.`];
     return [`${placeOf(name)}: ${name} is ${JSON.stringify(all[name])}: ${issue.message}.`];
   });
+}
+
+function instead(parameter: string): string {
+  const names = Object.keys(Parameters.shape);
+  const meant = nearest(parameter, names);
+  return meant ? `write ${meant}, or remove it` : `remove it; there are ${names.join(', ')}`;
 }
 
 /** Lambda takes both or neither. */

@@ -10,7 +10,7 @@ import {
   type Statement,
 } from './template-policies.ts';
 import type { Fault, Path } from './template-source.ts';
-import { arnOf, ofType, type Resource, resolved, type Template } from './template-values.ts';
+import { arnIn, arnOf, ofType, type Resource, resolved, type Template } from './template-values.ts';
 
 const Rule = z.looseObject({
   Targets: z
@@ -104,11 +104,7 @@ function lambdaPermissions(template: Template): Statement[] {
       Effect: 'Allow',
       Principal: { Service: Principal },
       Action: [Action],
-      Resource: [
-        FunctionName.startsWith('arn:')
-          ? FunctionName
-          : `arn:aws:lambda:eu-west-1:123456789012:function:${FunctionName}`,
-      ],
+      Resource: [FunctionName.startsWith('arn:') ? FunctionName : arnIn('lambda', FunctionName)],
       Condition: SourceArn ? { ArnLike: { 'aws:SourceArn': [SourceArn] } } : {},
     };
   });

@@ -1,7 +1,8 @@
 import * as z from 'zod';
-import { arnOf, isLike, type Resource, resolved, type Template } from './template-values.ts';
+import { severalOf } from './policies.ts';
+import { ACCOUNT_ID, arnOf, isLike, type Resource, resolved, type Template } from './template-values.ts';
 
-export const several = z.union([z.string(), z.array(z.string())]).transform((value) => [value].flat());
+export const several = severalOf(z.string());
 
 const Statement = z.looseObject({
   Effect: z.string(),
@@ -33,7 +34,7 @@ export function permits(statement: Statement, { principal, action, target, sourc
     Object.entries(keys).map(([key, values]) => ({ key: key.toLowerCase(), values })),
   );
   return conditions.every(({ key, values }) => {
-    if (key === 'aws:sourceaccount') return values.includes('123456789012');
+    if (key === 'aws:sourceaccount') return values.includes(ACCOUNT_ID);
     return key !== 'aws:sourcearn' || values.some((value) => isLike(source, value));
   });
 }

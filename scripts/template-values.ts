@@ -18,10 +18,13 @@ export const Template = z.looseObject({
 export type Template = z.infer<typeof Template>;
 
 /** The account and the Region in which a template is thought to be deployed: those of events/samples. */
+export const ACCOUNT_ID = '123456789012';
+const REGION = 'eu-west-1';
+
 const PSEUDO: Readonly<Record<string, string>> = {
   'AWS::Partition': 'aws',
-  'AWS::Region': 'eu-west-1',
-  'AWS::AccountId': '123456789012',
+  'AWS::Region': REGION,
+  'AWS::AccountId': ACCOUNT_ID,
   'AWS::StackName': 'muster-dev',
   'AWS::URLSuffix': 'amazonaws.com',
 };
@@ -73,7 +76,12 @@ export function arnOf(name: string, template: Template): string {
   const how = resource && ARNS[resource.Type];
   if (!how) return `<${name}.Arn>`;
   const own = String(resolved(resource.Properties[how.nameProperty] ?? `<${name}>`, template));
-  return `arn:aws:${how.service}:eu-west-1:123456789012:${BEFORE_THE_NAME[how.service] ?? ''}${own}`;
+  return arnIn(how.service, own);
+}
+
+/** The ARN of what has this name at a service. */
+export function arnIn(service: string, name: string): string {
+  return `arn:aws:${service}:${REGION}:${ACCOUNT_ID}:${BEFORE_THE_NAME[service] ?? ''}${name}`;
 }
 
 /** Whether `*` and `?` of an IAM pattern can stand for the rest of the text. */

@@ -5,13 +5,10 @@ import {
   DescribeLifecycleHooksCommand,
   RecordLifecycleActionHeartbeatCommand,
 } from '@aws-sdk/client-auto-scaling';
-import type { Hook, Instance } from '../lib/state.ts';
+import type { Hook, Which } from '../lib/state.ts';
 import { calling, inRegion, isNamed } from './aws.ts';
 
 const autoScalingIn = inRegion((options) => new AutoScalingClient(options));
-
-/** A group and its hooks are where its instances are. */
-type Which = Pick<Instance, 'instanceId' | 'region'>;
 
 /** How long a lifecycle action may wait, in seconds: between two heartbeats, and in all. */
 export interface HookTimes {

@@ -77,12 +77,12 @@ function count(answer: unknown): void {
   counter.calls += (metadata as { attempts?: number } | undefined)?.attempts ?? 1;
 }
 
-/** What an AWS service refused, or why it could not be asked: a sentence. Undefined for any other error: that is a fault. */
-export function refusalOf(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
-  return isNamed(error, 'Throttled', 'ServiceUnavailable', 'PermissionDenied') || '$fault' in error
-    ? error.message
-    : undefined;
+/** What an AWS service refused, or why it could not be asked: a sentence. @throws any other error: that is a fault of ours */
+export function refusalOf(error: unknown): string {
+  if (error instanceof Error)
+    if (isNamed(error, 'Throttled', 'ServiceUnavailable', 'PermissionDenied') || '$fault' in error)
+      return error.message;
+  throw error;
 }
 
 function translated(what: string, cause: unknown): unknown {

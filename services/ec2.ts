@@ -9,12 +9,10 @@ import {
 } from '@aws-sdk/client-ec2';
 import { MetadataOptionsUnsupported } from '../lib/errors.ts';
 import type { WantedOptions } from '../lib/profiles.ts';
-import type { Found, Instance, MetadataOptions } from '../lib/state.ts';
+import type { Found, Instance, MetadataOptions, Which } from '../lib/state.ts';
 import { calling, inRegion, isNamed } from './aws.ts';
 
 const ec2In = inRegion((options) => new EC2Client(options));
-
-type Which = Pick<Instance, 'instanceId' | 'region'>;
 
 /**
  * The instance, or undefined when EC2 knows no such id, as it may for some seconds after a launch.
@@ -72,7 +70,11 @@ function found({ OwnerId = '', Instances = [] }: Reservation, region: string): F
   }));
 }
 
-function toInstance({ instanceId, region }: Which, accountId: string, instance: Ec2Instance): Instance {
+function toInstance(
+  { instanceId, region }: Omit<Which, 'platform'>,
+  accountId: string,
+  instance: Ec2Instance,
+): Instance {
   const tags = Object.fromEntries((instance.Tags ?? []).map(({ Key = '', Value = '' }) => [Key, Value]));
   return {
     platform: 'ec2',

@@ -12,12 +12,10 @@ import {
 import { home } from '../lib/config.ts';
 import { MetadataOptionsUnsupported } from '../lib/errors.ts';
 import type { WantedOptions } from '../lib/profiles.ts';
-import { type Found, type Instance, lightsailNodeName, type MetadataOptions } from '../lib/state.ts';
+import { type Found, type Instance, lightsailNodeName, type MetadataOptions, type Which } from '../lib/state.ts';
 import { calling, inRegion, isNamed } from './aws.ts';
 
 const lightsailIn = inRegion((options) => new LightsailClient(options));
-
-type Which = Pick<Instance, 'instanceId' | 'region'>;
 
 /** The instance, or undefined when Lightsail knows no such name in this Region. Source: Lightsail GetInstance. */
 export async function findInstance(

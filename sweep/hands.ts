@@ -10,8 +10,8 @@ export interface Hands {
   readonly find: (record: LedgerItem) => Promise<Found | undefined>;
   /** Records that the node was missed, or (null) that it was seen again. */
   readonly setMissingSince: (record: LedgerItem, at: string | null) => Promise<void>;
-  /** The sentence of an error that a service has answered with; undefined for a fault of our own. */
-  readonly refusalOf: (error: unknown) => string | undefined;
+  /** The sentence of an error that a service has answered with. @throws a fault of our own */
+  readonly refusalOf: (error: unknown) => string;
 }
 
 /** What all that a sweep does goes by. */

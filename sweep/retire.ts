@@ -40,7 +40,7 @@ export async function retireGone(gone: readonly Gone[], hands: Hands, pace: Pace
       await hands.setMissingSince(record, missingSince);
     } catch (error) {
       if (error instanceof Error && error.name === 'ClaimedElsewhere') return;
-      alerts.push(`${record.instance} could not be marked as missing, or as seen again. ${sentenceOf(error)}`);
+      alerts.push(`${record.instance} could not be marked as missing, or as seen again. ${hands.refusalOf(error)}`);
     }
   }
 
@@ -61,16 +61,10 @@ export async function retireGone(gone: readonly Gone[], hands: Hands, pace: Pace
       if (outcome === 'started' || pace.isRepeated) return rowOfRecord(record, home, { ...row, action: 'started' });
       return rowOfRecord(record, home, { ...row, reason: `${row.reason} ${STARTED_BEFORE}`, action: 'nothing' });
     } catch (error) {
-      const reason = `It is not listed, and whether it is gone nobody could say. ${sentenceOf(error)}`;
+      const reason = `It is not listed, and whether it is gone nobody could say. ${hands.refusalOf(error)}`;
       alerts.push(`${record.instance}: ${reason}`);
       return rowOfRecord(record, home, { finding: 'not-listed', reason, action: 'nothing', starts: null });
     }
-  }
-
-  function sentenceOf(error: unknown): string {
-    const refusal = hands.refusalOf(error);
-    if (refusal === undefined) throw error;
-    return refusal;
   }
 }
 

@@ -39,7 +39,6 @@ export async function startDue(due: readonly Due[], hands: Hands, pace: Pace) {
         if (isStarted) started++;
       } catch (error) {
         const refusal = hands.refusalOf(error);
-        if (refusal === undefined) throw error;
         row({ finding: 'unknown', action: 'nothing', reason: `${one.reason} ${refusal}` });
         alerts.push(`The sweep started no more enrolments after ${started}. ${refusal} The next sweep goes on.`);
       }

@@ -42,11 +42,6 @@ export interface Ec2Instance extends Numbered {
   readonly metadataUse: MetadataUse;
 }
 
-/** `eu-west-1` of `eu-west-1a`. */
-export function regionOf({ availabilityZone }: Pick<Ec2Instance, 'availabilityZone'>): string {
-  return availabilityZone.replace(/[a-z]$/, '');
-}
-
 /** The instance as DescribeInstances shows it: a terminated one has left its network. */
 export function describeInstance(instance: Ec2Instance): Instance {
   const gone = instance.state === 'terminated';

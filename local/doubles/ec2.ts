@@ -8,13 +8,13 @@ import type {
   TerminateInstancesRequest,
   TerminateInstancesResult,
 } from '@aws-sdk/client-ec2';
-import { ACCOUNT_ID, REGION } from '../account.ts';
+import { ACCOUNT_ID, REGION, regionOf } from '../account.ts';
 import type { Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
 import { type RequestContext, type Service, ServiceError } from '../server/service.ts';
 import { badToken, malformedId, notFound } from './ec2-errors.ts';
 import { matcher } from './ec2-filters.ts';
-import { describeInstance, type Ec2Instance, type Ec2State, regionOf, SUBNETS, stateOf } from './ec2-instance.ts';
+import { describeInstance, type Ec2Instance, type Ec2State, SUBNETS, stateOf } from './ec2-instance.ts';
 import { LAUNCH_METADATA, type MetadataOptions, metadataChanges } from './ec2-metadata.ts';
 import { hex } from './hex.ts';
 import { type Datapoint, MetadataUse, type Range } from './metadata-use.ts';

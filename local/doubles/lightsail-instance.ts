@@ -1,5 +1,5 @@
 import type { Instance, Operation, OperationType, RegionName, ResourceLocation } from '@aws-sdk/client-lightsail';
-import { ACCOUNT_ID } from '../account.ts';
+import { ACCOUNT_ID, regionOf } from '../account.ts';
 import type { MetadataUse } from './metadata-use.ts';
 import type { Numbered } from './serial-page.ts';
 
@@ -31,11 +31,6 @@ export interface LightsailInstance extends Numbered {
 
 /** An operation as GetOperation shows it; it goes on until it is terminal. */
 export type LightsailOperation = Operation & { readonly id: string };
-
-/** `eu-west-1` of `eu-west-1a`. */
-export function regionOf({ availabilityZone }: Pick<LightsailInstance, 'availabilityZone'>): string {
-  return availabilityZone.replace(/[a-z]$/, '');
-}
 
 function locationOf(instance: LightsailInstance): ResourceLocation {
   const regionName = regionOf(instance) as RegionName;

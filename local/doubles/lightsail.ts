@@ -12,7 +12,7 @@ import type {
   OperationType,
   UpdateInstanceMetadataOptionsRequest,
 } from '@aws-sdk/client-lightsail';
-import { ACCOUNT_ID, REGION } from '../account.ts';
+import { ACCOUNT_ID, REGION, regionOf } from '../account.ts';
 import type { Clock } from '../clock.ts';
 import type { Random } from '../random.ts';
 import type { Operation, RequestContext, Service } from '../server/service.ts';
@@ -25,7 +25,6 @@ import {
   type LightsailInstance,
   type LightsailMetadataOptions,
   type LightsailOperation,
-  regionOf,
   startedOperation,
 } from './lightsail-instance.ts';
 import { MetadataUse } from './metadata-use.ts';

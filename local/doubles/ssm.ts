@@ -6,7 +6,7 @@ import type {
   SendCommandCommandInput,
   SendCommandResult,
 } from '@aws-sdk/client-ssm';
-import { ACCOUNT_ID, REGION } from '../account.ts';
+import { ACCOUNT_ID, REGION, regionOf as regionOfZone } from '../account.ts';
 import type { Clock } from '../clock.ts';
 import type { CommandDocument, CommandResult } from '../documents.ts';
 import { type Range, secondsWithin } from '../duration.ts';
@@ -16,7 +16,6 @@ import type { Random } from '../random.ts';
 import { type RequestContext, type Service, ServiceError } from '../server/service.ts';
 import { uuid } from '../uuid.ts';
 import { type CallCounts, countCalls } from './count-calls.ts';
-import { regionOf as regionOfZone } from './ec2-instance.ts';
 import { describeInstanceInformation } from './ssm-inventory.ts';
 import { Invocation } from './ssm-invocation.ts';
 

@@ -1,24 +1,11 @@
 import * as z from 'zod';
 import { loadModel } from './model.ts';
 import type { Protocol } from './protocol.ts';
-import { ServiceError } from './service.ts';
-
-const services = [
-  'opsworks',
-  'opsworks-cm',
-  'lightsail',
-  'ec2',
-  'autoscaling',
-  'ssm',
-  'secretsmanager',
-  'states',
-  'events',
-  'cloudwatch',
-] as const;
+import { SERVICES, ServiceError } from './service.ts';
 
 const Fault = z
   .strictObject({
-    service: z.enum([...services, 'dynamodb', 's3']),
+    service: z.enum([...SERVICES, 'dynamodb', 's3']),
     /** Every operation of the service when left out. */
     operation: z.string().min(1).optional(),
     /** The service's own error name; any spelling of throttling becomes the service's own. */

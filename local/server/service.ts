@@ -2,17 +2,21 @@
  * The contract between the loopback port and a double: the port reads, checks and writes the protocol, the double
  * behaves.
  */
-export type ServiceName =
-  | 'opsworks'
-  | 'opsworks-cm'
-  | 'lightsail'
-  | 'ec2'
-  | 'autoscaling'
-  | 'ssm'
-  | 'secretsmanager'
-  | 'states'
-  | 'events'
-  | 'cloudwatch';
+
+/** The services that are called by a model of their operations: models/. */
+export const SERVICES = [
+  'opsworks',
+  'opsworks-cm',
+  'lightsail',
+  'ec2',
+  'autoscaling',
+  'ssm',
+  'secretsmanager',
+  'states',
+  'events',
+  'cloudwatch',
+] as const;
+export type ServiceName = (typeof SERVICES)[number];
 
 export interface RequestContext {
   /** The UUID that the answer bears in `x-amzn-RequestId`. */

@@ -1,9 +1,10 @@
-import { mkdtempSync, readdirSync, realpathSync } from 'node:fs';
+import { mkdtempSync, realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { bundle } from '../../scripts/bundle.ts';
+import { functionNames } from '../unit/functions.ts';
 import {
   associations,
   callsOfHandlers,
@@ -17,10 +18,9 @@ import {
 
 // What is deployed is the bundle: other modules of the SDK in it, and parts of it left out (scripts/bundle-plugins.ts).
 const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
-const functions = readdirSync(join(root, 'functions')).map((file) => basename(file, '.ts'));
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'muster-bundles-')));
 // Nothing is compiled in: the local world tells them, as it tells the sources.
-const bundles = await bundle(root, functions, {}, folder);
+const bundles = await bundle(root, functionNames, {}, folder);
 const load = (source: string) => {
   const name = basename(source, '.ts');
   return import(pathToFileURL(join(folder, name, 'index.mjs')).href);

@@ -1,12 +1,12 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { readProfiles } from '../../lib/profiles-file.ts';
-import { readDeployment } from '../../local/deployment.ts';
 import { PuppetCa } from '../../local/doubles/puppet-ca.ts';
 import { TaskFailure } from '../../local/states/task-failure.ts';
 import { makeNode } from '../contract/make-node.ts';
 import { puppetProfile } from './self-managed.ts';
 import {
   changes,
+  definitionOf,
   enrolments,
   finalState,
   killOnce,
@@ -24,11 +24,7 @@ const tasks = tasksOf('enrol-node').filter(([state]) => !AFTER_FAILURE.includes(
 
 /** The functions of a state machine, by the names of their states. */
 function tasksOf(machineName: string): [state: string, functionName: string][] {
-  const machine = readDeployment().stateMachines.find(({ name }) => name.endsWith(machineName));
-  const { States } = (machine?.definition ?? { States: {} }) as {
-    States: Record<string, { Type: string; Resource?: string }>;
-  };
-  return Object.entries(States)
+  return Object.entries(definitionOf(machineName))
     .filter(([, { Type }]) => Type === 'Task')
     .map(([state, { Resource = '' }]) => [state, Resource.split(':').at(-1) ?? '']);
 }

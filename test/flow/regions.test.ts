@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Profile } from '../../lib/profiles.ts';
 import type { AwsEvent } from '../../local/doubles/aws-event.ts';
 import { ESTATE } from '../../local/estate.ts';
+import { Journal } from '../../local/journal.ts';
 import { sample } from '../unit/events/samples.ts';
 import { atRest, deploy, HOUR, loseEvents, startsOf, sweep } from './sweeps.ts';
 import {
@@ -173,8 +174,9 @@ describe("a sweep of a profile's other Region", () => {
 });
 
 describe('two Lightsail instances of one name, in two Regions,', () => {
-  async function bothEnrolled(): Promise<Played> {
+  async function bothEnrolled(hear: Partial<Journal['hear']> = {}): Promise<Played> {
     const world = await playRegions({
+      ...hear,
       profiles: [{ ...BLOG, metadata: { ...COMMON.metadata, canary: '100%' } as never }],
     });
     loseEvents(world);
@@ -205,6 +207,22 @@ describe('two Lightsail instances of one name, in two Regions,', () => {
     for (const region of [HERE, THERE])
       expect(world.lightsail.instance('blog-1', region)?.metadataOptions).toMatchObject({ httpTokens: 'required' });
     expect((await sweep(world)).rows).toEqual([]);
+  });
+
+  it('are told of as two, each with what is held of it', async () => {
+    const journal = new Journal(() => 0);
+    const world = await bothEnrolled(journal.hear);
+    expect(enrolments(world).slice(1)).toMatchObject(
+      [HERE, THERE].map((region) => ({
+        ...{ instance: 'blog-1', platform: 'lightsail', outcome: 'enrolled' },
+        association: { serverName: 'PuppetServer', nodeName: region === HERE ? 'blog-1' : `blog-1.${THERE}` },
+        metadata: { httpTokens: 'required' },
+      })),
+    );
+    expect(journal.stories).toMatchObject([
+      { instance: 'blog-1', region: HERE, outcome: 'enrolled' },
+      { instance: 'blog-1', region: THERE, outcome: 'enrolled' },
+    ]);
   });
 
   it.each([

@@ -36,7 +36,7 @@ const enrolmentRefusals: Record<string, string> = {
   'two-groups': 'autoScalingGroupName contradicts lifecycleAction.autoScalingGroupName: leave the first out.',
   'unknown-field':
     'Unknown field "colour". The fields are instanceId, lightsailInstanceName, region, lifecycleAction, trigger, identity, autoScalingGroupName, leaveOut.',
-  'wrong-type': 'instanceId must be a string, not 123456789.',
+  'wrong-type': 'instanceId must be an EC2 instance id such as "i-0123456789abcdef0", not 123456789.',
 };
 
 const retirementRefusals: Record<string, string> = {

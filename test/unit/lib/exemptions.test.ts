@@ -4,23 +4,11 @@ import { exemptions as compiledExemptions } from '../../../lib/config.ts';
 import { exemptionsOf, exemptParts, isMoreWanted, withoutExempted } from '../../../lib/exemptions.ts';
 import { EXEMPTIBLE, type Exemption, type Profile } from '../../../lib/profiles.ts';
 import type { Instance } from '../../../lib/state.ts';
+import { WEB } from '../instance.ts';
 
 const NOON = '2031-05-06T12:00:00Z';
 
-const web: Instance = {
-  platform: 'ec2',
-  instanceId: 'i-0123456789abcdef0',
-  nodeName: 'i-0123456789abcdef0',
-  accountId: '123456789012',
-  region: 'eu-west-1',
-  imageId: null,
-  launchTime: null,
-  privateIpAddress: null,
-  publicIpAddress: null,
-  autoScalingGroupName: 'web-blue',
-  tags: { Name: 'scanner-7', team: 'payments' },
-  metadataOptions: { state: 'applied', httpTokens: 'optional', httpEndpoint: 'enabled', httpPutResponseHopLimit: 1 },
-};
+const web: Instance = { ...WEB, tags: { Name: 'scanner-7', team: 'payments' } };
 const blog: Instance = { ...web, platform: 'lightsail', instanceId: 'blog-1', autoScalingGroupName: null, tags: {} };
 
 const exemption = (changes: Partial<Exemption> = {}): Exemption => ({

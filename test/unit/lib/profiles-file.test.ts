@@ -2,6 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { stringify } from 'yaml';
 import { InvalidRequest } from '../../../lib/errors.ts';
 import { profileVersion } from '../../../lib/profiles.ts';
 import { exemptionsRunningOut, readProfiles, readProfilesFile } from '../../../lib/profiles-file.ts';
@@ -75,7 +76,52 @@ describe('reading a profiles file', () => {
   });
 
   it.each([
-    ['a field that does not exist', profile('    onFail: hold\n'), /:2 profiles\[0\]: Unrecognized key: "onFail"/],
+    [
+      'a field that does not exist',
+      profile('    onFail: hold\n'),
+      /:5 profiles\[0\]\.onFail: there is no such field: write onFailure\.$/,
+    ],
+    [
+      'a field that is like no other',
+      profile('    colour: red\n'),
+      /:5 profiles\[0\]\.colour: there is no such field: remove it, or write one of regions, lifecycleHook, .*abandonLimit\.$/,
+    ],
+    [
+      'two fields that do not exist',
+      profile('    hook: x\n    lifecycle-hook: y\n'),
+      /:5 profiles\[0\]\.hook: .*\n\S*:6 profiles\[0\]\["lifecycle-hook"\]: .*: write lifecycleHook\.$/,
+    ],
+    [
+      'a misspelt field, and not what would be there without the mistake',
+      profile('').replace('autoScalingGroup:', 'autoScalingGrp:'),
+      /^\S*:3 profiles\[0\]\.match\.autoScalingGrp: there is no such field: write autoScalingGroup\.$/,
+    ],
+    [
+      'a field without a value',
+      profile('    lifecycleHook:\n'),
+      /:5 profiles\[0\]\.lifecycleHook: it has no value: give it a string\.$/,
+    ],
+    [
+      'a number for a text',
+      profile('    match: { tags: { release: 2 } }\n').replace('    match: { autoScalingGroup: "web-*" }\n', ''),
+      /:4 profiles\[0\]\.match\.tags\.release: it must be a string, not 2: write "2", in quotes\.$/,
+    ],
+    [
+      'a profile without a match',
+      profile('').replace('    match: { autoScalingGroup: "web-*" }\n', ''),
+      /:2 profiles\[0\]\.match: it is missing: give it an object \(fields: autoScalingGroup, lightsail, tags\)\.$/,
+    ],
+    [
+      'a server of no known engine',
+      profile('    associate: { engine: chef }\n'),
+      /:5 profiles\[0\]\.associate\.engine: it must be "opsworks-cm" or "puppet" or "chef-infra", not "chef"\.$/,
+    ],
+    [
+      'a server without an engine',
+      profile('    associate: { serverName: S }\n'),
+      /:5 profiles\[0\]\.associate\.engine: it is missing: give it "opsworks-cm" or "puppet" or "chef-infra"\.$/,
+    ],
+    ['a file of nothing', '', /:1: it has no value: give it an object \(fields: profiles, exemptions, sweep\)\.$/],
     ['a value that is none of its choices', profile('    onFailure: retry\n'), /:5 profiles\[0\]\.onFailure: .*"hold"/],
     [
       'a group and a Lightsail name at once',
@@ -95,7 +141,7 @@ describe('reading a profiles file', () => {
     [
       'a name that is used twice',
       `${profile('')}${profile('').replace('profiles:\n', '')}`,
-      /:5 profiles\[1\]\.name: "web" is used twice/,
+      /:5 profiles\[1\]\.name: "web" is the name of another profile too: give each its own\./,
     ],
     [
       'a hop limit of none',
@@ -158,7 +204,11 @@ describe('reading a profiles file', () => {
       profile('    csrFrom: request\n    associate: { engine: opsworks-cm, serverName: S }\n'),
       /csrFrom: csrFrom is for Lightsail/,
     ],
-    ['a server without TLS', profile(puppet.replace('https', 'http')), /associate\.url: an https:\/\/ URL/],
+    [
+      'a server without TLS',
+      profile(puppet.replace('https', 'http')),
+      /associate\.url: it must be an https:\/\/ URL, not "http:/,
+    ],
     ['a server without a key', profile(puppet.replace('keySecret: k, ', '')), /associate\.keySecret/],
     [
       'a secret that no secret is named',
@@ -192,6 +242,122 @@ describe('reading a profiles file', () => {
     const message = refusal(text);
     expect(message).toMatch(sentence);
     expect(message).toContain(folder);
+  });
+});
+
+/** A file in which every field has a value that is taken. */
+const WHOLE = {
+  profiles: [
+    {
+      name: 'web',
+      match: { autoScalingGroup: 'web-*', tags: { role: 'web' } },
+      regions: ['eu-west-1'],
+      lifecycleHook: 'a',
+      terminationHook: 'b',
+      register: { stackId: STACK, layerIds: [STACK] },
+      associate: { engine: 'opsworks-cm', serverName: 'S', serverEngine: 'ChefAutomate', chefOrganization: 'default' },
+      metadata: {
+        httpTokens: 'required',
+        httpEndpoint: 'enabled',
+        httpPutResponseHopLimit: 2,
+        onFailure: 'fail',
+        lookBackDays: 14,
+        canary: '10%',
+      },
+      enrolWithinMinutes: 60,
+      onFailure: 'hold',
+      abandonLimit: 3,
+    },
+    {
+      name: 'puppet',
+      match: { lightsail: 'p-*' },
+      csrFrom: 'node',
+      associate: {
+        ...{ engine: 'puppet', url: 'https://p.example:8140', caSecret: 'c', keySecret: 'k', retireKeySecret: 'r' },
+        ...{ environment: 'production', firstRun: 'wait' },
+      },
+    },
+    {
+      name: 'chef',
+      match: { tags: { role: 'chef' } },
+      associate: {
+        ...{ engine: 'chef-infra', url: 'https://c.example', organization: 'shop', caSecret: 'c', keySecret: 'k' },
+        ...{ clientName: 'v', retireKeySecret: 'r', retireClientName: 'n', runList: ['role[a]'], environment: 'e' },
+        ...{ firstRun: 'none' },
+      },
+    },
+  ],
+  exemptions: [
+    {
+      match: { instanceId: 'i-0123456789abcdef0', name: 'a', tags: { role: 'old' } },
+      ...{ from: ['imdsv2'], owner: 'payments', reason: 'A scanner.', expires: '2031-09-30' },
+    },
+  ],
+  sweep: { maxStarts: 100, maxRetirements: 10 },
+};
+
+const PUT_THERE = [
+  undefined,
+  null,
+  0,
+  -1,
+  1.5,
+  1e300,
+  '',
+  'x y',
+  'x'.repeat(600),
+  true,
+  [],
+  [null],
+  {},
+  { misspelt: 1 },
+];
+
+/** The file, with each of its values in turn changed into each of the others. */
+function* spoilt(value: unknown, rebuild: (changed: unknown) => unknown): Generator<unknown> {
+  for (const other of PUT_THERE) yield rebuild(other);
+  if (typeof value !== 'object' || value === null) return;
+  yield rebuild({ ...value, misspelt: 1, 'mis spelt': 2 });
+  for (const [key, below] of Object.entries(value)) {
+    yield* spoilt(below, (changed) =>
+      rebuild(Array.isArray(value) ? value.with(Number(key), changed) : { ...value, [key]: changed }),
+    );
+  }
+}
+
+describe('a profiles file in which anything may be wrong', () => {
+  const path = join(folder, 'spoilt.yml');
+  const refusalOf = (content: unknown) => {
+    writeFileSync(path, stringify(content ?? null));
+    try {
+      readProfilesFile(path, TODAY);
+      return '';
+    } catch (error) {
+      if (error instanceof InvalidRequest) return error.message;
+      throw error;
+    }
+  };
+
+  it('is taken as it is', () => {
+    expect(refusalOf(WHOLE)).toBe('');
+  });
+
+  it('is refused in sentences that name file, line and field, and say what to do', () => {
+    const lines = [...spoilt(WHOLE, (changed) => changed)].flatMap((content) => refusalOf(content).split('\n'));
+    const sentences = [...new Set(lines.filter(Boolean).map((line) => line.replace(/:\d+/, ':N')))];
+    expect(sentences.length).toBeGreaterThan(300);
+    const field = /^( (profiles|exemptions|sweep|misspelt|\["mis spelt"\])[^ ]*( spelt"\])?)?: /;
+    const unlike = sentences.filter((sentence) => {
+      const [start, told = ''] = [sentence.slice(0, path.length + 2), sentence.slice(path.length + 2)];
+      return start !== `${path}:N` || !field.test(told) || !told.endsWith('.');
+    });
+    expect(unlike).toEqual([]);
+    // zod's own words.
+    expect(
+      sentences.filter((sentence) => /[Uu]nrecognized|Invalid|Too (small|big)|expected|received/.test(sentence)),
+    ).toEqual([]);
+    const fixes = /it must be|give (it|each)|write|remove|keep|correct|[Ss]ay |[Nn]ame |fill|look at it again/;
+    expect(sentences.filter((sentence) => !fixes.test(sentence))).toEqual([]);
   });
 });
 
@@ -239,11 +405,15 @@ describe('the exemptions of a profiles file', () => {
     ['with an owner of blanks', { owner: '"  "' }, /:8 exemptions\[0\]\.owner: Say who answers/],
     ['without a reason', { reason: undefined }, /:6 exemptions\[0\]\.reason: Say why/],
     ['from nothing', { from: '[]' }, /:7 exemptions\[0\]\.from/],
-    ['from something else', { from: '[patching]' }, /:7 exemptions\[0\]\.from\[0\]: .*"imdsv2"\|"association"/],
+    ['from something else', { from: '[patching]' }, /:7 exemptions\[0\]\.from\[0\]: .*"imdsv2" or "association"/],
     ['of nobody', { match: '{}' }, /:6 exemptions\[0\]\.match: Say at least one/],
     ['of no tags', { match: '{ tags: {} }' }, /:6 exemptions\[0\]\.match: Say at least one/],
-    ['of an id that is none', { match: '{ instanceId: web-1 }' }, /:6 exemptions\[0\]\.match\.instanceId: an EC2/],
-    ['with a field that does not exist', { until: '2031-09-30' }, /exemptions\[0\]: Unrecognized key: "until"/],
+    [
+      'of an id that is none',
+      { match: '{ instanceId: web-1 }' },
+      /:6 exemptions\[0\]\.match\.instanceId: it must be an EC2/,
+    ],
+    ['with a field that does not exist', { until: '2031-09-30' }, /:11 exemptions\[0\]\.until: there is no such field/],
   ])('are refused %s, with file, line and field', (_what, changes, sentence) => {
     const path = file(exempting(changes));
     expect(() => readProfilesFile(path, TODAY)).toThrow(sentence);

@@ -2,21 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { matchProfile, type Profile, profileVersion } from '../../../lib/profiles.ts';
 import type { Instance } from '../../../lib/state.ts';
+import { WEB } from '../instance.ts';
 
-const instance: Instance = {
-  platform: 'ec2',
-  instanceId: 'i-0123456789abcdef0',
-  nodeName: 'i-0123456789abcdef0',
-  accountId: '123456789012',
-  region: 'eu-west-1',
-  imageId: null,
-  launchTime: null,
-  privateIpAddress: null,
-  publicIpAddress: null,
-  autoScalingGroupName: 'web-blue',
-  tags: { role: 'web' },
-  metadataOptions: { state: 'applied', httpTokens: 'optional', httpEndpoint: 'enabled', httpPutResponseHopLimit: 1 },
-};
+const instance: Instance = { ...WEB, tags: { role: 'web' } };
 const named = (name: string, match: Profile['match']): Profile => ({
   name,
   match,

@@ -1,19 +1,11 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: CloudFormation's and the framework's variables
-import {
-  cpSync,
-  globSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { readProfiles } from '../../../lib/profiles-file.ts';
+import { openYaml } from '../../../lib/yaml-file.ts';
 import { bundle } from '../../../scripts/bundle.ts';
 import { grantsOf } from '../../../scripts/from-profiles.ts';
 import { SENT_BY_HAND } from '../../../scripts/iam.ts';
@@ -21,11 +13,11 @@ import { needsOf } from '../../../scripts/needs.ts';
 import { actionsOf, faultsOfClients, faultsOfRoles } from '../../../scripts/permissions.ts';
 import { statementsOf } from '../../../scripts/policies.ts';
 import { readRoles } from '../../../scripts/roles.ts';
+import { functionNames } from '../functions.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
 const temporary = () => realpathSync(mkdtempSync(join(tmpdir(), 'muster-roles-')));
-const functions = readdirSync(join(root, 'functions')).map((file) => basename(file, '.ts'));
-const bundles = await bundle(root, functions, {}, temporary());
+const bundles = await bundle(root, functionNames, {}, temporary());
 const actions = Object.fromEntries(bundles.map((one) => [one.name, actionsOf(one)]));
 const roles = readFileSync(join(root, 'resources/roles.yml'), 'utf8');
 
@@ -62,7 +54,7 @@ function faultsOf(role = '', part = '', otherwise = '', profilesText = PROFILES)
   const file = join(folder, 'profiles.yml');
   writeFileSync(file, profilesText);
   const profiles = readProfiles(file);
-  const needs = needsOf('profiles.yml', profilesText, profiles);
+  const needs = needsOf(openYaml(file, 'profiles.yml'), profiles);
   const faults = faultsOfRoles(readRoles(folder, bundles, grantsOf(profiles)), needs);
   return faults.map((fault) => fault.replace(/^\S*resources\/roles\.yml:\d+/, 'resources/roles.yml:N'));
 }
@@ -321,5 +313,16 @@ describe('a function', () => {
     expect(() => readRoles(root, [{ ...first, name: 'mow' }], grantsOf([]))).toThrow(
       'functions/mow.ts has no role: give it a role in resources/roles.yml, and name it in serverless.yml.',
     );
+  });
+});
+
+describe('what a profile names', () => {
+  it('is looked for where that profile names it, though another one does too', () => {
+    const file = join(temporary(), 'profiles.yml');
+    writeFileSync(file, PROFILES.replaceAll('muster/chef-', 'muster/puppet-'));
+    const lines = needsOf(openYaml(file, 'profiles.yml'), readProfiles(file))
+      .filter(({ sentence }) => sentence.includes('names the caSecret muster/puppet-ca'))
+      .map(({ sentence }) => sentence.replace(/ names .*/, ''));
+    expect([...new Set(lines)]).toEqual(['profiles.yml:8: the profile web', 'profiles.yml:16: the profile database']);
   });
 });

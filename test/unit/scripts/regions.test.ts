@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { readProfiles } from '../../../lib/profiles-file.ts';
+import { openYaml } from '../../../lib/yaml-file.ts';
 import { faultsOfRegions } from '../../../scripts/regions.ts';
 import { readCertificates } from '../../../services/identity/certificates.ts';
 
@@ -17,7 +18,7 @@ function faultsOf(regions: string): string[] {
     file,
     `profiles:\n  - name: web\n    match: { lightsail: "*" }\n    metadata: { httpTokens: required }\n    regions:\n${regions}`,
   );
-  return faultsOfRegions(folder, 'profiles.yml', readProfiles(file), known);
+  return faultsOfRegions(openYaml(file, 'profiles.yml'), readProfiles(file), known);
 }
 
 describe('the Regions of the profiles', () => {

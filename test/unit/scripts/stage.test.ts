@@ -109,14 +109,47 @@ describe('the parameters', () => {
     ['sweepSchedule: rate(2 hour)', 'parameters.yml:12: sweepSchedule is "rate(2 hour)": write rate(2 hours).'],
     ['sweepState: off', 'parameters.yml:12: sweepState is "off": it is ENABLED or DISABLED.'],
     ['reportDays: 0', 'parameters.yml:12: reportDays is 0: it is one day or more.'],
-    ['alertMail: a@b', 'parameters.yml:12: there is no parameter alertMail: remove it, or correct its name.'],
-    ['alertEmail: null', 'parameters.yml:12: alertEmail is null: Invalid input: expected string, received null.'],
+    ['alertMail: a@b', 'parameters.yml:12: there is no parameter alertMail: write alertEmail, or remove it.'],
+    [
+      'colour: red',
+      'parameters.yml:12: there is no parameter colour: remove it; there are alertEmail, logRetentionInDays, subnetIds, securityGroupIds, sweepSchedule, sweepState, reportDays.',
+    ],
+    ['alertEmail: null', 'parameters.yml:12: alertEmail is null: it is an e-mail address, or empty.'],
+    ['alertEmail: 5', 'parameters.yml:12: alertEmail is 5: it is an e-mail address, or empty.'],
+    [
+      'subnetIds: [subnet-0a]',
+      'parameters.yml:12: subnetIds is ["subnet-0a"]: it is subnet-… with commas between, or empty.',
+    ],
+    ['sweepSchedule: 1', 'parameters.yml:12: sweepSchedule is 1: it is rate(…) or cron(…).'],
+    ['sweepState: null', 'parameters.yml:12: sweepState is null: it is ENABLED or DISABLED.'],
+    ['reportDays: long', 'parameters.yml:12: reportDays is "long": it is a number of whole days.'],
+    ['reportDays: [400]', 'parameters.yml:12: reportDays is [400]: it is a number of whole days.'],
+    ['reportDays: null', 'parameters.yml:12: reportDays is null: it is a number of whole days.'],
     [
       'subnetIds: subnet-0a',
       'parameters.yml:5: securityGroupIds is empty, and the other is not: give both, or neither.',
     ],
   ])('with %s are refused where they stand', (line, fault) => {
     expect(faults(`${PARAMETERS}  ${line}\n`, '--stage', 'prod')).toContain(fault);
+  });
+
+  it.each([
+    ['prod:', 'parameters.yml:10: prod has no parameters: write "prod: {}", or parameters below it.'],
+    ['prod: []', 'parameters.yml:10: prod has no parameters: write "prod: {}", or parameters below it.'],
+    ['dev:\n\nprod: {}', 'parameters.yml:9: dev has no parameters: write "dev: {}", or parameters below it.'],
+  ])('of a stage that is %j are refused, whichever is packaged', (block, fault) => {
+    const text = PARAMETERS.slice(0, PARAMETERS.indexOf(block.startsWith('dev') ? 'dev:' : 'prod:'));
+    expect(faults(`${text}${block}\n`)).toEqual([fault]);
+  });
+
+  it.each(['', '- dev\n', 'dev\n'])('are refused where the file has no stages: %j', (text) => {
+    expect(faults(text)).toEqual([
+      'parameters.yml:1: it has no stages: write "default:" with all parameters below it, and "dev: {}".',
+    ]);
+  });
+
+  it('of a stage that is called as something of JavaScript are looked for all the same', () => {
+    expect(faults(PARAMETERS, '--stage', 'constructor')).toEqual([expect.stringContaining('no stage constructor')]);
   });
 
   it('that are missing are named', () => {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Profile } from '../../../lib/profiles.ts';
 import { readProfiles } from '../../../lib/profiles-file.ts';
-import type { Instance } from '../../../lib/state.ts';
 import { decide } from '../../../sweep/decide.ts';
 import { Survey } from '../../../sweep/survey.ts';
+import { WEB } from '../instance.ts';
 
 const AT = '2031-05-06T12:00:00.000Z';
 const HOUR = 3600 * 1000;
@@ -11,20 +11,8 @@ const [batch] = readProfiles('profiles.yml').filter(({ name }) => name === 'batc
 
 /** What is due of an instance of a group, of which the ledger knows nothing and which uses IMDSv1. */
 function dueOf(lifecycleState: string, launchedHoursAgo: number) {
-  const instance: Instance = {
-    platform: 'ec2',
-    instanceId: 'i-0123456789abcdef0',
-    nodeName: 'i-0123456789abcdef0',
-    accountId: '123456789012',
-    region: 'eu-west-1',
-    imageId: null,
-    launchTime: new Date(Date.parse(AT) - launchedHoursAgo * HOUR).toISOString(),
-    privateIpAddress: null,
-    publicIpAddress: null,
-    autoScalingGroupName: 'batch-1',
-    tags: {},
-    metadataOptions: { state: 'applied', httpTokens: 'optional', httpEndpoint: 'enabled', httpPutResponseHopLimit: 1 },
-  };
+  const launchTime = new Date(Date.parse(AT) - launchedHoursAgo * HOUR).toISOString();
+  const instance = { ...WEB, launchTime, autoScalingGroupName: 'batch-1' };
   const survey = new Survey({ profile: batch, exemptions: [], at: AT }, [batch], 'eu-west-1', new Map());
   survey.take({ instance, state: 'running' });
   const { due } = decide(survey, {

@@ -5,6 +5,7 @@ import type { Instance, MetadataOptions } from '../../../lib/state.ts';
 import type { LedgerItem } from '../../../services/ledger.ts';
 import { canaryFacts, type FleetMember } from '../../../sweep/canary.ts';
 import { hardeningVerdict } from '../../../sweep/hardening.ts';
+import { WEB } from '../instance.ts';
 
 const NOON = '2031-05-06T12:00:00.000Z';
 const DAY = 24 * 3600 * 1000;
@@ -20,30 +21,13 @@ const profileWith = (metadata: Partial<Metadata> = {}, name = 'web'): Profile =>
 });
 const web = profileWith();
 
-const OPEN: MetadataOptions = {
-  state: 'applied',
-  httpTokens: 'optional',
-  httpEndpoint: 'enabled',
-  httpPutResponseHopLimit: 1,
-};
+const OPEN = WEB.metadataOptions;
 const CLOSED: MetadataOptions = { ...OPEN, httpTokens: 'required' };
 
 function instance(number: number, metadataOptions = OPEN): Instance {
   const instanceId = `i-${number.toString(16).padStart(17, '0')}`;
-  return {
-    platform: 'ec2',
-    instanceId,
-    nodeName: instanceId,
-    accountId: '123456789012',
-    region: 'eu-west-1',
-    imageId: null,
-    launchTime: '2031-01-01T00:00:00.000Z',
-    privateIpAddress: null,
-    publicIpAddress: null,
-    autoScalingGroupName: 'web-1',
-    tags: {},
-    metadataOptions,
-  };
+  const launchTime = '2031-01-01T00:00:00.000Z';
+  return { ...WEB, instanceId, nodeName: instanceId, launchTime, metadataOptions };
 }
 
 const recordOf = (one: Instance, fields: Partial<LedgerItem> = {}): LedgerItem => ({

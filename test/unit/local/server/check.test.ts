@@ -4,18 +4,7 @@ import { validationSentence, violations } from '../../../../local/server/check.t
 import { awsJson } from '../../../../local/server/json.ts';
 import { loadModel, type Model } from '../../../../local/server/model.ts';
 import { awsQuery } from '../../../../local/server/query.ts';
-import { ServiceError, type ServiceName } from '../../../../local/server/service.ts';
-
-const services: ServiceName[] = [
-  'opsworks',
-  'opsworks-cm',
-  'lightsail',
-  'ec2',
-  'autoscaling',
-  'ssm',
-  'states',
-  'events',
-];
+import { SERVICES, ServiceError, type ServiceName } from '../../../../local/server/service.ts';
 
 const model: Model = {
   metadata: { apiVersion: '1', protocol: 'json', serviceFullName: 'Test' },
@@ -73,14 +62,14 @@ describe('A service model', () => {
     expect(violations(model, 'Input', input)).toEqual([]);
   });
 
-  it.each(services)('has only patterns that can be checked: %s', (service) => {
+  it.each(SERVICES)('has only patterns that can be checked: %s', (service) => {
     const loaded = loadModel(service);
     for (const [name, shape] of Object.entries(loaded.shapes)) {
       if (shape.pattern !== undefined) expect(() => violations(loaded, name, 'text')).not.toThrow();
     }
   });
 
-  it.each(services)('holds every shape that it names: %s', (service) => {
+  it.each(SERVICES)('holds every shape that it names: %s', (service) => {
     const { shapes, operations } = loadModel(service);
     const named = Object.values(shapes).flatMap(({ members = {}, member, key, value }) => [
       ...Object.values(members),
@@ -103,7 +92,7 @@ describe('Reading a request', () => {
   };
 
   it('ends in an input or in a refusal of the service, whatever JSON comes', () => {
-    const json = services.filter((service) => loadModel(service).metadata.protocol === 'json');
+    const json = SERVICES.filter((service) => loadModel(service).metadata.protocol === 'json');
     fc.assert(
       fc.property(
         fc.constantFrom(...json),
