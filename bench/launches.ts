@@ -1,10 +1,12 @@
 import { WorldClock } from '../local/clock.ts';
+import { readDeployment } from '../local/deployment.ts';
 import { namedIn, outcomeOf } from '../local/enrolments.ts';
 import { type KeySource, sharedKeys } from '../local/keys.ts';
 import { seededRandom } from '../local/random.ts';
 import type { ApiCall } from '../local/server/apis.ts';
 import { createGateway } from '../local/server/listen.ts';
 import { createWorld, type World } from '../local/world.ts';
+import { HandlerThread } from './handler-thread.ts';
 
 /** What one play of a number of launches took, all of them together. */
 export interface Figures {
@@ -32,12 +34,17 @@ const GRAIN_MILLISECONDS = 1000;
 /** After the last enrolment, for what the services still announce of it. */
 const REST_MILLISECONDS = 60_000;
 
-/** Launches `count` instances at once and follows them until they are enrolled, in virtual time, in this process. */
+/**
+ * Launches `count` instances at once and follows them until they are enrolled, in virtual time: the world on this thread,
+ * the handlers, loaded before, on another.
+ */
 export async function playLaunches(count: number, isRateOn: boolean): Promise<Figures> {
   const keySource = await preparedKeys();
   const gateway = createGateway();
   const associated = new Map<string, number>();
+  const thread = new HandlerThread();
   const world = await createWorld({
+    load: thread.load,
     ...{ gateway, keySource, port: await gateway.listen(0), random: seededRandom(1) },
     clock: new WorldClock({ speed: Number.POSITIVE_INFINITY, start: START, grainMilliseconds: GRAIN_MILLISECONDS }),
     onLog: () => {},
@@ -45,6 +52,7 @@ export async function playLaunches(count: number, isRateOn: boolean): Promise<Fi
     ...(!isRateOn && { rate: false }),
   });
   try {
+    await Promise.all(readDeployment().functions.map(({ file }) => thread.load(file)));
     const started = { at: performance.now(), cpu: process.cpuUsage() };
     const instances = world.autoScaling.launch(GROUP, count);
     const worldMilliseconds = await untilEnrolled(world, instances);
@@ -59,6 +67,7 @@ export async function playLaunches(count: number, isRateOn: boolean): Promise<Fi
     };
   } finally {
     world.close();
+    await thread.close();
     await gateway.close();
   }
 }

@@ -132,9 +132,7 @@ export class LambdaHost {
         const handler = await definition.handler();
         return handler(throughJson(invocation.payload), contextOf(invocation, definition.timeoutSeconds));
       };
-      return throughJson(
-        await running.run({ invocation, onLog: this.#onLog }, () => this.interceptor(invocation, next)),
-      );
+      return throughJson(await asInvocation(invocation, this.#onLog, () => this.interceptor(invocation, next)));
     } catch (error) {
       throw TaskFailure.from(error);
     } finally {
@@ -157,6 +155,11 @@ export class LambdaHost {
 
 /** The invocation in which code runs: what a handler calls over HTTP says so, because its caller holds the clock. */
 const running = new AsyncLocalStorage<{ invocation: Invocation; onLog: LogListener | undefined }>();
+
+/** Has `run` call and write as that invocation. */
+export function asInvocation<T>(invocation: Invocation, onLog: LogListener | undefined, run: () => T): T {
+  return running.run({ invocation, onLog }, run);
+}
 
 subscribe('http.client.request.created', (message) => {
   const requestId = running.getStore()?.invocation.requestId;
