@@ -2,6 +2,7 @@ import { inRegionOf } from '../events/event.ts';
 import { executionName, type TriggeredRequest } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
 import { environment, home, profilesIn } from '../lib/config.ts';
+import { profilesForGroup } from '../lib/profiles.ts';
 import { answer, type Call } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { startExecution } from '../services/state-machines.ts';
@@ -22,18 +23,23 @@ export const handler = answer(async (event, call) => {
   return started;
 });
 
-/** A hook that no profile names belongs to somebody else; its launch is not ours to delay or to complete. */
-function whyNotOurs({
-  lifecycleAction,
-  instanceId,
-  lightsailInstanceName,
-  region = home(),
-}: TriggeredRequest): string | undefined {
+/** What can be told from the event alone: nothing is started only to find that there is nothing to do. */
+function whyNotOurs(request: TriggeredRequest): string | undefined {
+  const { lifecycleAction, autoScalingGroupName: group, instanceId, lightsailInstanceName, region = home() } = request;
   const own = profilesIn(region);
   if (own.length === 0) return `${instanceId ?? lightsailInstanceName} is in ${region}, which no profile names.`;
-  const name = lifecycleAction?.lifecycleHookName;
-  if (!name || own.some((profile) => profile.lifecycleHook === name)) return undefined;
-  return `${instanceId} launches under the hook ${name}, which no profile names.`;
+  // A hook that no profile names belongs to somebody else; its launch is not ours to delay or to complete.
+  if (lifecycleAction) {
+    const name = lifecycleAction.lifecycleHookName;
+    if (own.some((profile) => profile.lifecycleHook === name)) return undefined;
+    return `${instanceId} launches under the hook ${name}, which no profile names.`;
+  }
+  if (group === undefined) return undefined;
+  // Launch Successful comes for every member of every group; where a hook is named, the hook's own event enrols.
+  const possible = profilesForGroup(own, group);
+  if (possible.length === 0) return `${instanceId} was launched by the group ${group}, which no profile matches.`;
+  if (possible.some(({ lifecycleHook }) => lifecycleHook === undefined)) return undefined;
+  return `${instanceId} was launched by the group ${group}, whose profile enrols in a hook.`;
 }
 
 async function start(request: TriggeredRequest, call: Call) {

@@ -280,6 +280,18 @@ export function matchProfile(profiles: readonly Profile[], instance: Instance, h
   });
 }
 
+/**
+ * The profiles of which one decides about the members of an Auto Scaling group, as far as the group's name tells: those
+ * that look at tags as well, up to the first that does not.
+ */
+export function profilesForGroup(profiles: readonly Profile[], group: string): readonly Profile[] {
+  const possible = profiles.filter(
+    ({ match: { autoScalingGroup = '*', lightsail } }) => lightsail === undefined && matches(autoScalingGroup, group),
+  );
+  const certain = possible.findIndex(({ match }) => match.tags === undefined);
+  return certain === -1 ? possible : possible.slice(0, certain + 1);
+}
+
 /** Whether the instance has all of these tags. */
 export function isTagged(instance: Instance, tags: Readonly<Record<string, string>> = {}): boolean {
   return Object.entries(tags).every(([key, value]) => instance.tags[key] === value);

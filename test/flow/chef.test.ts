@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { associations, changes, launchActions, playWorld, registrations, untilEnded, untilOneEnded } from './world.ts';
+import { associations, changes, launchActions, playWorld, registrations, untilOneEnded } from './world.ts';
 
 describe('a launch under Chef', () => {
   it('is hardened, registered, associated, assigned and let into service', async () => {
@@ -68,10 +68,14 @@ describe('a launch that belongs to nobody', () => {
   it('is left alone, hook and all', async () => {
     const world = await playWorld();
     const [instance = ''] = world.autoScaling.launch('analytics', 1);
-    const [enrolment] = await untilEnded(world, 1);
-    // The hook's own event starts nothing; Launch Successful, after the hook has expired, starts and is ignored.
-    expect(enrolment).toMatchObject({ instance, outcome: 'ignored', cause: `No profile matches ${instance}.` });
-    expect(changes(world)).toEqual(['states.StartExecution']);
+    await world.clock.advance(2 * 3600_000);
+    // The hook's own event first, and Launch Successful after the hook has expired.
+    expect(world.logs.filter(({ message }) => message === 'Ignored').map(({ reason }) => reason)).toEqual([
+      `${instance} launches under the hook analytics-warm-up, which no profile names.`,
+      `${instance} was launched by the group analytics, which no profile matches.`,
+    ]);
+    expect(world.machines.executions()).toEqual([]);
+    expect(changes(world)).toEqual([]);
     expect(launchActions(world)).toMatchObject([{ hook: 'analytics-warm-up', resolvedBy: 'timeout' }]);
     expect(await world.ledger()).toEqual([]);
   });

@@ -54,9 +54,9 @@ async function playEverything(disturb: (world: Played) => void = () => {}) {
     { instanceNames: ['blog'], availabilityZone: 'eu-west-1a', blueprintId: 'debian_12', bundleId: 'nano_3_0' },
     { requestId: 'by-the-test' },
   );
-  await untilEnded(world, 6);
+  await untilEnded(world, 4);
   startByHand(world, { lightsailInstanceName: 'blog', identity: { csr } });
-  await untilEnded(world, 7);
+  await untilEnded(world, 5);
   return { world, state: { ...(await finalState(world)), signed: ca.signed.toSorted() } };
 }
 

@@ -29,7 +29,8 @@ async function playAll(): Promise<Played> {
   world.autoScaling.launch('database', 1);
   world.autoScaling.launch('web', 1);
   world.autoScaling.launch('analytics', 1);
-  await untilEnded(world, 3);
+  await untilEnded(world, 2);
+  await world.clock.advance(60_000);
   return world;
 }
 
@@ -50,9 +51,10 @@ describe('the log of an enrolment', () => {
   it('has the instance in each line of its retirement too, whichever state wrote it', async () => {
     const world = await playWorld();
     world.autoScaling.launch('web', 1);
-    await untilEnded(world, 2);
+    await untilEnded(world, 1);
+    await world.clock.advance(60_000);
     world.autoScaling.setDesiredCapacity('web', 0);
-    await untilEnded(world, 4);
+    await untilEnded(world, 3);
     const ofRetirement = lines(world).filter(({ execution }) => String(execution).includes('muster-dev-retire-node'));
     const states = new Set(ofRetirement.map(({ state }) => state));
     const machine = readDeployment().stateMachines.find(({ name }) => name === 'muster-dev-retire-node');

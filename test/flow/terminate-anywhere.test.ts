@@ -67,6 +67,10 @@ const SCENARIOS: readonly Scenario[] = [
     profiles: readProfiles('profiles.yml').map((profile) => ({ ...profile, onFailure: 'abandon' as const })),
   }),
   ofGroup('database', () => {}, { profiles: [databaseProfile(associate)], secrets }),
+  ofGroup('database', () => {}, {
+    profiles: [{ ...databaseProfile(associate), match: { tags: { role: 'database' } } }],
+    secrets,
+  }),
   LIGHTSAIL,
 ];
 

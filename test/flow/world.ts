@@ -75,7 +75,7 @@ export async function playEveryWay(faults: readonly object[] = [], options: Part
     { instanceNames: ['blog'], availabilityZone: 'eu-west-1a', blueprintId: 'debian_12', bundleId: 'nano_3_0' },
     { requestId: 'by-the-test' },
   );
-  await untilEnded(world, 5);
+  await untilEnded(world, 3);
   return world;
 }
 

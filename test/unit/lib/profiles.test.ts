@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { matchProfile, type Profile, profileVersion } from '../../../lib/profiles.ts';
+import { matchProfile, type Profile, profilesForGroup, profileVersion } from '../../../lib/profiles.ts';
 import type { Instance } from '../../../lib/state.ts';
 import { WEB } from '../instance.ts';
 
@@ -14,6 +14,39 @@ const named = (name: string, match: Profile['match']): Profile => ({
   metadata: { httpTokens: 'required', onFailure: 'continue', lookBackDays: 14, canary: '10%' },
 });
 const matched = (profiles: Profile[], one: Instance = instance) => matchProfile(profiles, one, 'eu-west-1')?.name;
+
+describe('the profiles for a group', () => {
+  const names = (profiles: Profile[], group: string) => profilesForGroup(profiles, group).map(({ name }) => name);
+
+  it('are those that its name allows, up to the first that asks for nothing else', () => {
+    const profiles = [
+      named('blogs', { lightsail: '*' }),
+      named('databases', { autoScalingGroup: 'db-*' }),
+      named('tagged', { tags: { role: 'web' } }),
+      named('webs', { autoScalingGroup: 'web-*' }),
+      named('rest', { autoScalingGroup: '*' }),
+    ];
+    expect(names(profiles, 'web-blue')).toEqual(['tagged', 'webs']);
+    expect(names(profiles, 'batch')).toEqual(['tagged', 'rest']);
+    expect(names(profiles.slice(0, 2), 'batch')).toEqual([]);
+  });
+
+  it('are never without the one that matches a member, whatever its tags are', () => {
+    const tags = fc.dictionary(fc.constantFrom('role', 'stage'), fc.constantFrom('web', 'db'));
+    const match = fc.oneof(
+      fc.record({ autoScalingGroup: fc.constantFrom('*', 'web*', '*-blue', 'db'), tags }, { requiredKeys: [] }),
+      fc.constant({ lightsail: '*' }),
+    );
+    const profiles = fc.array(match).map((all) => all.map((one, index) => named(String(index), one)));
+    const groups = fc.constantFrom('web', 'web-blue', 'db', 'db-blue');
+    fc.assert(
+      fc.property(profiles, groups, tags, (all, autoScalingGroupName, own) => {
+        const decides = matched(all, { ...instance, autoScalingGroupName, tags: own });
+        expect([...names(all, autoScalingGroupName), undefined]).toContain(decides);
+      }),
+    );
+  });
+});
 
 describe('matching', () => {
   it('takes the first profile that matches', () => {
