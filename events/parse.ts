@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { InvalidRequest } from '../lib/errors.ts';
-import { nearest, shortened, wantedBy } from '../lib/wording.ts';
+import { isEmpty, nearest, shortened, wantedBy } from '../lib/wording.ts';
 
 /** What a schema's faults are told with: `subject` names the whole input, `preface` comes before the sentences. */
 interface Wording {
@@ -24,7 +24,7 @@ function sentence(issue: z.core.$ZodRawIssue, subject: string): string | undefin
   if (issue.code === 'unrecognized_keys') return unknownFields(issue);
   const field = issue.path?.map(String).join('.') || subject;
   if (issue.input === undefined) return `${field} is missing.`;
-  if (issue.code === 'too_small' && issue.minimum === 1) return `${field} is empty.`;
+  if (isEmpty(issue)) return `${field} is empty.`;
   const wanted = wantedBy(issue);
   return wanted && `${field} must be ${wanted}, not ${shortened(issue.input)}.`;
 }

@@ -3,7 +3,7 @@ import { toDotPath } from 'zod/v4/core';
 import { InvalidRequest } from './errors.ts';
 import { dayOf, yearAfter } from './exemptions.ts';
 import { Exemption, Profile, SweepSettings } from './profiles.ts';
-import { nearest, oneOf, shortened, wantedBy } from './wording.ts';
+import { isEmpty, nearest, oneOf, shortened, wantedBy } from './wording.ts';
 import { openYaml } from './yaml-file.ts';
 
 /** The file, as it is to be on a day. */
@@ -61,7 +61,7 @@ function sentences(issue: z.core.$ZodRawIssue): string {
   if (!wanted) return `it cannot be ${shortened(input)}: correct it, or remove it.`;
   if (input === undefined) return `it is missing: give it ${wanted}.`;
   if (input === null) return `it has no value: give it ${wanted}.`;
-  if (issue.code === 'too_small' && issue.minimum === 1 && issue.origin !== 'number') return 'it is empty: fill it in.';
+  if (isEmpty(issue)) return 'it is empty: fill it in.';
   return `it must be ${wanted}, not ${shortened(input)}${isUnquoted(issue) ? `: write "${input}", in quotes` : ''}.`;
 }
 

@@ -12,12 +12,17 @@ export function wantedBy(issue: z.core.$ZodRawIssue): string | undefined {
     case 'invalid_format':
       return nameOf(issue.format);
     case 'too_small':
-      return amount(issue, 'at least', issue.minimum);
+      return amount(issue, issue.inclusive === false ? 'more than' : 'at least', issue.minimum);
     case 'too_big':
       return amount(issue, 'at most', issue.maximum);
     default:
       return undefined;
   }
+}
+
+/** Whether a text or a list stands there, and nothing in it. */
+export function isEmpty(issue: z.core.$ZodRawIssue): boolean {
+  return issue.code === 'too_small' && issue.minimum === 1 && issue.origin !== 'number';
 }
 
 export function oneOf(values: readonly unknown[]): string {

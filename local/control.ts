@@ -1,12 +1,12 @@
 import * as z from 'zod';
-import { faultsOf } from '../lib/state.ts';
+import { parse } from '../events/parse.ts';
+import { InvalidRequest } from '../lib/errors.ts';
 import { REGION } from './account.ts';
 import type { Clock } from './clock.ts';
 import type { AutoScaling } from './doubles/auto-scaling.ts';
 import type { Ec2 } from './doubles/ec2.ts';
 import type { Lightsail } from './doubles/lightsail.ts';
 import type { Random } from './random.ts';
-import { InvalidFaults } from './server/faults.ts';
 import type { Control } from './server/listen.ts';
 import { ServiceError } from './server/service.ts';
 import { uuid } from './uuid.ts';
@@ -41,7 +41,7 @@ const CreateLightsail = z.strictObject({
 const named = { instanceId: z.string().optional(), lightsailInstanceName: z.string().optional() };
 const namesOne = (body: { instanceId?: string | undefined; lightsailInstanceName?: string | undefined }) =>
   (body.instanceId === undefined) !== (body.lightsailInstanceName === undefined);
-const NAME_ONE = { path: ['instanceId'], message: 'Name either instanceId or lightsailInstanceName' };
+const NAME_ONE = { path: ['instanceId'], message: 'Name either instanceId or lightsailInstanceName.' };
 
 const Terminate = z
   .strictObject({
@@ -79,8 +79,7 @@ export function createControl(controlled: Controlled): Control {
     try {
       return { status: 200, body: await handler(body) };
     } catch (error) {
-      if (error instanceof z.ZodError) return refusal(400, `The body is not what this path takes. ${faultsOf(error)}.`);
-      if (error instanceof ServiceError || error instanceof InvalidFaults) return refusal(400, error.message);
+      if (error instanceof ServiceError || error instanceof InvalidRequest) return refusal(400, error.message);
       throw error;
     }
   };
@@ -92,21 +91,21 @@ function routesOf(controlled: Controlled): Readonly<Record<string, Readonly<Reco
     '/_local/world': { GET: world },
     '/_local/launch': {
       POST: (body) => {
-        const { autoScalingGroupName, count } = Launch.parse(body);
+        const { autoScalingGroupName, count } = read(Launch, body);
         return { instanceIds: autoScaling.launch(autoScalingGroupName, count) };
       },
     },
     '/_local/scale': {
       POST: (body) => {
-        const { autoScalingGroupName, desiredCapacity } = Scale.parse(body);
+        const { autoScalingGroupName, desiredCapacity } = read(Scale, body);
         return { instanceIds: autoScaling.setDesiredCapacity(autoScalingGroupName, desiredCapacity) };
       },
     },
     '/_local/lightsail': {
-      POST: (body) => lightsail.createInstances(CreateLightsail.parse(body), { requestId: uuid(random) }),
+      POST: (body) => lightsail.createInstances(read(CreateLightsail, body), { requestId: uuid(random) }),
     },
-    '/_local/terminate': { POST: (body) => terminate(controlled, Terminate.parse(body)) },
-    '/_local/imdsv1-calls': { POST: (body) => countCalls(controlled, ImdsV1Calls.parse(body)) },
+    '/_local/terminate': { POST: (body) => terminate(controlled, read(Terminate, body)) },
+    '/_local/imdsv1-calls': { POST: (body) => countCalls(controlled, read(ImdsV1Calls, body)) },
     '/_local/faults': {
       GET: () => faults.list(),
       PUT: (body) => {
@@ -115,6 +114,10 @@ function routesOf(controlled: Controlled): Readonly<Record<string, Readonly<Reco
       },
     },
   };
+}
+
+function read<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
+  return parse(schema, body, { subject: 'it', preface: 'The body is not what this path takes:' });
 }
 
 async function terminate(controlled: Controlled, body: z.infer<typeof Terminate>): Promise<unknown> {

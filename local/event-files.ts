@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
+import { parse } from '../events/parse.ts';
+import { InvalidRequest } from '../lib/errors.ts';
 import { readDeployment } from './deployment.ts';
 import type { AwsEvent } from './doubles/aws-event.ts';
 import { compilePattern } from './event-pattern.ts';
@@ -57,15 +59,19 @@ function readText(file: string): string {
 
 function announcement(content: unknown, where: string, isTaken: (event: unknown) => boolean): Announcement {
   if (!looksLikeEvent(content)) return { kind: 'request', input: content };
-  const parsed = Envelope.safeParse(content);
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-    throw new Unusable(`${where} is no complete EventBridge event: ${faults.join('; ')}.`);
-  }
-  const event = parsed.data;
+  const event = readEvent(content, where);
   if (isTaken(event)) return { kind: 'event', event };
   const kind = `"${event['detail-type']}" of ${event.source}`;
   throw new Unusable(`${where}: no rule of serverless.yml matches this event, ${kind}, so it would start nothing.`);
+}
+
+function readEvent(content: unknown, where: string) {
+  try {
+    return parse(Envelope, content, { subject: 'it', preface: `${where} is no complete EventBridge event:` });
+  } catch (cause) {
+    if (cause instanceof InvalidRequest) throw new Unusable(cause.message, undefined, { cause });
+    throw cause;
+  }
 }
 
 /** What only events have, and no request that a person types. */

@@ -1,4 +1,6 @@
 import * as z from 'zod';
+import { parse } from '../../events/parse.ts';
+import { InvalidRequest } from '../../lib/errors.ts';
 import { loadModel } from './model.ts';
 import type { Protocol } from './protocol.ts';
 import { SERVICES, ServiceError } from './service.ts';
@@ -19,9 +21,9 @@ const Fault = z
     /** Does the operation first, then fails: the answer is lost. */
     after: z.literal(true).optional(),
     /** How many calls it meets; all when left out. */
-    times: z.int().positive().optional(),
+    times: z.int().min(1).optional(),
     /** How many calls it lets pass first: the pages that come before the one that it meets. */
-    skip: z.int().positive().optional(),
+    skip: z.int().min(1).optional(),
     /** Only calls whose input has these values (in a list: among others); null: that member is not sent. */
     match: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
   })
@@ -29,23 +31,19 @@ const Fault = z
     const refuse = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message });
     const fails = fault.error !== undefined || fault.statusCode !== undefined || fault.drop === true;
     if (!fails && fault.delaySeconds === undefined)
-      refuse('error', 'Say what goes wrong: error, statusCode, drop or delaySeconds');
-    if (fault.after && !fails) refuse('after', 'An answer is lost only with error, statusCode or drop');
+      refuse('error', 'Say what goes wrong: error, statusCode, drop or delaySeconds.');
+    if (fault.after && !fails)
+      refuse('after', 'An answer is lost only with error, statusCode or drop: add one, or remove after.');
     if (fault.drop && (fault.error ?? fault.statusCode) !== undefined)
-      refuse('drop', 'A dropped call has no error or statusCode');
+      refuse('drop', 'A dropped call has no error or statusCode: remove them, or drop.');
     const known = operationsOf(fault.service);
     if (fault.operation !== undefined && known && !known.includes(fault.operation)) {
-      refuse('operation', `${fault.service} has no operation ${fault.operation} here, only ${known.join(', ')}`);
+      refuse('operation', `${fault.service} has no operation ${fault.operation} here, only ${known.join(', ')}.`);
     }
   });
 
 /** One way in which a service misbehaves: the body of `PUT /_local/faults` is a list of these. */
 export type Fault = z.infer<typeof Fault>;
-
-/** The body of `PUT /_local/faults` is not a list of faults; the message is a sentence that names fault and field. */
-export class InvalidFaults extends Error {
-  override readonly name = 'InvalidFaults';
-}
 
 /** The faults in force. The first that matches a call meets it. */
 export class Faults {
@@ -53,12 +51,13 @@ export class Faults {
 
   /**
    * Replaces all faults.
-   * @throws InvalidFaults
+   * @throws InvalidRequest with a sentence that names fault and field
    */
   set(faults: unknown): void {
-    const parsed = z.array(Fault).safeParse(faults);
-    if (!parsed.success) throw new InvalidFaults(sentence(parsed.error));
-    this.#faults = parsed.data;
+    if (!Array.isArray(faults)) throw new InvalidRequest('The faults must be a JSON list, of one object for each.');
+    this.#faults = faults.map((fault, index) =>
+      parse(Fault, fault, { subject: 'it', preface: `Fault ${index + 1} cannot be set:` }),
+    );
   }
 
   /** What is still in force; `times` counts what is left. */
@@ -117,13 +116,4 @@ function passes(fault: Fault): boolean {
 
 function operationsOf(service: Fault['service']): readonly string[] | undefined {
   return service === 'dynamodb' || service === 's3' ? undefined : Object.keys(loadModel(service).operations);
-}
-
-function sentence(error: z.ZodError): string {
-  const details = error.issues.map(({ path: [index, ...field], message }) => {
-    if (index === undefined) return `The faults are a JSON list: ${message}.`;
-    const where = field.length > 0 ? `, field "${field.join('.')}"` : '';
-    return `Fault ${Number(index) + 1}${where}: ${message}.`;
-  });
-  return details.join(' ');
 }

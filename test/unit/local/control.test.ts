@@ -109,14 +109,14 @@ it('keeps faults, and refuses one that is none', async () => {
 });
 
 it.each([
-  ['launch', { autoScalingGroupName: 'web', count: 'three' }, 'count: '],
-  ['launch', { autoScalingGroupName: 'web', cuont: 3 }, 'cuont'],
-  ['launch', { count: 3 }, 'autoScalingGroupName: '],
+  ['launch', { autoScalingGroupName: 'web', count: 'three' }, 'count must be a number, not "three".'],
+  ['launch', { autoScalingGroupName: 'web', cuont: 3 }, 'Unknown field "cuont". The fields are autoScalingGroupName, count.'],
+  ['launch', { count: 3 }, 'autoScalingGroupName is missing.'],
   ['launch', { autoScalingGroupName: 'web', count: 6 }, 'above max value 5'],
   ['launch', { autoScalingGroupName: 'db' }, "'db' not found"],
-  ['launch', undefined, 'The body is not what this path takes.'],
-  ['scale', { autoScalingGroupName: 'web', desiredCapacity: -1 }, 'desiredCapacity: '],
-  ['lightsail', { instanceNames: [] }, 'instanceNames: '],
+  ['launch', undefined, 'The body is not what this path takes: it is missing.'],
+  ['scale', { autoScalingGroupName: 'web', desiredCapacity: -1 }, 'desiredCapacity must be at least 0, not -1.'],
+  ['lightsail', { instanceNames: [] }, 'instanceNames is empty.'],
   ['lightsail', { instanceNames: ['twice', 'twice'] }, 'Some names are already in use: twice'],
   ['terminate', {}, 'Name either instanceId or lightsailInstanceName'],
   ['terminate', { instanceId: 'i-1', lightsailInstanceName: 'a' }, 'Name either instanceId or lightsailInstanceName'],
