@@ -10,7 +10,8 @@ interface Holding {
 
 /** Nobody reads a thousand lines; a program reads GET /_local/world. */
 const ROWS_A_SERVICE = 12;
-const COLUMN_WIDTHS = [12, 20, 45];
+/** Eighty columns in all, so that the ledger's keys of Lightsail (REGION and name) can be told apart. */
+const COLUMN_WIDTHS = [12, 27, 39];
 
 /** A table of what every service holds now. */
 export async function holdingsTable(world: World): Promise<string> {

@@ -110,7 +110,11 @@ it('keeps faults, and refuses one that is none', async () => {
 
 it.each([
   ['launch', { autoScalingGroupName: 'web', count: 'three' }, 'count must be a number, not "three".'],
-  ['launch', { autoScalingGroupName: 'web', cuont: 3 }, 'Unknown field "cuont". The fields are autoScalingGroupName, count.'],
+  [
+    'launch',
+    { autoScalingGroupName: 'web', cuont: 3 },
+    'Unknown field "cuont". The fields are autoScalingGroupName, count.',
+  ],
   ['launch', { count: 3 }, 'autoScalingGroupName is missing.'],
   ['launch', { autoScalingGroupName: 'web', count: 6 }, 'above max value 5'],
   ['launch', { autoScalingGroupName: 'db' }, "'db' not found"],
