@@ -74,7 +74,7 @@ function whyIgnored(
   const announced = request.lifecycleAction?.lifecycleHookName;
   if (announced && announced !== lifecycleHook)
     return `${announced} is not the hook of the profile ${name}, which matches ${instanceId}.`;
-  // Launch Successful comes for every member of a group; where a hook is named, the hook's own event enrols.
+  // As start-enrolment has it, where it took the instance's tags to tell which profile is meant.
   if (request.autoScalingGroupName && !announced && lifecycleHook)
     return `The profile ${name} enrols ${instanceId} in its hook ${lifecycleHook}.`;
   return undefined;

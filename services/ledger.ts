@@ -243,7 +243,7 @@ async function recordUnless(
     set,
     absentOr,
     refusal,
-  }: Pick<Change, 'set'> & { absentOr: Exception; refusal: (item: LedgerItem) => Error | undefined },
+  }: Pick<Change, 'set'> & { absentOr: Comparison; refusal: (item: LedgerItem) => Error | undefined },
   signal: AbortSignal,
 ): Promise<void> {
   const condition = { equal: { generation: owner.generation }, absentOr };
@@ -294,15 +294,15 @@ async function get(instance: string, signal: AbortSignal) {
   return item;
 }
 
-/** Holds where the attribute is absent, too. */
-type Exception = readonly [name: string, comparator: '=' | '<=', value: string];
+/** What an attribute must be, against a value. */
+type Comparison = readonly [name: string, comparator: '=' | '<=', value: string];
 
 interface Change {
   set: Record<string, unknown>;
   /** Only what the item does not have yet. */
   setOnce?: Record<string, unknown>;
   remove: string[];
-  condition: { equal?: Record<string, number | string>; absent?: string[]; absentOr?: Exception };
+  condition: { equal?: Record<string, number | string>; absent?: string[]; absentOr?: Comparison };
 }
 
 /** Changes an item, and answers with it as it is then. */
@@ -326,12 +326,12 @@ function expressions({ set, setOnce = {}, remove, condition: { equal = {}, absen
     name in setOnce ? `#${name} = if_not_exists(#${name}, :${name})` : `#${name} = :${name}`,
   );
   const removes = remove.filter((name) => set[name] === undefined).map((name) => `#${name}`);
-  const exceptions = absentOr ? [absentOr] : [];
+  const comparisons = absentOr ? [absentOr] : [];
   const names = [
     ...values.map(([name]) => name),
     ...Object.keys(equal),
     ...absent,
-    ...exceptions.map(([name]) => name),
+    ...comparisons.map(([name]) => name),
     ...remove,
   ];
   return {
@@ -344,7 +344,7 @@ function expressions({ set, setOnce = {}, remove, condition: { equal = {}, absen
     ConditionExpression: [
       ...Object.keys(equal).map((name) => `#${name} = :was_${name}`),
       ...absent.map((name) => `attribute_not_exists(#${name})`),
-      ...exceptions.map(
+      ...comparisons.map(
         ([name, comparator]) => `(attribute_not_exists(#${name}) OR #${name} ${comparator} :was_${name})`,
       ),
     ].join(' AND '),
@@ -352,7 +352,7 @@ function expressions({ set, setOnce = {}, remove, condition: { equal = {}, absen
     ExpressionAttributeValues: {
       ...Object.fromEntries(values.map(([name, value]) => [`:${name}`, value])),
       ...Object.fromEntries(Object.entries(equal).map(([name, value]) => [`:was_${name}`, value])),
-      ...Object.fromEntries(exceptions.map(([name, , value]) => [`:was_${name}`, value])),
+      ...Object.fromEntries(comparisons.map(([name, , value]) => [`:was_${name}`, value])),
     },
   };
 }
