@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { readProfiles } from '../../lib/profiles-file.ts';
 import type { AwsEvent } from '../../local/doubles/aws-event.ts';
 import { ESTATE } from '../../local/estate.ts';
 import {
@@ -65,6 +66,31 @@ describe('several causes for one enrolment', () => {
     expect(enrolments(world).map(({ outcome }) => outcome)).toEqual(['enrolled']);
     const ignored = world.logs.filter(({ message }) => message === 'Ignored').map(({ reason }) => reason);
     expect(ignored).toEqual([`${instance} was launched by the group web, whose profile enrols in a hook.`]);
+    expectEnrolledOnce(world, instance);
+  });
+
+  it('the hook event beside Launch Successful, where it takes the tags to tell that a profile has a hook', async () => {
+    const [web] = readProfiles('profiles.yml');
+    if (!web) throw new Error('profiles.yml has no profile.');
+    const { lifecycleHook: _, terminationHook: __, register: ___, ...rest } = web;
+    const profiles = [
+      { ...web, match: { tags: { role: 'web' } } },
+      { ...rest, name: 'rest', match: { autoScalingGroup: '*' } },
+    ];
+    const Tags = [{ Key: 'role', Value: 'web', PropagateAtLaunch: true }];
+    const world = await playWorld({
+      profiles,
+      estate: {
+        ...ESTATE,
+        groups: [{ AutoScalingGroupName: 'web', MaxSize: 1, Tags }],
+        hooks: ESTATE.hooks.slice(0, 1),
+      },
+    });
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    expect(await untilEnded(world, 2)).toMatchObject([
+      { outcome: 'enrolled', profile: 'web' },
+      { outcome: 'ignored', cause: `The profile web enrols ${instance} in its hook muster-launch.` },
+    ]);
     expectEnrolledOnce(world, instance);
   });
 
