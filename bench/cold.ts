@@ -10,8 +10,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import Table from 'cli-table3';
 import { build } from 'esbuild';
-import { bundle } from '../scripts/bundle.ts';
-import { readSources } from '../scripts/compiled.ts';
+import { bundle } from '../stack/bundle/bundle.ts';
+import { readSources } from '../stack/bundle/compiled.ts';
 
 const IMPORT = `
   const startedAt = performance.now();

@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { BatchWriteCommand, DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { type Profile, profileVersion } from '../lib/profiles.ts';
-import { type ProfilesFile, readProfilesFile } from '../lib/profiles-file.ts';
 import { ledgerKey } from '../lib/state.ts';
-import { WorldClock } from '../local/clock.ts';
 import { ESTATE } from '../local/estate.ts';
-import { sharedKeys } from '../local/keys.ts';
-import { seededRandom } from '../local/random.ts';
-import { createGateway } from '../local/server/listen.ts';
-import type { Service } from '../local/server/service.ts';
 import { createWorld, type World, type WorldOptions } from '../local/world.ts';
+import { type ProfilesFile, readProfilesFile } from '../profiles/file.ts';
 import type { LedgerItem } from '../services/ledger.ts';
+import { WorldClock } from '../world/kernel/clock.ts';
+import { seededRandom } from '../world/kernel/random.ts';
+import { sharedKeys } from '../world/pki/keys.ts';
+import { createGateway } from '../world/wire/listen.ts';
+import type { Service } from '../world/wire/service.ts';
 
 /** A fleet that has run for an hour, and what of it drifts. */
 export interface Fleet {

@@ -1,7 +1,7 @@
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import type { Context } from 'aws-lambda';
-import type { Handler } from '../local/lambda.ts';
-import { TaskFailure } from '../local/states/task-failure.ts';
+import type { Handler } from '../world/services/lambda.ts';
+import { TaskFailure } from '../world/states/task-failure.ts';
 
 /** What the thread is sent: a file of functions/ to load, and an invocation of its handler. */
 export interface Work {

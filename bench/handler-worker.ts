@@ -1,7 +1,7 @@
 /** The thread of `handler-thread.ts`: it loads handlers, and runs them for the invocations that it is sent. */
 import { parentPort } from 'node:worker_threads';
-import { asInvocation, type Handler } from '../local/lambda.ts';
-import { TaskFailure } from '../local/states/task-failure.ts';
+import { asInvocation, type Handler } from '../world/services/lambda.ts';
+import { TaskFailure } from '../world/states/task-failure.ts';
 import type { Answer, Work } from './handler-thread.ts';
 
 const handlers = new Map<string, Promise<{ handler: Handler }>>();

@@ -1,11 +1,11 @@
-import { WorldClock } from '../local/clock.ts';
 import { readDeployment } from '../local/deployment.ts';
 import { namedIn, outcomeOf } from '../local/enrolments.ts';
-import { type KeySource, sharedKeys } from '../local/keys.ts';
-import { seededRandom } from '../local/random.ts';
-import type { ApiCall } from '../local/server/apis.ts';
-import { createGateway } from '../local/server/listen.ts';
 import { createWorld, type World } from '../local/world.ts';
+import { WorldClock } from '../world/kernel/clock.ts';
+import { seededRandom } from '../world/kernel/random.ts';
+import { type KeySource, sharedKeys } from '../world/pki/keys.ts';
+import type { ApiCall } from '../world/wire/apis.ts';
+import { createGateway } from '../world/wire/listen.ts';
 import { HandlerThread } from './handler-thread.ts';
 
 /** What one play of a number of launches took, all of them together. */

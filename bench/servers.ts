@@ -9,15 +9,15 @@ import { createHash, createPrivateKey, createPublicKey } from 'node:crypto';
 import { request } from 'node:https';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
-import { freshKeys, publicKeyPem, RSA_2048 } from '../local/keys.ts';
-import * as x509 from '../local/x509.ts';
-import { chefInfraServer } from '../services/config-servers/chef-infra.ts';
-import { signatureHeaders } from '../services/config-servers/chef-signature.ts';
+import { chefInfraServer } from '../services/config-servers/chef-infra/server.ts';
+import { signatureHeaders } from '../services/config-servers/chef-infra/signature.ts';
 import type { Node } from '../services/config-servers/contract.ts';
-import { connectPuppet } from '../test/contract/connect-puppet.ts';
-import { chefProfile } from '../test/flow/self-managed.ts';
-import { startGoiardi } from '../test/servers/goiardi.ts';
-import { startPuppetServer } from '../test/servers/puppet-server.ts';
+import { connectPuppet } from '../test/support/connect-puppet.ts';
+import { chefProfile } from '../test/support/self-managed.ts';
+import { startGoiardi } from '../test/support/servers/goiardi.ts';
+import { startPuppetServer } from '../test/support/servers/puppet-server.ts';
+import { freshKeys, publicKeyPem, RSA_2048 } from '../world/pki/keys.ts';
+import * as x509 from '../world/pki/x509.ts';
 
 type Enrol = (node: Node) => Promise<unknown>;
 

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { bundle } from '../scripts/bundle.ts';
+import { bundle } from '../stack/bundle/bundle.ts';
 import { createFleet, type Fleet } from './fleet.ts';
 import type { Taken } from './one-sweep.ts';
 

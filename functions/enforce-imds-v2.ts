@@ -3,9 +3,9 @@ import { InstanceGone, MetadataOptionsPending, MetadataOptionsUnsupported } from
 import { Metadata } from '../lib/profiles.ts';
 import { complies, Enrolment, type Hardening, Instance } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
+import { closesImdsV1 } from '../profiles/imdsv1.ts';
 import { findInstance, updateMetadataOptions } from '../services/instances.ts';
 import { claimOf, record, recordHardening } from '../services/ledger.ts';
-import { closesImdsV1 } from '../sweep/imdsv1.ts';
 
 /** Has the instance refuse IMDSv1, as the profile says. An instance that already complies is sent nothing. */
 export const handler = task(

@@ -3,7 +3,7 @@ import { InstallationPending } from '../lib/errors.ts';
 import { Associate, type ChefInfraServer, type PuppetServer } from '../lib/profiles.ts';
 import { Association, Command, Instance } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
-import { chefServerUrl } from '../services/config-servers/chef-api.ts';
+import { chefServerUrl } from '../services/config-servers/chef-infra/api.ts';
 import { sendCommand } from '../services/run-command.ts';
 import { secretText } from '../services/secrets.ts';
 

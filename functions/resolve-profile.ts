@@ -1,7 +1,6 @@
 import { EnrolmentRequest, isSwept } from '../events/request.ts';
 import { exemptions, home, profiles } from '../lib/config.ts';
 import { ClaimedElsewhere, InstanceGone, InvalidRequest } from '../lib/errors.ts';
-import { type Exemptions, exemptionsOf, exemptParts, leavingOut, withoutExempted } from '../lib/exemptions.ts';
 import {
   type Associate,
   type Exemption,
@@ -13,10 +12,11 @@ import {
 import { type Enrolment, type Hook, Instance, ledgerKey, type TaskContext } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
+import { driftOf } from '../profiles/drift.ts';
+import { type Exemptions, exemptionsOf, exemptParts, leavingOut, withoutExempted } from '../profiles/exemptions.ts';
 import { findHook, findMember, type HookTimes, WAITS_IN_LAUNCH_HOOK } from '../services/auto-scaling.ts';
 import { claim, findItem, type LedgerItem } from '../services/ledger.ts';
 import { isRunning } from '../services/state-machines.ts';
-import { driftOf } from '../sweep/drift.ts';
 
 /** Decides what happens to the instance, and claims it: one execution owns an instance at a time. */
 export const handler = task(

@@ -216,7 +216,7 @@ export type Profile = z.infer<typeof Profile>;
 export const EXEMPTIBLE = ['imdsv2', 'association'] as const;
 export type Exemptible = (typeof EXEMPTIBLE)[number];
 
-/** Who is left out, from what, and who answers for it until when. The rules are in lib/exemptions.ts. */
+/** Who is left out, from what, and who answers for it until when. The rules are in profiles/exemptions.ts. */
 export const Exemption = z.strictObject({
   match: z
     .strictObject({

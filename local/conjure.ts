@@ -1,9 +1,9 @@
 import { EnrolmentRequest } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
 import { InvalidRequest } from '../lib/errors.ts';
-import { REGION } from './account.ts';
-import type { Group } from './doubles/auto-scaling-group.ts';
-import type { LifecycleHook } from './doubles/lifecycle-actions.ts';
+import { REGION } from '../world/kernel/account.ts';
+import type { Group } from '../world/services/auto-scaling/group.ts';
+import type { LifecycleHook } from '../world/services/auto-scaling/lifecycle-actions.ts';
 import type { Announcement } from './event-files.ts';
 import type { World } from './world.ts';
 

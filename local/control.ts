@@ -1,15 +1,15 @@
 import * as z from 'zod';
 import { parse } from '../events/parse.ts';
 import { InvalidRequest } from '../lib/errors.ts';
-import { REGION } from './account.ts';
-import type { Clock } from './clock.ts';
-import type { AutoScaling } from './doubles/auto-scaling.ts';
-import type { Ec2 } from './doubles/ec2.ts';
-import type { Lightsail } from './doubles/lightsail.ts';
-import type { Random } from './random.ts';
-import type { Control } from './server/listen.ts';
-import { ServiceError } from './server/service.ts';
-import { uuid } from './uuid.ts';
+import { REGION } from '../world/kernel/account.ts';
+import type { Clock } from '../world/kernel/clock.ts';
+import type { Random } from '../world/kernel/random.ts';
+import { uuid } from '../world/kernel/uuid.ts';
+import type { AutoScaling } from '../world/services/auto-scaling/auto-scaling.ts';
+import type { Ec2 } from '../world/services/ec2/ec2.ts';
+import type { Lightsail } from '../world/services/lightsail/lightsail.ts';
+import type { Control } from '../world/wire/listen.ts';
+import { ServiceError } from '../world/wire/service.ts';
 
 /** What can be steered from outside. */
 export interface Controlled {

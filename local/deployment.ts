@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import * as z from 'zod';
-import { functionArn } from './account.ts';
+import { functionArn } from '../world/kernel/account.ts';
 
 /**
  * What serverless.yml deploys, as the local world plays it and as the tests hold it against the code. Names are those of

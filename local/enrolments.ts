@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { namedIn as namedInRequest, type RevertRequest } from '../events/request.ts';
 import { lightsailNodeName } from '../lib/state.ts';
-import { REGION } from './account.ts';
-import type { ExecutionView } from './states/engine.ts';
+import { REGION } from '../world/kernel/account.ts';
+import type { ExecutionView } from '../world/states/engine.ts';
 import type { World } from './world.ts';
 
 /** What became of one instance: a line of `npm start -- --json`. */

@@ -1,6 +1,6 @@
-import type { GroupSettings } from './doubles/auto-scaling-group.ts';
-import type { StackSpecification } from './doubles/opsworks.ts';
-import type { ServerSpecification } from './doubles/opsworks-cm-server.ts';
+import type { GroupSettings } from '../world/services/auto-scaling/group.ts';
+import type { StackSpecification } from '../world/services/opsworks/opsworks.ts';
+import type { ServerSpecification } from '../world/services/opsworks-cm/server.ts';
 
 /** A lifecycle hook of a group; the service's defaults stand for what is left out. */
 export interface HookSettings {

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { parse } from '../events/parse.ts';
 import { InvalidRequest } from '../lib/errors.ts';
+import type { AwsEvent } from '../world/eventbridge/aws-event.ts';
+import { compilePattern } from '../world/eventbridge/event-pattern.ts';
 import { readDeployment } from './deployment.ts';
-import type { AwsEvent } from './doubles/aws-event.ts';
-import { compilePattern } from './event-pattern.ts';
 import { Unusable } from './unusable.ts';
 
 /** Something to play: an event for the bus, or the input of an execution that a person starts. */

@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events';
 import { interpret } from '../events/table.ts';
 import { ledgerKey, sentenceOf } from '../lib/state.ts';
-import type { AwsEvent } from './doubles/aws-event.ts';
+import type { AwsEvent } from '../world/eventbridge/aws-event.ts';
+import type { Delivery } from '../world/services/lambda.ts';
+import type { ExecutionView, RecordedEvent } from '../world/states/engine.ts';
 import { type Enrolment, type Named, named, namedIn, outcomeOf } from './enrolments.ts';
-import type { Delivery } from './lambda.ts';
-import type { ExecutionView, RecordedEvent } from './states/engine.ts';
 
 /** Something that a task answered instead of doing it, so often. */
 export interface Refusal {

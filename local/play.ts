@@ -1,5 +1,5 @@
+import { isoSeconds } from '../world/eventbridge/aws-event.ts';
 import { conjure } from './conjure.ts';
-import { isoSeconds } from './doubles/aws-event.ts';
 import type { Announcement } from './event-files.ts';
 import type { World } from './world.ts';
 

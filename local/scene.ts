@@ -1,4 +1,4 @@
-import { REGION } from './account.ts';
+import { REGION } from '../world/kernel/account.ts';
 import type { Journal } from './journal.ts';
 import { untilAtRest } from './rest.ts';
 import type { World } from './world.ts';

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EC2Client, ModifyInstanceMetadataOptionsCommand } from '@aws-sdk/client-ec2';
 import { SweepReport } from '../sweep/report.ts';
-import { REGION } from './account.ts';
+import { REGION } from '../world/kernel/account.ts';
 import type { Journal } from './journal.ts';
 import { untilAtRest } from './rest.ts';
 import { Unusable } from './unusable.ts';

@@ -2,40 +2,45 @@ import { AutoScalingClient, PutLifecycleHookCommand } from '@aws-sdk/client-auto
 import { CreateTableCommand, DynamoDBClient, paginateScan } from '@aws-sdk/client-dynamodb';
 import { unmarshall } from '@aws-sdk/util-dynamodb';
 import type { Exemption, Profile } from '../lib/profiles.ts';
-import type { ProfilesFile } from '../lib/profiles-file.ts';
-import { readProfilesFile } from '../lib/profiles-file.ts';
+import type { ProfilesFile } from '../profiles/file.ts';
+import { readProfilesFile } from '../profiles/file.ts';
 import { keysOf } from '../services/identity/certificates.ts';
-import { REGION } from './account.ts';
-import type { WorldClock } from './clock.ts';
+import type { AwsEvent } from '../world/eventbridge/aws-event.ts';
+import { EventBus } from '../world/eventbridge/bus.ts';
+import { REGION } from '../world/kernel/account.ts';
+import type { WorldClock } from '../world/kernel/clock.ts';
+import type { Random } from '../world/kernel/random.ts';
+import type { Rate } from '../world/kernel/token-bucket.ts';
+import { uuid } from '../world/kernel/uuid.ts';
+import { Fleet } from '../world/machines/fleet.ts';
+import { IdentitySigner } from '../world/machines/identity.ts';
+import { SimulatedNode, type SimulatedNodeOptions } from '../world/machines/node.ts';
+import { type KeySource, sharedKeys } from '../world/pki/keys.ts';
+import { AutoScaling } from '../world/services/auto-scaling/auto-scaling.ts';
+import { CloudWatch, type CloudWatchOptions } from '../world/services/cloudwatch/cloudwatch.ts';
+import { Ec2, type Ec2Options } from '../world/services/ec2/ec2.ts';
+import type { Ec2Instance } from '../world/services/ec2/instance.ts';
+import { type Delivery, type Handler, LambdaHost, type LogListener } from '../world/services/lambda.ts';
+import { Lightsail, type LightsailOptions } from '../world/services/lightsail/lightsail.ts';
+import { OpsWorks } from '../world/services/opsworks/opsworks.ts';
+import { OpsWorksCm } from '../world/services/opsworks-cm/opsworks-cm.ts';
+import { S3 } from '../world/services/s3/s3.ts';
+import { SecretsManager } from '../world/services/secrets-manager.ts';
+import {
+  type CommandDocument,
+  collectIdentity,
+  installChef,
+  installCredentials,
+} from '../world/services/ssm/documents.ts';
+import { SystemsManager } from '../world/services/ssm/ssm.ts';
+import { StepFunctions } from '../world/services/states.ts';
+import { type ExecutionView, type RecordedEvent, StateMachines } from '../world/states/engine.ts';
+import { type ApiCall, Apis } from '../world/wire/apis.ts';
+import { Faults } from '../world/wire/faults.ts';
+import type { Gateway } from '../world/wire/listen.ts';
 import { createControl } from './control.ts';
 import { readDeployment } from './deployment.ts';
-import { type CommandDocument, collectIdentity, installChef, installCredentials } from './documents.ts';
-import { AutoScaling } from './doubles/auto-scaling.ts';
-import type { AwsEvent } from './doubles/aws-event.ts';
-import { CloudWatch, type CloudWatchOptions } from './doubles/cloudwatch.ts';
-import { Ec2, type Ec2Options } from './doubles/ec2.ts';
-import type { Ec2Instance } from './doubles/ec2-instance.ts';
-import { EventBus } from './doubles/events.ts';
-import { Lightsail, type LightsailOptions } from './doubles/lightsail.ts';
-import { OpsWorks } from './doubles/opsworks.ts';
-import { OpsWorksCm } from './doubles/opsworks-cm.ts';
-import { S3 } from './doubles/s3.ts';
-import { SecretsManager } from './doubles/secrets-manager.ts';
-import { SystemsManager } from './doubles/ssm.ts';
-import { StepFunctions } from './doubles/states.ts';
 import { ESTATE, type Estate, type HookSettings } from './estate.ts';
-import { Fleet } from './fleet.ts';
-import { IdentitySigner } from './identity.ts';
-import { type KeySource, sharedKeys } from './keys.ts';
-import { type Delivery, type Handler, LambdaHost, type LogListener } from './lambda.ts';
-import { SimulatedNode, type SimulatedNodeOptions } from './node.ts';
-import type { Random } from './random.ts';
-import { type ApiCall, Apis } from './server/apis.ts';
-import { Faults } from './server/faults.ts';
-import type { Gateway } from './server/listen.ts';
-import { type ExecutionView, type RecordedEvent, StateMachines } from './states/engine.ts';
-import type { Rate } from './token-bucket.ts';
-import { uuid } from './uuid.ts';
 
 export interface WorldOptions {
   readonly clock: WorldClock;

@@ -1,7 +1,7 @@
-import { type Exemptions, isMoreWanted, withoutExempted } from '../lib/exemptions.ts';
 import { type Profile, profileVersion } from '../lib/profiles.ts';
 import { complies, type Instance } from '../lib/state.ts';
 import type { LedgerItem } from '../services/ledger.ts';
+import { type Exemptions, isMoreWanted, withoutExempted } from './exemptions.ts';
 
 /** In what way an instance is not as its profile says: a sentence each, null where it is. */
 export interface Drift {

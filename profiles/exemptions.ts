@@ -1,5 +1,5 @@
-import { type Exemptible, type Exemption, isTagged, matches, type Profile } from './profiles.ts';
-import type { Instance } from './state.ts';
+import { type Exemptible, type Exemption, isTagged, matches, type Profile } from '../lib/profiles.ts';
+import type { Instance } from '../lib/state.ts';
 
 /** What an instance is exempt from, and by which exemption. */
 export type Exemptions = Readonly<Record<Exemptible, Exemption | null>>;

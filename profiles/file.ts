@@ -1,10 +1,10 @@
 import * as z from 'zod';
 import { toDotPath } from 'zod/v4/core';
-import { InvalidRequest } from './errors.ts';
+import { InvalidRequest } from '../lib/errors.ts';
+import { Exemption, Profile, SweepSettings } from '../lib/profiles.ts';
+import { isEmpty, nearest, oneOf, shortened, wantedBy } from '../lib/wording.ts';
+import { openYaml } from '../lib/yaml-file.ts';
 import { dayOf, yearAfter } from './exemptions.ts';
-import { Exemption, Profile, SweepSettings } from './profiles.ts';
-import { isEmpty, nearest, oneOf, shortened, wantedBy } from './wording.ts';
-import { openYaml } from './yaml-file.ts';
 
 /** The file, as it is to be on a day. */
 const ProfilesFile = (today: string) =>

@@ -8,7 +8,7 @@ interface Credentials {
 
 /**
  * The credentials that Lambda puts into a function's environment. In the functions' bundles this stands in the place of
- * the SDK's chain of providers (scripts/bundle-plugins.ts), which would look for profiles, tokens and metadata services
+ * the SDK's chain of providers (stack/bundle/plugins.ts), which would look for profiles, tokens and metadata services
  * that no function has. The environment is read when a client asks, not when the function is loaded.
  */
 export function defaultProvider(): () => Promise<Credentials> {

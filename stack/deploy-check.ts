@@ -20,7 +20,7 @@ import { LambdaClient, paginateListFunctions } from '@aws-sdk/client-lambda';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { ListStateMachinesCommand, SFNClient } from '@aws-sdk/client-sfn';
 import * as z from 'zod';
-import { ofType, resolved, Template } from './template-values.ts';
+import { ofType, resolved, Template } from './template/values.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const packaged = join(root, '.serverless');

@@ -8,22 +8,22 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Profile } from '../lib/profiles.ts';
-import { exemptionsRunningOut } from '../lib/profiles-file.ts';
 import { openYaml } from '../lib/yaml-file.ts';
+import { exemptionsRunningOut } from '../profiles/file.ts';
 import { runningOut } from '../services/identity/certificates.ts';
-import { faultsOfSizes } from './budgets.ts';
-import { type Bundle, bundle, faultsOfBundles } from './bundle.ts';
-import { readSources } from './compiled.ts';
-import { faultsOfStateMachines } from './definition.ts';
-import { grantsOf } from './from-profiles.ts';
-import { needsOf } from './needs.ts';
-import { isForOtherRegions, otherRegionOf } from './other-region.ts';
-import { faultsOfClients, faultsOfRoles } from './permissions.ts';
+import { faultsOfSizes } from './bundle/budgets.ts';
+import { type Bundle, bundle, faultsOfBundles } from './bundle/bundle.ts';
+import { readSources } from './bundle/compiled.ts';
+import { faultsOfStateMachines } from './definition/definition.ts';
+import { grantsOf } from './permissions/from-profiles.ts';
+import { needsOf } from './permissions/needs.ts';
+import { faultsOfClients, faultsOfRoles } from './permissions/permissions.ts';
+import { readRoles } from './permissions/roles.ts';
 import { faultsOfRegions } from './regions.ts';
-import { readRoles } from './roles.ts';
 import { faultsOfParameters, faultsOfStage, profilesFileOf, stageOf } from './stage.ts';
-import { faultsOfStack, faultsOfTemplate } from './template.ts';
-import { faultsByCfnLint } from './template-lint.ts';
+import { faultsByCfnLint } from './template/lint.ts';
+import { isForOtherRegions, otherRegionOf } from './template/other-region.ts';
+import { faultsOfStack, faultsOfTemplate } from './template/template.ts';
 
 const HALF_A_YEAR_MILLISECONDS = 182 * 24 * 3600 * 1000;
 
@@ -59,7 +59,10 @@ try {
   const grants = grantsOf(profiles.profiles);
   const needs = needsOf(profilesYaml, profiles.profiles);
   refuse([
-    ...faultsOfSizes(fromHere('scripts/budgets.yml'), measured, { file: profilesFile, text: JSON.stringify(profiles) }),
+    ...faultsOfSizes(fromHere('stack/bundle/budgets.yml'), measured, {
+      file: profilesFile,
+      text: JSON.stringify(profiles),
+    }),
     ...faultsOfClients(bundles),
     ...faultsOfRoles(readRoles(root, bundles, grants), needs),
   ]);

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Profile } from '../lib/profiles.ts';
 import { type Instance, ledgerKey } from '../lib/state.ts';
+import { closesImdsV1, isReverted } from '../profiles/imdsv1.ts';
 import type { LedgerItem } from '../services/ledger.ts';
-import { closesImdsV1, isReverted } from './imdsv1.ts';
 
 /** An instance of the profile's, which nobody is exempt from hardening. */
 export interface FleetMember {

@@ -1,7 +1,7 @@
 import { ledgerKey } from '../lib/state.ts';
+import { closesImdsV1 } from '../profiles/imdsv1.ts';
 import { type CanaryFacts, canaryFacts } from './canary.ts';
 import { type HardeningVerdict, hardeningVerdict } from './hardening.ts';
-import { closesImdsV1 } from './imdsv1.ts';
 import type { ReportRow } from './report.ts';
 import { rowOf } from './row.ts';
 import type { Due } from './start.ts';

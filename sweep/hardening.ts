@@ -1,8 +1,8 @@
 import type { Profile } from '../lib/profiles.ts';
 import { type Instance, ledgerKey } from '../lib/state.ts';
+import { closesImdsV1, isReverted } from '../profiles/imdsv1.ts';
 import type { LedgerItem } from '../services/ledger.ts';
 import { type CanaryFacts, DAY_MILLISECONDS } from './canary.ts';
-import { closesImdsV1, isReverted } from './imdsv1.ts';
 
 export type HardeningVerdict =
   | { readonly may: true }

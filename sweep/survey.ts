@@ -1,8 +1,8 @@
 import { matchProfile, type Profile, regionsOf } from '../lib/profiles.ts';
 import { type Found, type Instance, ledgerKey } from '../lib/state.ts';
+import { isSameInstance } from '../profiles/drift.ts';
 import type { LedgerItem } from '../services/ledger.ts';
 import type { FleetMember } from './canary.ts';
-import { isSameInstance } from './drift.ts';
 import { isToBeLookedAt, type Look, lookAt, type Policy } from './look.ts';
 import type { ProfileSummary, ReportRow } from './report.ts';
 import { rowOf } from './row.ts';

@@ -4,12 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { SHORTEST_HEARTBEAT_SECONDS } from '../functions/resolve-profile.ts';
 import { matchProfile } from '../lib/profiles.ts';
-import { readProfiles } from '../lib/profiles-file.ts';
-import { faultsOfTemplate } from '../scripts/template.ts';
-import { faultsByCfnLint } from '../scripts/template-lint.ts';
-import { attributeFaults, schemaFaults } from '../scripts/template-schema.ts';
-import { Template } from '../scripts/template-values.ts';
-import { root } from './packaged.ts';
+import { readProfiles } from '../profiles/file.ts';
+import { faultsByCfnLint } from '../stack/template/lint.ts';
+import { attributeFaults, schemaFaults } from '../stack/template/schema.ts';
+import { faultsOfTemplate } from '../stack/template/template.ts';
+import { Template } from '../stack/template/values.ts';
+import { root } from './support/packaged.ts';
 
 const read = (file: string) => readFileSync(`${root}/docs/attach/${file}`, 'utf8');
 const POLICY = 'iam::aws:policy/AmazonSSMManagedInstanceCore';

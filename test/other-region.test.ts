@@ -2,14 +2,14 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { interpret } from '../events/table.ts';
 import type { Profile } from '../lib/profiles.ts';
-import { compilePattern } from '../local/event-pattern.ts';
-import { isForOtherRegions, otherRegionOf } from '../scripts/other-region.ts';
-import { faultsOfTemplate } from '../scripts/template.ts';
-import { roleFaults } from '../scripts/template-roles.ts';
-import { attributeFaults, schemaFaults } from '../scripts/template-schema.ts';
-import { ofType, Template } from '../scripts/template-values.ts';
-import { packageStack } from './packaged.ts';
-import { sample, sampleNames } from './unit/events/samples.ts';
+import { roleFaults } from '../stack/permissions/template-roles.ts';
+import { isForOtherRegions, otherRegionOf } from '../stack/template/other-region.ts';
+import { attributeFaults, schemaFaults } from '../stack/template/schema.ts';
+import { faultsOfTemplate } from '../stack/template/template.ts';
+import { ofType, Template } from '../stack/template/values.ts';
+import { compilePattern } from '../world/eventbridge/event-pattern.ts';
+import { packageStack } from './support/packaged.ts';
+import { sample, sampleNames } from './support/samples.ts';
 
 let stack: Template;
 let template: Template;

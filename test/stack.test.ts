@@ -3,10 +3,10 @@ import { cpSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { faultsOfStateMachines } from '../scripts/definition.ts';
-import { faultsOfStack } from '../scripts/template.ts';
-import { type Packaged, packageStack, root } from './packaged.ts';
-import { functionNames } from './unit/functions.ts';
+import { faultsOfStateMachines } from '../stack/definition/definition.ts';
+import { faultsOfStack } from '../stack/template/template.ts';
+import { functionNames } from './support/functions.ts';
+import { type Packaged, packageStack, root } from './support/packaged.ts';
 
 let packaged: Packaged;
 beforeAll(async () => {

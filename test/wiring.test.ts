@@ -6,11 +6,11 @@ import { interpret } from '../events/table.ts';
 import { environment } from '../lib/config.ts';
 import * as errors from '../lib/errors.ts';
 import { readDeployment } from '../local/deployment.ts';
-import { collectIdentity, installChef, installCredentials } from '../local/documents.ts';
-import { compilePattern } from '../local/event-pattern.ts';
-import { faultsOfDefinition } from '../scripts/definition.ts';
+import { faultsOfDefinition } from '../stack/definition/definition.ts';
 import { LONGEST_ENROLMENT_HOURS } from '../sweep/look.ts';
-import { sample, sampleNames } from './unit/events/samples.ts';
+import { compilePattern } from '../world/eventbridge/event-pattern.ts';
+import { collectIdentity, installChef, installCredentials } from '../world/services/ssm/documents.ts';
+import { sample, sampleNames } from './support/samples.ts';
 
 const root = new URL('../', import.meta.url);
 const yaml = (file: string) => parse(readFileSync(new URL(file, root), 'utf8'), { merge: true });

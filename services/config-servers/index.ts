@@ -1,9 +1,9 @@
 import type { Associate, ChefInfraServer, PuppetServer } from '../../lib/profiles.ts';
 import { secretText } from '../secrets.ts';
-import { chefInfraServer } from './chef-infra.ts';
+import { chefInfraServer } from './chef-infra/server.ts';
 import { type ConfigServer, FORGOTTEN_AT_ONCE } from './contract.ts';
-import * as opsWorksCm from './opsworks-cm.ts';
-import { puppetServer } from './puppet.ts';
+import * as opsWorksCm from './opsworks-cm/server.ts';
+import { puppetServer } from './puppet/server.ts';
 
 // The configuration server that a profile names, to whoever does one thing with it: so a function carries no more.
 

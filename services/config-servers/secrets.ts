@@ -1,7 +1,7 @@
 import type { Associate } from '../../lib/profiles.ts';
 import { requireSecret, secretText } from '../secrets.ts';
-import { chefCertificates, chefKey } from './chef-secrets.ts';
-import { readPuppetCredentials } from './puppet-credentials.ts';
+import { chefCertificates, chefKey } from './chef-infra/secrets.ts';
+import { readPuppetCredentials } from './puppet/credentials.ts';
 
 /**
  * Looks whether the secrets that a profile names are there and what they should be. Of the key that retires only that

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import * as z from 'zod';
-import { openYaml } from '../lib/yaml-file.ts';
+import { openYaml } from '../../lib/yaml-file.ts';
 import type { Bundle } from './bundle.ts';
 
 const Budgets = z.strictObject({

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { build, type Metafile } from 'esbuild';
-import { plugins } from './bundle-plugins.ts';
+import { plugins } from './plugins.ts';
 
 /** One function, in one file that needs nothing beside it. */
 export interface Bundle {

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { type ProfilesFile, readProfilesFile } from '../lib/profiles-file.ts';
-import { keysOf, type RegionCertificates, readCertificates } from '../services/identity/certificates.ts';
+import { type ProfilesFile, readProfilesFile } from '../../profiles/file.ts';
+import { keysOf, type RegionCertificates, readCertificates } from '../../services/identity/certificates.ts';
 
 /** What the build reads beside the code, checked. */
 export interface Sources {

@@ -19,7 +19,7 @@ const withoutSideEffects: Plugin = {
 const environmentCredentials: Plugin = {
   name: 'environment-credentials',
   setup(build) {
-    const path = fileURLToPath(new URL('../services/environment-credentials.ts', import.meta.url));
+    const path = fileURLToPath(new URL('../../services/environment-credentials.ts', import.meta.url));
     build.onResolve({ filter: /^@aws-sdk\/credential-provider-node$/ }, () => ({ path }));
   },
 };
@@ -39,7 +39,7 @@ const REPLACEMENTS: readonly Replacement[] = [
   {
     // A function has no home folder with a configuration in it: this is what is read where there is no file.
     module: /@smithy\/core\/dist-es\/submodules\/config\/shared-ini-file-loader\/loadSharedConfigFiles\.js$/,
-    contents: () => `export { CONFIG_PREFIX_SEPARATOR } from './constants';
+    contents: () => `export { CONFIG_PREFIX_SEPARATOR } from '../../scripts/constants';
       export const loadSharedConfigFiles = async () => ({ configFile: {}, credentialsFile: {} });`,
   },
   {
@@ -95,7 +95,7 @@ const withoutUnusedParts: Plugin = {
 function refusing(what: string): (source: string) => string {
   return (source) => {
     const names = exportsOf(source).map((name) => `refused as ${name}`);
-    return `function refused() { throw new Error(${JSON.stringify(`${what} is left out of this bundle: scripts/bundle-plugins.ts.`)}); }
+    return `function refused() { throw new Error(${JSON.stringify(`${what} is left out of this bundle: stack/bundle/plugins.ts.`)}); }
       export { ${names.join(', ')} };`;
   };
 }

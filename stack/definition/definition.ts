@@ -1,11 +1,11 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import validate from 'asl-validator';
-import { openYaml } from '../lib/yaml-file.ts';
-import { nameFaults } from './definition-errors.ts';
-import { Definition, type Scope, type StateFault, scopesIn, waysOf } from './definition-scopes.ts';
-import { stateFaults } from './definition-states.ts';
-import { type Fault, render, type Where } from './template-source.ts';
+import { openYaml } from '../../lib/yaml-file.ts';
+import { type Fault, render, type Where } from '../template/source.ts';
+import { nameFaults } from './errors.ts';
+import { Definition, type Scope, type StateFault, scopesIn, waysOf } from './scopes.ts';
+import { stateFaults } from './states.ts';
 
 /**
  * Holds all of statemachines/ against the language and against our habits.

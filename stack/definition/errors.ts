@@ -1,7 +1,7 @@
-import { NEVER, NOT_YET } from '../lib/errors.ts';
-import { nearest } from '../lib/wording.ts';
-import type { Scope, StateFault } from './definition-scopes.ts';
-import type { Path } from './template-source.ts';
+import { NEVER, NOT_YET } from '../../lib/errors.ts';
+import { nearest } from '../../lib/wording.ts';
+import type { Path } from '../template/source.ts';
+import type { Scope, StateFault } from './scopes.ts';
 
 /** What Lambda and Step Functions call their own failures, as far as a task can meet them. */
 const SERVICE_ERRORS = [

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Path } from './template-source.ts';
+import type { Path } from '../template/source.ts';
 
 export const Retrier = z.looseObject({ ErrorEquals: z.array(z.string()) });
 const Catcher = z.looseObject({ ErrorEquals: z.array(z.string()), Next: z.string() });

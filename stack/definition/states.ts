@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { NEVER, NOT_YET } from '../lib/errors.ts';
-import { nextOf, type Retrier, type Scope, type State, type StateFault } from './definition-scopes.ts';
-import type { Path } from './template-source.ts';
+import { NEVER, NOT_YET } from '../../lib/errors.ts';
+import type { Path } from '../template/source.ts';
+import { nextOf, type Retrier, type Scope, type State, type StateFault } from './scopes.ts';
 
 const MOST_SECONDS = 99_999_999;
 

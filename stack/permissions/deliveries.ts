@@ -1,16 +1,7 @@
 import * as z from 'zod';
-import {
-  actionOn,
-  allowsRole,
-  type Deed,
-  nameOf,
-  Policy,
-  permits,
-  roleOf,
-  type Statement,
-} from './template-policies.ts';
-import type { Fault, Path } from './template-source.ts';
-import { arnIn, arnOf, ofType, type Resource, resolved, type Template } from './template-values.ts';
+import type { Fault, Path } from '../template/source.ts';
+import { arnIn, arnOf, ofType, type Resource, resolved, type Template } from '../template/values.ts';
+import { actionOn, allowsRole, type Deed, nameOf, Policy, permits, roleOf, type Statement } from './statements.ts';
 
 const Rule = z.looseObject({
   Targets: z

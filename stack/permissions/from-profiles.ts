@@ -1,4 +1,4 @@
-import { type Profile, regionsOf } from '../lib/profiles.ts';
+import { type Profile, regionsOf } from '../../lib/profiles.ts';
 
 /** An ARN, or a part of a policy, with CloudFormation's own variables in it. */
 type Sub = { 'Fn::Sub': string };
@@ -8,7 +8,7 @@ type Statement = { Effect: 'Allow'; Action: string; Resource: Sub[]; Condition: 
 const [partition = '', home = '', account] = ['Partition', 'Region', 'AccountId'].map((name) => `$\{AWS::${name}}`);
 
 /**
- * What the profiles say about whom the functions may touch. scripts/package.ts writes it where resources/roles.yml reads
+ * What the profiles say about whom the functions may touch. stack/package.ts writes it where resources/roles.yml reads
  * it, so that a role names the groups, secrets and stacks of the profiles and no other.
  */
 export function grantsOf(profiles: readonly Profile[]) {

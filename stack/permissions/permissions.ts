@@ -1,4 +1,4 @@
-import type { Bundle } from './bundle.ts';
+import type { Bundle } from '../bundle/bundle.ts';
 import { OTHER_ACTIONS, PLATFORM_ACTIONS, PREFIXES, SENT_BY_HAND } from './iam.ts';
 import { type Fault, faultsOfStatement, type Statement, statementsOf } from './policies.ts';
 
@@ -84,7 +84,9 @@ export function faultsOfRoles(all: readonly Permitted[], needs: readonly Need[])
 function prefixOf(client: string): string {
   const prefix = PREFIXES[client];
   if (prefix) return prefix;
-  throw new Error(`scripts/iam.ts does not say what IAM calls the service of @aws-sdk/${client}: add it to PREFIXES.`);
+  throw new Error(
+    `stack/permissions/iam.ts does not say what IAM calls the service of @aws-sdk/${client}: add it to PREFIXES.`,
+  );
 }
 
 function sharing({ role, bundle }: Permitted, all: readonly Permitted[]): Fault[] {

@@ -85,7 +85,7 @@ function wideFaults({ Action, Resource }: Statement): Fault[] {
   const unexcused = Action.filter((action) => !Object.hasOwn(STARS, action));
   return unexcused.map((action) => ({
     part: action,
-    fault: `allows ${action} on "*": name the resource, or a reason in STARS of scripts/iam.ts`,
+    fault: `allows ${action} on "*": name the resource, or a reason in STARS of stack/permissions/iam.ts`,
   }));
 }
 
@@ -129,7 +129,7 @@ function nameFaults({ Action, Resource, Condition }: Statement): Fault[] {
     if (!excuse)
       return {
         part,
-        fault: `${allows}, which is more than one: name it, or give a reason in WILDCARDS of scripts/iam.ts`,
+        fault: `${allows}, which is more than one: name it, or give a reason in WILDCARDS of stack/permissions/iam.ts`,
       };
     if (!excuse.isTagged || isTagged) return [];
     return { part, fault: `${allows}, whatever its tags are: add a condition on a tag (…resourceTag/…)` };

@@ -1,5 +1,5 @@
-import type { Fault } from './template-source.ts';
-import { ofType, resolved, type Template } from './template-values.ts';
+import type { Fault } from '../template/source.ts';
+import { ofType, resolved, type Template } from '../template/values.ts';
 
 /** All of a role's inline policies together, without white space. Source: IAM and STS quotas. */
 const MOST_CHARACTERS = 10_240;

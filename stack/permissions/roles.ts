@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parse } from 'yaml';
 import * as z from 'zod';
-import type { Bundle } from './bundle.ts';
+import type { Bundle } from '../bundle/bundle.ts';
 import type { Permitted } from './permissions.ts';
 
 const Service = z.looseObject({
@@ -16,7 +16,7 @@ const Roles = z.strictObject({
   Resources: z.record(z.string(), z.looseObject({ Type: z.literal('AWS::IAM::Role'), Properties: z.unknown() })),
 });
 
-/** The framework's variable for a part of the file that scripts/from-profiles.ts makes. */
+/** The framework's variable for a part of the file that stack/permissions/from-profiles.ts makes. */
 const GRANT = /^\$\{file\(build\/from-profiles\.json\):(\w+)\}$/;
 
 /**
@@ -53,7 +53,7 @@ function filledIn(roles: unknown, grants: object): unknown {
     if (part === undefined) return value;
     if (parts.has(part)) return parts.get(part);
     throw new Error(
-      `resources/roles.yml: scripts/from-profiles.ts makes no ${part}: it makes ${[...parts.keys()].join(', ')}.`,
+      `resources/roles.yml: stack/permissions/from-profiles.ts makes no ${part}: it makes ${[...parts.keys()].join(', ')}.`,
     );
   });
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod';
+import { ACCOUNT_ID, arnOf, isLike, type Resource, resolved, type Template } from '../template/values.ts';
 import { severalOf } from './policies.ts';
-import { ACCOUNT_ID, arnOf, isLike, type Resource, resolved, type Template } from './template-values.ts';
 
 export const several = severalOf(z.string());
 

@@ -1,9 +1,9 @@
 import * as z from 'zod';
+import type { Fault, Path } from '../template/source.ts';
+import { arnOf, ofType, type Resource, resolved, type Template } from '../template/values.ts';
 import { DELIVERY_STARS } from './iam.ts';
 import { statementsOf } from './policies.ts';
-import { actionOn, allowsRole, nameOf, Policy, permits, roleOf, several } from './template-policies.ts';
-import type { Fault, Path } from './template-source.ts';
-import { arnOf, ofType, type Resource, resolved, type Template } from './template-values.ts';
+import { actionOn, allowsRole, nameOf, Policy, permits, roleOf, several } from './statements.ts';
 
 /** Who takes a role, to do something with it. */
 interface Taker {
@@ -15,7 +15,7 @@ interface Taker {
   readonly source: string;
   /** The role's logical name; undefined where it is none of the template's. */
   readonly role: string | undefined;
-  /** What it must be allowed to do, and no more; undefined for functions, whose code is asked (scripts/permissions.ts). */
+  /** What it must be allowed to do, and no more; undefined for functions, whose code is asked (stack/permissions/permissions.ts). */
   readonly needs: readonly Need[] | undefined;
 }
 
@@ -153,7 +153,7 @@ function widthFaults(name: string, { Properties }: Resource, takers: readonly Ta
     if (target === '*' && isDelivered && Object.hasOwn(DELIVERY_STARS, action)) return [];
     const says =
       target === '*'
-        ? `${name} allows ${action} on "*": name the resource, or a reason in DELIVERY_STARS of scripts/iam.ts.`
+        ? `${name} allows ${action} on "*": name the resource, or a reason in DELIVERY_STARS of stack/permissions/iam.ts.`
         : `${name} allows ${action} on ${nameOf(target, template)}, which ${takers[0]?.who.replace('The', 'the')} does not need: remove it, or name no more than it needs.`;
     return [{ at: [...at, ...below], says }];
   });

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import type { Fault } from './template-source.ts';
-import { ofType, type Resource, resolved, type Template } from './template-values.ts';
+import type { Fault } from './source.ts';
+import { ofType, type Resource, resolved, type Template } from './values.ts';
 
 /** An alarm must say what to do: this is how long a sentence about that is at least. */
 const SHORTEST_ADVICE = 60;

@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { type TaskState, tasksOf } from './definition-scopes.ts';
-import type { Fault } from './template-source.ts';
-import { ofType, type Template } from './template-values.ts';
+import { type TaskState, tasksOf } from '../definition/scopes.ts';
+import type { Fault } from './source.ts';
+import { ofType, type Template } from './values.ts';
 
 /** How long a function runs that does not say it. Source: Lambda, "Configure Lambda function timeout". */
 const LAMBDAS_OWN_SECONDS = 3;

@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { METRICS } from '../lib/telemetry.ts';
-import type { Fault, Path } from './template-source.ts';
-import { ofType, resolved, type Template } from './template-values.ts';
+import { METRICS } from '../../lib/telemetry.ts';
+import type { Fault, Path } from './source.ts';
+import { ofType, resolved, type Template } from './values.ts';
 
 /** A metric that an alarm or the dashboard reads. */
 export interface MetricRead {
@@ -45,7 +45,7 @@ export function metricFaults(template: Template): Fault[] {
   const unknown = metricsRead(template).flatMap(({ at, namespace, name }) => {
     const known = namespace === OURS ? Object.keys(METRICS) : (THEIRS[namespace] ?? []);
     if (known.includes(name)) return [];
-    const whose = namespace === OURS ? 'METRICS of lib/telemetry.ts' : 'THEIRS of scripts/template-metrics.ts';
+    const whose = namespace === OURS ? 'METRICS of lib/telemetry.ts' : 'THEIRS of stack/template/metrics.ts';
     return [
       {
         at,

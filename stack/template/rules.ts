@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { interpret } from '../events/table.ts';
-import { compilePattern } from '../local/event-pattern.ts';
-import type { Fault } from './template-source.ts';
-import { ofType, resolved, type Template } from './template-values.ts';
+import { interpret } from '../../events/table.ts';
+import { compilePattern } from '../../world/eventbridge/event-pattern.ts';
+import type { Fault } from './source.ts';
+import { ofType, resolved, type Template } from './values.ts';
 
 /** Events that look like what they are not, so that a rule takes them and a function lets them go. */
 const LOOKALIKES = /test-notification|terminate-successful-into-warm-pool/;

@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 import type { loadAwsServiceSpec } from '@aws-cdk/aws-service-spec';
 import type { Property, PropertyType, Resource as Schema } from '@aws-cdk/service-spec-types';
-import type { Fault, Path } from './template-source.ts';
-import type { Resource, Template } from './template-values.ts';
+import type { Fault, Path } from './source.ts';
+import type { Resource, Template } from './values.ts';
 
 type Database = Awaited<ReturnType<typeof loadAwsServiceSpec>>;
 

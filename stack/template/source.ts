@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { openYaml, type YamlFile } from '../lib/yaml-file.ts';
+import { openYaml, type YamlFile } from '../../lib/yaml-file.ts';
 
 /** Where something stands in a template: `['Resources', 'LostEvents', 'Properties', 'QueueName']`. */
 export type Path = readonly (string | number)[];

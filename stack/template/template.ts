@@ -1,13 +1,13 @@
+import { permissionFaults } from '../permissions/deliveries.ts';
+import { roleSizeFaults } from '../permissions/role-size.ts';
+import { roleFaults } from '../permissions/template-roles.ts';
+import { habitFaults } from './habits.ts';
+import { taskFaults } from './machines.ts';
+import { metricFaults, stageFaults } from './metrics.ts';
 import { ruleFaults } from './rules.ts';
-import { habitFaults } from './template-habits.ts';
-import { taskFaults } from './template-machines.ts';
-import { metricFaults, stageFaults } from './template-metrics.ts';
-import { permissionFaults } from './template-permissions.ts';
-import { roleSizeFaults } from './template-role-size.ts';
-import { roleFaults } from './template-roles.ts';
-import { attributeFaults, schemaFaults } from './template-schema.ts';
-import { type Fault, type Path, render, sourcesOf, type Where, writtenResources } from './template-source.ts';
-import { Template } from './template-values.ts';
+import { attributeFaults, schemaFaults } from './schema.ts';
+import { type Fault, type Path, render, sourcesOf, type Where, writtenResources } from './source.ts';
+import { Template } from './values.ts';
 
 /** CloudFormation's limits for a template that is deployed from a bucket. */
 const LARGEST_TEMPLATE_BYTES = 1_000_000;

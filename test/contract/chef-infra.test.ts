@@ -1,9 +1,9 @@
 import type { ChefInfraServer } from '../../lib/profiles.ts';
-import { ChefInfra } from '../../local/doubles/chef-infra.ts';
-import { chefInfraServer } from '../../services/config-servers/chef-infra.ts';
-import { chefProfile } from '../flow/self-managed.ts';
-import { describeConfigServer, type Stage } from './config-server.ts';
-import { makeNode } from './make-node.ts';
+import { chefInfraServer } from '../../services/config-servers/chef-infra/server.ts';
+import { ChefInfra } from '../../world/services/chef-infra/chef-infra.ts';
+import { describeConfigServer, type Stage } from '../support/config-server-contract.ts';
+import { makeNode } from '../support/make-node.ts';
+import { chefProfile } from '../support/self-managed.ts';
 
 describeConfigServer('A Chef Infra Server', {
   start,

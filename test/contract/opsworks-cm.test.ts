@@ -1,15 +1,15 @@
 import { OpsWorksCMClient } from '@aws-sdk/client-opsworkscm';
 import type { Associate } from '../../lib/profiles.ts';
-import { WorldClock } from '../../local/clock.ts';
-import { OpsWorksCm } from '../../local/doubles/opsworks-cm.ts';
-import { seededRandom } from '../../local/random.ts';
-import { Apis } from '../../local/server/apis.ts';
-import { Faults } from '../../local/server/faults.ts';
-import { createGateway } from '../../local/server/listen.ts';
 import { clientOptions } from '../../services/aws.ts';
-import { opsWorksCmServer } from '../../services/config-servers/opsworks-cm.ts';
-import { describeConfigServer, type Stage } from './config-server.ts';
-import { makeNode } from './make-node.ts';
+import { opsWorksCmServer } from '../../services/config-servers/opsworks-cm/server.ts';
+import { WorldClock } from '../../world/kernel/clock.ts';
+import { seededRandom } from '../../world/kernel/random.ts';
+import { OpsWorksCm } from '../../world/services/opsworks-cm/opsworks-cm.ts';
+import { Apis } from '../../world/wire/apis.ts';
+import { Faults } from '../../world/wire/faults.ts';
+import { createGateway } from '../../world/wire/listen.ts';
+import { describeConfigServer, type Stage } from '../support/config-server-contract.ts';
+import { makeNode } from '../support/make-node.ts';
 
 type Engine = Extract<Associate, { engine: 'opsworks-cm' }>['serverEngine'];
 

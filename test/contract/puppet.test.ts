@@ -1,7 +1,7 @@
-import { PuppetCa } from '../../local/doubles/puppet-ca.ts';
-import { describeConfigServer, type Stage } from './config-server.ts';
-import { connectPuppet } from './connect-puppet.ts';
-import { makeNode } from './make-node.ts';
+import { PuppetCa } from '../../world/services/puppet-ca.ts';
+import { describeConfigServer, type Stage } from '../support/config-server-contract.ts';
+import { connectPuppet } from '../support/connect-puppet.ts';
+import { makeNode } from '../support/make-node.ts';
 
 describeConfigServer('a Puppet Server', {
   start,

@@ -4,7 +4,7 @@ import { readEventFiles } from '../../local/event-files.ts';
 import { Journal } from '../../local/journal.ts';
 import { play } from '../../local/play.ts';
 import { untilAtRest } from '../../local/rest.ts';
-import { playWorld, START } from './world.ts';
+import { playWorld, START } from '../support/world.ts';
 
 /** Plays files until the world has come to rest. */
 async function played(...files: string[]) {

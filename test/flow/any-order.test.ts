@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Invocation } from '../../local/lambda.ts';
-import { associations, ledgerOfInstances, type Played, playWorld, registrations } from './world.ts';
+import type { Invocation } from '../../world/services/lambda.ts';
+import { associations, ledgerOfInstances, type Played, playWorld, registrations } from '../support/world.ts';
 
 const SECOND = 1000;
 const HOUR = 3_600_000;

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { bundle } from '../../scripts/bundle.ts';
-import { functionNames } from '../unit/functions.ts';
+import { bundle } from '../../stack/bundle/bundle.ts';
+import { functionNames } from '../support/functions.ts';
 import {
   associations,
   callsOfHandlers,
@@ -14,9 +14,9 @@ import {
   type Played,
   playEveryWay,
   registrations,
-} from './world.ts';
+} from '../support/world.ts';
 
-// What is deployed is the bundle: other modules of the SDK in it, and parts of it left out (scripts/bundle-plugins.ts).
+// What is deployed is the bundle: other modules of the SDK in it, and parts of it left out (stack/bundle/plugins.ts).
 const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'muster-bundles-')));
 // Nothing is compiled in: the local world tells them, as it tells the sources.

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { readProfiles } from '../../lib/profiles-file.ts';
 import { ESTATE } from '../../local/estate.ts';
-import { associations, enrolments, launchActions, playWorld, untilEnded } from './world.ts';
+import { readProfiles } from '../../profiles/file.ts';
+import { associations, enrolments, launchActions, playWorld, untilEnded } from '../support/world.ts';
 
 const LAUNCHES = 1000;
 

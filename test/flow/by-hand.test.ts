@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { changes, launchActions, type Played, playWorld, startByHand, untilEnded, untilOneEnded } from './world.ts';
+import {
+  changes,
+  launchActions,
+  type Played,
+  playWorld,
+  startByHand,
+  untilEnded,
+  untilOneEnded,
+} from '../support/world.ts';
 
 function causeOf(world: Played) {
   return world.machines.executions().at(-1)?.outcome;

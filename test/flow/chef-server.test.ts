@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ChefInfra } from '../../local/doubles/chef-infra.ts';
-import { chefProfile, databaseProfile } from './self-managed.ts';
-import { changes, playWorld, statesOf, untilEnded, untilOneEnded } from './world.ts';
+import { ChefInfra } from '../../world/services/chef-infra/chef-infra.ts';
+import { chefProfile, databaseProfile } from '../support/self-managed.ts';
+import { changes, playWorld, statesOf, untilEnded, untilOneEnded } from '../support/world.ts';
 
 let chef: ChefInfra;
 let seed = 0;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { associations, changes, launchActions, playWorld, registrations, untilOneEnded } from './world.ts';
+import { associations, changes, launchActions, playWorld, registrations, untilOneEnded } from '../support/world.ts';
 
 describe('a launch under Chef', () => {
   it('is hardened, registered, associated, assigned and let into service', async () => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { callsOfHandlers, nameOf, type Played, playWorld, untilEnded } from './world.ts';
+import { callsOfHandlers, nameOf, type Played, playWorld, untilEnded } from '../support/world.ts';
 
 const README = readFileSync('README.md', 'utf8');
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readProfiles } from '../../lib/profiles-file.ts';
-import type { AwsEvent } from '../../local/doubles/aws-event.ts';
 import { ESTATE } from '../../local/estate.ts';
+import { readProfiles } from '../../profiles/file.ts';
+import type { AwsEvent } from '../../world/eventbridge/aws-event.ts';
 import {
   associations,
   changes,
@@ -15,7 +15,7 @@ import {
   startByHand,
   untilEnded,
   untilOneEnded,
-} from './world.ts';
+} from '../support/world.ts';
 
 const MINUTE = 60_000;
 

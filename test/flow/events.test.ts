@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { AwsEvent } from '../../local/doubles/aws-event.ts';
-import { changes, type Played, playWorld, untilOneEnded } from './world.ts';
+import type { AwsEvent } from '../../world/eventbridge/aws-event.ts';
+import { changes, type Played, playWorld, untilOneEnded } from '../support/world.ts';
 
 function sample(name: string): AwsEvent {
   return JSON.parse(readFileSync(`events/samples/${name}.json`, 'utf8'));

@@ -10,7 +10,7 @@ import {
   statesOf,
   untilEnded,
   untilOneEnded,
-} from './world.ts';
+} from '../support/world.ts';
 
 const DAY = 24 * 3600 * 1000;
 

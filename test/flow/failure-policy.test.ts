@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Profile } from '../../lib/profiles.ts';
-import { readProfiles } from '../../lib/profiles-file.ts';
+import { readProfiles } from '../../profiles/file.ts';
 import {
   associations,
   launchActions,
@@ -11,7 +11,7 @@ import {
   startByHand,
   untilEnded,
   untilOneEnded,
-} from './world.ts';
+} from '../support/world.ts';
 
 const MINUTE = 60_000;
 

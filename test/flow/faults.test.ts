@@ -9,7 +9,7 @@ import {
   playWorld,
   registrations,
   untilOneEnded,
-} from './world.ts';
+} from '../support/world.ts';
 
 /** Every operation that an enrolment calls, under whatever profile. */
 const OPERATIONS = [

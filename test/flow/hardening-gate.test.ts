@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { SWEEP } from '../../events/request.ts';
 import type { Profile } from '../../lib/profiles.ts';
-import { readProfiles } from '../../lib/profiles-file.ts';
 import type { Instance } from '../../lib/state.ts';
+import { readProfiles } from '../../profiles/file.ts';
 import { listInstances } from '../../services/ec2.ts';
 import { findItem } from '../../services/ledger.ts';
 import { imdsV1Calls } from '../../services/metadata-use.ts';
 import { canaryFacts, type FleetMember } from '../../sweep/canary.ts';
 import { hardeningVerdict } from '../../sweep/hardening.ts';
-import { type Played, playWorld, untilEnded } from './world.ts';
+import { type Played, playWorld, untilEnded } from '../support/world.ts';
 
 const { signal } = new AbortController();
 const DAY = 24 * 3600 * 1000;

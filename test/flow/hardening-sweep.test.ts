@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Profile } from '../../lib/profiles.ts';
-import { readProfiles } from '../../lib/profiles-file.ts';
-import { atRest, HOUR, sweep } from './sweeps.ts';
-import { type Played, playWorld } from './world.ts';
+import { readProfiles } from '../../profiles/file.ts';
+import { atRest, HOUR, sweep } from '../support/sweeps.ts';
+import { type Played, playWorld } from '../support/world.ts';
 
 const DAY = 24 * HOUR;
 const [batch] = readProfiles('profiles.yml').filter(({ name }) => name === 'batch') as [Profile];

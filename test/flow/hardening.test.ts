@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { readProfiles } from '../../lib/profiles-file.ts';
 import { ESTATE } from '../../local/estate.ts';
-import { type Played, playWorld, untilOneEnded } from './world.ts';
+import { readProfiles } from '../../profiles/file.ts';
+import { type Played, playWorld, untilOneEnded } from '../support/world.ts';
 
 /** The estate, with groups whose instances launch with these options. */
 function launchedWith(MetadataOptions: object) {

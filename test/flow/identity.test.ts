@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ClaimedElsewhere, IdentityRejected } from '../../lib/errors.ts';
-import { SimulatedNode } from '../../local/node.ts';
 import { bindKey, claim, findItem } from '../../services/ledger.ts';
+import { SimulatedNode } from '../../world/machines/node.ts';
 import {
   associations,
   changes,
@@ -11,7 +11,7 @@ import {
   START,
   startByHand,
   untilEnded,
-} from './world.ts';
+} from '../support/world.ts';
 
 /** Has the node answer with another machine's key and CSR, as a machine does that was built anew under its id. */
 function giveKeyOf(node: SimulatedNode, other: SimulatedNode): void {

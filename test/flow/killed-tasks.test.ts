@@ -1,9 +1,9 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { readProfiles } from '../../lib/profiles-file.ts';
-import { PuppetCa } from '../../local/doubles/puppet-ca.ts';
-import { TaskFailure } from '../../local/states/task-failure.ts';
-import { makeNode } from '../contract/make-node.ts';
-import { puppetProfile } from './self-managed.ts';
+import { readProfiles } from '../../profiles/file.ts';
+import { PuppetCa } from '../../world/services/puppet-ca.ts';
+import { TaskFailure } from '../../world/states/task-failure.ts';
+import { makeNode } from '../support/make-node.ts';
+import { puppetProfile } from '../support/self-managed.ts';
 import {
   changes,
   definitionOf,
@@ -16,7 +16,7 @@ import {
   startByHand,
   untilEnded,
   untilOneEnded,
-} from './world.ts';
+} from '../support/world.ts';
 
 /** What comes after a failure has tests of its own. */
 const AFTER_FAILURE = ['DecideFailure', 'ReleaseLaunch', 'UndoEnrolment'];

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { ClaimedElsewhere, RegistrationPending } from '../../lib/errors.ts';
 import { beginRegistering, claim, findItem, recordHardening } from '../../services/ledger.ts';
-import { playWorld, START } from './world.ts';
+import { playWorld, START } from '../support/world.ts';
 
 const { signal } = new AbortController();
 const INSTANCE = 'i-0123456789abcdef0';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Random, seededRandom } from '../../local/random.ts';
-import { associations, ledgerOfInstances, type Played, playWorld, registrations } from './world.ts';
+import { type Random, seededRandom } from '../../world/kernel/random.ts';
+import { associations, ledgerOfInstances, type Played, playWorld, registrations } from '../support/world.ts';
 
 /** Most of them end within the day: together, some two thousand launches and terminations. */
 const LAUNCHES = 1100;

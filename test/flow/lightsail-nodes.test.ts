@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Profile } from '../../lib/profiles.ts';
-import { PuppetCa } from '../../local/doubles/puppet-ca.ts';
-import { makeNode } from '../contract/make-node.ts';
-import { puppetProfile } from './self-managed.ts';
-import { type Played, playWorld, startByHand, untilEnded, untilOneEnded } from './world.ts';
+import { PuppetCa } from '../../world/services/puppet-ca.ts';
+import { makeNode } from '../support/make-node.ts';
+import { puppetProfile } from '../support/self-managed.ts';
+import { type Played, playWorld, startByHand, untilEnded, untilOneEnded } from '../support/world.ts';
 
 let ca: PuppetCa;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { readProfiles } from '../../lib/profiles-file.ts';
-import { changes, type Played, playWorld, untilEnded, untilOneEnded } from './world.ts';
+import { readProfiles } from '../../profiles/file.ts';
+import { changes, type Played, playWorld, untilEnded, untilOneEnded } from '../support/world.ts';
 
 const NEW = { availabilityZone: 'eu-west-1a', blueprintId: 'amazon_linux_2023', bundleId: 'nano_3_0' };
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { OUTCOMES } from '../../events/outcomes.ts';
 import type { Profile } from '../../lib/profiles.ts';
-import { readProfiles } from '../../lib/profiles-file.ts';
-import { outcomes, type Played, playWorld, startByHand } from './world.ts';
+import { readProfiles } from '../../profiles/file.ts';
+import { outcomes, type Played, playWorld, startByHand } from '../support/world.ts';
 
 const MINUTE = 60_000;
 

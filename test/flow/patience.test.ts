@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { readProfiles } from '../../lib/profiles-file.ts';
 import { ESTATE } from '../../local/estate.ts';
-import { associations, changes, launchActions, playWorld, untilOneEnded } from './world.ts';
+import { readProfiles } from '../../profiles/file.ts';
+import { associations, changes, launchActions, playWorld, untilOneEnded } from '../support/world.ts';
 
 describe('a Chef server that is UNDER_MAINTENANCE for 55 minutes', () => {
   it('only delays the enrolment: the hook is kept alive, and completed by us', async () => {

@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PuppetServer } from '../../lib/profiles.ts';
-import { PuppetCa } from '../../local/doubles/puppet-ca.ts';
 import type { WorldOptions } from '../../local/world.ts';
-import { databaseProfile, puppetProfile } from './self-managed.ts';
-import { changes, nameOf, type Played, playWorld, untilEnded, untilOneEnded } from './world.ts';
+import { PuppetCa } from '../../world/services/puppet-ca.ts';
+import { databaseProfile, puppetProfile } from '../support/self-managed.ts';
+import { changes, nameOf, type Played, playWorld, untilEnded, untilOneEnded } from '../support/world.ts';
 
 let ca: PuppetCa;
 let seed = 0;

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { associations, launchActions, playWorld, untilOneEnded } from './world.ts';
+import { associations, launchActions, playWorld, untilOneEnded } from '../support/world.ts';
 
 describe('a launch under Puppet', () => {
   it('is enrolled, and its node has the certificate that the server signed for its own key', async () => {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Profile } from '../../lib/profiles.ts';
-import type { AwsEvent } from '../../local/doubles/aws-event.ts';
 import { ESTATE } from '../../local/estate.ts';
 import { Journal } from '../../local/journal.ts';
-import { sample } from '../unit/events/samples.ts';
-import { atRest, deploy, HOUR, loseEvents, startsOf, sweep } from './sweeps.ts';
+import type { AwsEvent } from '../../world/eventbridge/aws-event.ts';
+import { sample } from '../support/samples.ts';
+import { atRest, deploy, HOUR, loseEvents, startsOf, sweep } from '../support/sweeps.ts';
 import {
   associations,
   changes,
@@ -15,7 +15,7 @@ import {
   startByHand,
   untilEnded,
   untilOneEnded,
-} from './world.ts';
+} from '../support/world.ts';
 
 const HERE = 'eu-west-1';
 const THERE = 'us-east-1';

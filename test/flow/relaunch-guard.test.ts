@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { readProfiles } from '../../lib/profiles-file.ts';
-import { associations, ledgerOfInstances, outcomes, type Played, playWorld, registrations, statesOf } from './world.ts';
+import { readProfiles } from '../../profiles/file.ts';
+import {
+  associations,
+  ledgerOfInstances,
+  outcomes,
+  type Played,
+  playWorld,
+  registrations,
+  statesOf,
+} from '../support/world.ts';
 
 const MINUTE = 60_000;
 const LAUNCHES = 50;

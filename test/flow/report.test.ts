@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { REPORTS_BUCKET, type World } from '../../local/world.ts';
 import { SweepReport } from '../../sweep/report.ts';
 import { formsOf } from '../../sweep/report-forms.ts';
-import { playWorld } from './world.ts';
+import { playWorld } from '../support/world.ts';
 
 const UNTOLD = { 'aws:autoscaling:groupName': 'database' };
 

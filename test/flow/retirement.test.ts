@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ESTATE } from '../../local/estate.ts';
-import type { Operation } from '../../local/server/service.ts';
-import { TaskFailure } from '../../local/states/task-failure.ts';
 import { claim } from '../../services/ledger.ts';
+import { TaskFailure } from '../../world/states/task-failure.ts';
+import type { Operation } from '../../world/wire/service.ts';
 import {
   associations,
   callsOfHandlers,
@@ -19,7 +19,7 @@ import {
   START,
   startByHand,
   untilEnded,
-} from './world.ts';
+} from '../support/world.ts';
 
 const BY_THE_TEST = { requestId: 'by-the-test' };
 const MINUTE = 60_000;

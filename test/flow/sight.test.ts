@@ -2,11 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { readProfiles } from '../../lib/profiles-file.ts';
 import { METRICS } from '../../lib/telemetry.ts';
-import { type MetricRead, ownMetricsRead } from '../../scripts/template-metrics.ts';
-import { Template } from '../../scripts/template-values.ts';
-import { type Played, playWorld, startByHand, untilEnded } from './world.ts';
+import { readProfiles } from '../../profiles/file.ts';
+import { type MetricRead, ownMetricsRead } from '../../stack/template/metrics.ts';
+import { Template } from '../../stack/template/values.ts';
+import { type Played, playWorld, startByHand, untilEnded } from '../support/world.ts';
 
 const MINUTE = 60_000;
 const profiles = readProfiles('profiles.yml');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Profile } from '../../lib/profiles.ts';
-import { deploy, enrolledFleet, HOUR, loseEvents, startsOf, sweep } from './sweeps.ts';
-import { outcomes, type Played, playWorld } from './world.ts';
+import { deploy, enrolledFleet, HOUR, loseEvents, startsOf, sweep } from '../support/sweeps.ts';
+import { outcomes, type Played, playWorld } from '../support/world.ts';
 
 /** So many attempts of the SDK, and with them the first run of the sweep, end without a report. */
 const reportRefusedOnce = { service: 's3', operation: 'PutObject', error: 'InternalError', statusCode: 500, times: 3 };

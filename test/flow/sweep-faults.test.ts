@@ -1,7 +1,7 @@
 import { DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import { describe, expect, it } from 'vitest';
-import { atRest, enrolledFleet, HOUR, loseEvents, startsOf, sweep } from './sweeps.ts';
-import { callsOfHandlers, changes, enrolments, nameOf, outcomes, type Played, playWorld } from './world.ts';
+import { atRest, enrolledFleet, HOUR, loseEvents, startsOf, sweep } from '../support/sweeps.ts';
+import { callsOfHandlers, changes, enrolments, nameOf, outcomes, type Played, playWorld } from '../support/world.ts';
 
 const alerts = (world: Played) => outcomes(world).filter(({ detailType }) => detailType === 'Fleet Sweep Alert');
 

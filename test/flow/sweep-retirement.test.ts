@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { deploy, enrolledFleet, HOUR, startsOf, sweep } from './sweeps.ts';
-import { associations, outcomes, type Played, registrations } from './world.ts';
+import { deploy, enrolledFleet, HOUR, startsOf, sweep } from '../support/sweeps.ts';
+import { associations, outcomes, type Played, registrations } from '../support/world.ts';
 
 /** Ends instances without anybody hearing of it, long enough ago for EC2 to have forgotten them. */
 async function endUnheard(world: Played, instances: readonly string[]): Promise<void> {

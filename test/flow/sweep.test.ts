@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ESTATE } from '../../local/estate.ts';
-import { atRest, deploy, enrolledFleet, HOUR, loseEvents, startsOf, sweep, sweepExecution } from './sweeps.ts';
+import { atRest, deploy, enrolledFleet, HOUR, loseEvents, startsOf, sweep, sweepExecution } from '../support/sweeps.ts';
 import {
   associations,
   callsOfHandlers,
@@ -11,7 +11,7 @@ import {
   type Played,
   playWorld,
   untilEnded,
-} from './world.ts';
+} from '../support/world.ts';
 
 /** A world with one launch of the group, of which nobody has told. */
 async function lostLaunch(group = 'web', options: Parameters<typeof playWorld>[0] = {}) {

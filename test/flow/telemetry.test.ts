@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readDeployment } from '../../local/deployment.ts';
-import { type Played, playWorld, untilEnded } from './world.ts';
+import { type Played, playWorld, untilEnded } from '../support/world.ts';
 
 const SECRET = /PRIVATE KEY/;
 const PEM = /-----BEGIN/;

@@ -1,9 +1,9 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { readProfiles } from '../../lib/profiles-file.ts';
-import { PuppetCa } from '../../local/doubles/puppet-ca.ts';
 import type { WorldOptions } from '../../local/world.ts';
-import { makeNode } from '../contract/make-node.ts';
-import { databaseProfile, puppetProfile } from './self-managed.ts';
+import { readProfiles } from '../../profiles/file.ts';
+import { PuppetCa } from '../../world/services/puppet-ca.ts';
+import { makeNode } from '../support/make-node.ts';
+import { databaseProfile, puppetProfile } from '../support/self-managed.ts';
 import {
   associations,
   callsOfHandlers,
@@ -14,7 +14,7 @@ import {
   registrations,
   startByHand,
   statesOf,
-} from './world.ts';
+} from '../support/world.ts';
 
 const MINUTE = 60_000;
 

@@ -1,8 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { Profile } from '../../lib/profiles.ts';
-import { readProfiles } from '../../lib/profiles-file.ts';
 import { ESTATE } from '../../local/estate.ts';
-import { changes, enrolments, launchActions, outcomes, type Played, playWorld, untilOneEnded } from './world.ts';
+import { readProfiles } from '../../profiles/file.ts';
+import {
+  changes,
+  enrolments,
+  launchActions,
+  outcomes,
+  type Played,
+  playWorld,
+  untilOneEnded,
+} from '../support/world.ts';
 
 const HOUR_SECONDS = 3600;
 /** Of every hook of the estate, and the service's default. */

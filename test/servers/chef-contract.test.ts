@@ -1,11 +1,11 @@
 import type { ChefInfraServer } from '../../lib/profiles.ts';
-import { chefInfraServer } from '../../services/config-servers/chef-infra.ts';
-import { describeConfigServer, type Stage } from '../contract/config-server.ts';
-import { makeNode } from '../contract/make-node.ts';
-import { chefProfile } from '../flow/self-managed.ts';
-import { chefClient } from './chef-client.ts';
-import { startDetour } from './detour.ts';
-import { startGoiardi } from './goiardi.ts';
+import { chefInfraServer } from '../../services/config-servers/chef-infra/server.ts';
+import { describeConfigServer, type Stage } from '../support/config-server-contract.ts';
+import { makeNode } from '../support/make-node.ts';
+import { chefProfile } from '../support/self-managed.ts';
+import { chefClient } from '../support/servers/chef-client.ts';
+import { startDetour } from '../support/servers/detour.ts';
+import { startGoiardi } from '../support/servers/goiardi.ts';
 
 describeConfigServer('A real Chef server', {
   start,

@@ -1,15 +1,15 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freshKeys, privateKeyPem } from '../../local/keys.ts';
-import { selfSigned } from '../../local/self-signed.ts';
-import { chefInfraServer } from '../../services/config-servers/chef-infra.ts';
-import { signatureHeaders } from '../../services/config-servers/chef-signature.ts';
+import { chefInfraServer } from '../../services/config-servers/chef-infra/server.ts';
+import { signatureHeaders } from '../../services/config-servers/chef-infra/signature.ts';
 import type { Node } from '../../services/config-servers/contract.ts';
 import { exchange } from '../../services/config-servers/https.ts';
-import { makeNode } from '../contract/make-node.ts';
-import { chefProfile } from '../flow/self-managed.ts';
-import { chefClient } from './chef-client.ts';
-import { type Goiardi, startGoiardi } from './goiardi.ts';
+import { freshKeys, privateKeyPem } from '../../world/pki/keys.ts';
+import { selfSigned } from '../../world/pki/self-signed.ts';
+import { makeNode } from '../support/make-node.ts';
+import { chefProfile } from '../support/self-managed.ts';
+import { chefClient } from '../support/servers/chef-client.ts';
+import { type Goiardi, startGoiardi } from '../support/servers/goiardi.ts';
 
 const ROUNDS = 20;
 const { signal } = new AbortController();

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { SimulatedNode } from '../../local/node.ts';
-import { chefProfile, databaseProfile } from '../flow/self-managed.ts';
-import { launchActions, type Played, playWorld, startByHand, untilEnded, untilOneEnded } from '../flow/world.ts';
-import { chefClient } from './chef-client.ts';
-import { type Goiardi, startGoiardi } from './goiardi.ts';
+import type { SimulatedNode } from '../../world/machines/node.ts';
+import { chefProfile, databaseProfile } from '../support/self-managed.ts';
+import { chefClient } from '../support/servers/chef-client.ts';
+import { type Goiardi, startGoiardi } from '../support/servers/goiardi.ts';
+import { launchActions, type Played, playWorld, startByHand, untilEnded, untilOneEnded } from '../support/world.ts';
 
 let goiardi: Goiardi;
 beforeAll(async () => {

@@ -1,10 +1,10 @@
 import { createPublicKey } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { chefProfile, databaseProfile } from '../flow/self-managed.ts';
-import { playWorld, untilEnded, untilOneEnded } from '../flow/world.ts';
-import { chefClient } from './chef-client.ts';
-import { type Goiardi, startGoiardi } from './goiardi.ts';
-import { type RealNodes, realNodes } from './real-node.ts';
+import { chefProfile, databaseProfile } from '../support/self-managed.ts';
+import { chefClient } from '../support/servers/chef-client.ts';
+import { type Goiardi, startGoiardi } from '../support/servers/goiardi.ts';
+import { type RealNodes, realNodes } from '../support/servers/real-node.ts';
+import { playWorld, untilEnded, untilOneEnded } from '../support/world.ts';
 
 let chef: Goiardi;
 let nodes: RealNodes;

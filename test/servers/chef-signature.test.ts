@@ -1,8 +1,8 @@
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { signatureHeaders } from '../../services/config-servers/chef-signature.ts';
-import { signByChef, type VersionedRequest } from './chef-signer.ts';
+import { signatureHeaders } from '../../services/config-servers/chef-infra/signature.ts';
+import { signByChef, type VersionedRequest } from '../support/servers/chef-signer.ts';
 
 const CASES_PER_KEY = 400;
 

@@ -2,16 +2,16 @@ import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PuppetCa } from '../../local/doubles/puppet-ca.ts';
 import type { Node } from '../../services/config-servers/contract.ts';
-import { describeConfigServer, type Stage } from '../contract/config-server.ts';
-import { connectPuppet, type Reached } from '../contract/connect-puppet.ts';
-import { makeNode } from '../contract/make-node.ts';
-import { type Detour, startDetour } from './detour.ts';
-import { converse, makeRequests } from './puppet-conversation.ts';
-import { type RunningPuppetServer, startPuppetServer } from './puppet-server.ts';
-import { handIn } from './puppet-stranger.ts';
-import { mustRun } from './run.ts';
+import { PuppetCa } from '../../world/services/puppet-ca.ts';
+import { describeConfigServer, type Stage } from '../support/config-server-contract.ts';
+import { connectPuppet, type Reached } from '../support/connect-puppet.ts';
+import { makeNode } from '../support/make-node.ts';
+import { type Detour, startDetour } from '../support/servers/detour.ts';
+import { converse, makeRequests } from '../support/servers/puppet-conversation.ts';
+import { type RunningPuppetServer, startPuppetServer } from '../support/servers/puppet-server.ts';
+import { handIn } from '../support/servers/puppet-stranger.ts';
+import { mustRun } from '../support/servers/run.ts';
 
 const { signal } = new AbortController();
 

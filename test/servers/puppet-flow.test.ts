@@ -1,12 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { SimulatedNode } from '../../local/node.ts';
-import { makeNode } from '../contract/make-node.ts';
-import { databaseProfile, puppetProfile } from '../flow/self-managed.ts';
-import { launchActions, type Played, playWorld, startByHand, untilEnded, untilOneEnded } from '../flow/world.ts';
-import { type PuppetAgent, puppetAgent } from './puppet-agent.ts';
-import { type RunningPuppetServer, startPuppetServer } from './puppet-server.ts';
-import { handIn } from './puppet-stranger.ts';
+import type { SimulatedNode } from '../../world/machines/node.ts';
+import { makeNode } from '../support/make-node.ts';
+import { databaseProfile, puppetProfile } from '../support/self-managed.ts';
+import { type PuppetAgent, puppetAgent } from '../support/servers/puppet-agent.ts';
+import { type RunningPuppetServer, startPuppetServer } from '../support/servers/puppet-server.ts';
+import { handIn } from '../support/servers/puppet-stranger.ts';
+import { launchActions, type Played, playWorld, startByHand, untilEnded, untilOneEnded } from '../support/world.ts';
 
 let puppet: RunningPuppetServer;
 let agent: PuppetAgent;

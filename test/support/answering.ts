@@ -3,7 +3,7 @@ import type { RequestListener } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { type SelfSigned, selfSigned } from '../../../../local/self-signed.ts';
+import { type SelfSigned, selfSigned } from '../../world/pki/self-signed.ts';
 
 const madeOnce = selfSigned();
 

@@ -1,4 +1,4 @@
-import type { Service } from '../../../../local/server/service.ts';
+import type { Service } from '../../world/wire/service.ts';
 
 /** Calls an operation of a double as the port does, without the port: its answer, or the rejection it refuses with. */
 export async function call<Answer = unknown>(service: Service, operation: string, input: object): Promise<Answer> {

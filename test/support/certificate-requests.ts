@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import type { Instance } from '../../../../lib/state.ts';
-import { encode, Tag } from '../../../../services/identity/der.ts';
+import type { Instance } from '../../lib/state.ts';
+import { encode, Tag } from '../../services/identity/der.ts';
 
 export const INSTANCE: Instance = {
   platform: 'ec2',
@@ -23,7 +23,7 @@ export const INSTANCE: Instance = {
   metadataOptions: { state: null, httpTokens: null, httpEndpoint: null, httpPutResponseHopLimit: null },
 };
 
-export const root = fileURLToPath(new URL('../../../../', import.meta.url));
+export const root = fileURLToPath(new URL('../../', import.meta.url));
 
 export const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 

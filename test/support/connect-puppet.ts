@@ -1,4 +1,4 @@
-import { puppetServer } from '../../services/config-servers/puppet.ts';
+import { puppetServer } from '../../services/config-servers/puppet/server.ts';
 
 interface Credentials {
   readonly certificate: string;

@@ -1,9 +1,9 @@
-import { WorldClock } from '../../../local/clock.ts';
-import { Fleet } from '../../../local/fleet.ts';
-import { IdentitySigner, type Machine } from '../../../local/identity.ts';
-import { sharedKeys } from '../../../local/keys.ts';
-import { SimulatedNode, type SimulatedNodeOptions } from '../../../local/node.ts';
-import { seededRandom } from '../../../local/random.ts';
+import { WorldClock } from '../../world/kernel/clock.ts';
+import { seededRandom } from '../../world/kernel/random.ts';
+import { Fleet } from '../../world/machines/fleet.ts';
+import { IdentitySigner, type Machine } from '../../world/machines/identity.ts';
+import { SimulatedNode, type SimulatedNodeOptions } from '../../world/machines/node.ts';
+import { sharedKeys } from '../../world/pki/keys.ts';
 
 /** One pool for a whole test file: real keys, made a few times only. */
 const keySource = sharedKeys(4);

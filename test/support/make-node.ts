@@ -1,7 +1,7 @@
 import { createHash, createPublicKey, type webcrypto } from 'node:crypto';
-import { freshKeys, publicKeyPem, RSA_2048 } from '../../local/keys.ts';
-import * as x509 from '../../local/x509.ts';
 import type { Node } from '../../services/config-servers/contract.ts';
+import { freshKeys, publicKeyPem, RSA_2048 } from '../../world/pki/keys.ts';
+import * as x509 from '../../world/pki/x509.ts';
 
 /** What CollectIdentity hands on of a node: the parts of it that an engine reads are real. */
 export async function makeNode(nodeName: string, keys?: webcrypto.CryptoKeyPair): Promise<Node> {

@@ -1,10 +1,10 @@
 import { onTestFinished } from 'vitest';
-import { WorldClock } from '../../../../local/clock.ts';
-import { seededRandom } from '../../../../local/random.ts';
-import { type ApiCall, Apis, type ApisOptions } from '../../../../local/server/apis.ts';
-import { Faults } from '../../../../local/server/faults.ts';
-import { type Control, createGateway } from '../../../../local/server/listen.ts';
-import type { Service } from '../../../../local/server/service.ts';
+import { WorldClock } from '../../world/kernel/clock.ts';
+import { seededRandom } from '../../world/kernel/random.ts';
+import { type ApiCall, Apis, type ApisOptions } from '../../world/wire/apis.ts';
+import { Faults } from '../../world/wire/faults.ts';
+import { type Control, createGateway } from '../../world/wire/listen.ts';
+import type { Service } from '../../world/wire/service.ts';
 
 interface Extras extends Partial<Pick<ApisOptions, 'clock' | 'holdOf' | 'rest'>> {
   control?: Control;

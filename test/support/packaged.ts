@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { readProfiles } from '../lib/profiles-file.ts';
-import { grantsOf } from '../scripts/from-profiles.ts';
+import { readProfiles } from '../../profiles/file.ts';
+import { grantsOf } from '../../stack/permissions/from-profiles.ts';
 
-export const root = fileURLToPath(new URL('..', import.meta.url));
+export const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What the Serverless Framework makes of a service. */
 export interface Packaged {

@@ -1,7 +1,7 @@
-import { WorldClock } from '../../../../local/clock.ts';
-import { seededRandom } from '../../../../local/random.ts';
-import { type ExecutionView, StateMachines, type TaskInvocation } from '../../../../local/states/engine.ts';
-import { type HistoryEvent, toHistoryEvent } from '../../../../local/states/history.ts';
+import { WorldClock } from '../../world/kernel/clock.ts';
+import { seededRandom } from '../../world/kernel/random.ts';
+import { type ExecutionView, StateMachines, type TaskInvocation } from '../../world/states/engine.ts';
+import { type HistoryEvent, toHistoryEvent } from '../../world/states/history.ts';
 
 export const START = new Date('2026-03-14T09:00:00Z');
 export const FUNCTION = 'arn:aws:lambda:eu-west-1:123456789012:function:work';

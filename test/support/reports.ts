@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { FINDINGS, type ProfileSummary, type ReportRow, type SweepReport } from '../../../sweep/report.ts';
+import { FINDINGS, type ProfileSummary, type ReportRow, type SweepReport } from '../../sweep/report.ts';
 
 /** Names and reasons are whatever somebody wrote: what would be a tag, an entity, a formula or a line of its own too. */
 const openText = fc.oneof(

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-const folder = new URL('../../../events/samples/', import.meta.url);
+const folder = new URL('../../events/samples/', import.meta.url);
 
 /** The names of the samples in `events/samples`, or in a folder of it, without `.json`. */
 export function sampleNames(subfolder = ''): string[] {

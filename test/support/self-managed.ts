@@ -1,6 +1,6 @@
 import type { ChefInfraServer, Profile, PuppetServer } from '../../lib/profiles.ts';
-import type { ChefInfra } from '../../local/doubles/chef-infra.ts';
-import type { PuppetCa } from '../../local/doubles/puppet-ca.ts';
+import type { ChefInfra } from '../../world/services/chef-infra/chef-infra.ts';
+import type { PuppetCa } from '../../world/services/puppet-ca.ts';
 
 /** A profile of the group `database` whose instances wait in their hooks. */
 export function databaseProfile(associate: NonNullable<Profile['associate']>): Profile {

@@ -8,12 +8,12 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
-import type { Instance } from '../../../lib/state.ts';
-import { IdentitySigner } from '../../../local/identity.ts';
-import { keysOf } from '../../../services/identity/certificates.ts';
+import type { Instance } from '../../lib/state.ts';
+import { keysOf } from '../../services/identity/certificates.ts';
+import { IdentitySigner } from '../../world/machines/identity.ts';
 
 /** The scripts run in this machine's own shell, with its openssl, against a metadata service on loopback. */
-const root = fileURLToPath(new URL('../../../', import.meta.url));
+const root = fileURLToPath(new URL('../../', import.meta.url));
 const { Resources } = parse(readFileSync(join(root, 'resources/documents.yml'), 'utf8'));
 export const collect = Resources.CollectIdentityDocument.Properties.Content;
 export const install = Resources.InstallCredentialsDocument.Properties.Content;

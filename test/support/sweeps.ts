@@ -1,4 +1,4 @@
-import type { ProfilesFile } from '../../lib/profiles-file.ts';
+import type { ProfilesFile } from '../../profiles/file.ts';
 import { SweepReport } from '../../sweep/report.ts';
 import { callsOfHandlers, nameOf, type Played, playWorld, untilEnded } from './world.ts';
 

@@ -1,15 +1,15 @@
 import { afterAll, afterEach } from 'vitest';
-import { WorldClock } from '../../local/clock.ts';
 import { readDeployment } from '../../local/deployment.ts';
-import type { AwsEvent } from '../../local/doubles/aws-event.ts';
 import { describeEnrolment } from '../../local/enrolments.ts';
-import { sharedKeys } from '../../local/keys.ts';
-import { seededRandom } from '../../local/random.ts';
-import type { ApiCall } from '../../local/server/apis.ts';
-import { createGateway } from '../../local/server/listen.ts';
-import type { ExecutionView } from '../../local/states/engine.ts';
-import { TaskFailure } from '../../local/states/task-failure.ts';
 import { createWorld, type World, type WorldOptions } from '../../local/world.ts';
+import type { AwsEvent } from '../../world/eventbridge/aws-event.ts';
+import { WorldClock } from '../../world/kernel/clock.ts';
+import { seededRandom } from '../../world/kernel/random.ts';
+import { sharedKeys } from '../../world/pki/keys.ts';
+import type { ExecutionView } from '../../world/states/engine.ts';
+import { TaskFailure } from '../../world/states/task-failure.ts';
+import type { ApiCall } from '../../world/wire/apis.ts';
+import { createGateway } from '../../world/wire/listen.ts';
 
 // One port a test file: the handlers' clients keep the address that they saw first, as a warm Lambda does.
 const gateway = createGateway();

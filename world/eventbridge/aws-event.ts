@@ -1,7 +1,7 @@
-import { ACCOUNT_ID, REGION } from '../account.ts';
-import type { Clock } from '../clock.ts';
-import type { Random } from '../random.ts';
-import { uuid } from '../uuid.ts';
+import { ACCOUNT_ID, REGION } from '../kernel/account.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { Random } from '../kernel/random.ts';
+import { uuid } from '../kernel/uuid.ts';
 
 /** An event as EventBridge delivers it: the complete envelope. Keys that EventBridge writes with a hyphen keep it. */
 export interface AwsEvent {

@@ -1,10 +1,10 @@
-import { ACCOUNT_ID, REGION } from '../account.ts';
-import type { Clock } from '../clock.ts';
-import { compilePattern, UnsupportedPattern } from '../event-pattern.ts';
-import type { Random } from '../random.ts';
-import { type Service, ServiceError } from '../server/service.ts';
+import { ACCOUNT_ID, REGION } from '../kernel/account.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { Random } from '../kernel/random.ts';
+import { pageBySerial } from '../services/paging/serial-page.ts';
+import { type Service, ServiceError } from '../wire/service.ts';
 import { type AwsEvent, awsEvent, isoSeconds } from './aws-event.ts';
-import { pageBySerial } from './serial-page.ts';
+import { compilePattern, UnsupportedPattern } from './event-pattern.ts';
 
 /** A rule of the default bus: where an event goes whose shape fits the pattern. */
 export interface EventRule {

@@ -1,4 +1,4 @@
-import type { Random } from '../random.ts';
+import type { Random } from './random.ts';
 
 /** `length` hexadecimal digits, as in `i-0123456789abcdef0`. */
 export function hex(random: Random, length: number): string {

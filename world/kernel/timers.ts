@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from './clock.ts';
 
 /** Timers with names on the world's clock: setting one again replaces it. */
 export class Timers {

@@ -3,9 +3,9 @@
  * with a key of this world that is born at start and never leaves the process.
  */
 import type { webcrypto } from 'node:crypto';
-import { ACCOUNT_ID, regionOf } from './account.ts';
-import { freshKeys, RSA_2048 } from './keys.ts';
-import * as x509 from './x509.ts';
+import { ACCOUNT_ID, regionOf } from '../kernel/account.ts';
+import { freshKeys, RSA_2048 } from '../pki/keys.ts';
+import * as x509 from '../pki/x509.ts';
 
 /** What the control plane knows of a machine and writes into its identity document. */
 export interface Machine {

@@ -4,14 +4,14 @@
  */
 import type { webcrypto } from 'node:crypto';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { regionOf } from './account.ts';
-import { isSignedBy } from './certificate-authority.ts';
-import type { Clock } from './clock.ts';
-import { type Range, secondsWithin } from './duration.ts';
+import { regionOf } from '../kernel/account.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { type Range, secondsWithin } from '../kernel/duration.ts';
+import type { Random } from '../kernel/random.ts';
+import { isSignedBy } from '../pki/certificate-authority.ts';
+import { type KeySource, publicKeyPem, publicKeySha256, RSA_2048 } from '../pki/keys.ts';
+import * as x509 from '../pki/x509.ts';
 import { type IdentitySigner, identityDocument, type Machine, type SignedIdentity } from './identity.ts';
-import { type KeySource, publicKeyPem, publicKeySha256, RSA_2048 } from './keys.ts';
-import type { Random } from './random.ts';
-import * as x509 from './x509.ts';
 
 /** Puppet's registered extension names: https://www.puppet.com/docs/puppet/8/ssl_attributes_extensions.html */
 const PP_INSTANCE_ID = '1.3.6.1.4.1.34380.1.1.2';

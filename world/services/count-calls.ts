@@ -1,4 +1,4 @@
-import type { Operation, Service } from '../server/service.ts';
+import type { Operation, Service } from '../wire/service.ts';
 
 /** How often each operation was called, refused calls included. */
 export type CallCounts = Record<string, number>;

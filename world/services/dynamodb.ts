@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import dynalite from 'dynalite';
-import { type Answer, jsonAnswer } from './answer.ts';
-import type { Call, Endpoint } from './endpoint.ts';
-import { ServiceError } from './service.ts';
+import { type Answer, jsonAnswer } from '../wire/answer.ts';
+import type { Call, Endpoint } from '../wire/endpoint.ts';
+import { ServiceError } from '../wire/service.ts';
 
 const NAMESPACE = 'com.amazonaws.dynamodb.v20120810';
 

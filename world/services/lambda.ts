@@ -2,13 +2,13 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe } from 'node:diagnostics_channel';
 import type { ClientRequest } from 'node:http';
 import type { Context } from 'aws-lambda';
-import { functionArn } from './account.ts';
-import type { Clock } from './clock.ts';
-import { Hold } from './hold.ts';
-import type { Random } from './random.ts';
-import { INVOCATION_HEADER } from './server/apis.ts';
-import { TaskFailure } from './states/task-failure.ts';
-import { uuid } from './uuid.ts';
+import { functionArn } from '../kernel/account.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { Hold } from '../kernel/hold.ts';
+import type { Random } from '../kernel/random.ts';
+import { uuid } from '../kernel/uuid.ts';
+import { TaskFailure } from '../states/task-failure.ts';
+import { INVOCATION_HEADER } from '../wire/apis.ts';
 
 export type Handler = (event: unknown, context: Context) => Promise<unknown>;
 

@@ -8,8 +8,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { CertificateAuthority, commonName, type KeyedCertificate } from '../certificate-authority.ts';
-import * as x509 from '../x509.ts';
+import { CertificateAuthority, commonName, type KeyedCertificate } from '../pki/certificate-authority.ts';
+import * as x509 from '../pki/x509.ts';
 
 export interface PuppetCaOptions {
   /** The time of the certificates that it signs; TLS itself goes by no other clock than the real one. */

@@ -4,11 +4,11 @@ import type {
   GetSecretValueCommandInput,
   GetSecretValueResponse,
 } from '@aws-sdk/client-secrets-manager';
-import { ACCOUNT_ID, REGION } from '../account.ts';
-import type { Clock } from '../clock.ts';
-import type { Random } from '../random.ts';
-import { type Service, ServiceError } from '../server/service.ts';
-import { uuid } from '../uuid.ts';
+import { ACCOUNT_ID, REGION } from '../kernel/account.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { Random } from '../kernel/random.ts';
+import { uuid } from '../kernel/uuid.ts';
+import { type Service, ServiceError } from '../wire/service.ts';
 import { type CallCounts, countCalls } from './count-calls.ts';
 
 interface Secret {

@@ -16,12 +16,12 @@ import type {
   StopExecutionInput,
   StopExecutionOutput,
 } from '@aws-sdk/client-sfn';
-import type { Clock } from '../clock.ts';
-import { type Service, ServiceError } from '../server/service.ts';
+import type { Clock } from '../kernel/clock.ts';
 import { type ExecutionView, executionArn, type StateMachine, type StateMachines } from '../states/engine.ts';
 import { EVENT_LIMIT, type HistoryEvent, toHistoryEvent } from '../states/history.ts';
 import { exceedsLimit } from '../states/json.ts';
-import { numberedPage } from './numbered-page.ts';
+import { type Service, ServiceError } from '../wire/service.ts';
+import { numberedPage } from './paging/numbered-page.ts';
 
 const DAY_MILLISECONDS = 86_400_000;
 const REDRIVABLE_DAYS = 14;

@@ -1,6 +1,6 @@
-import { REGION } from '../account.ts';
-import type { Clock } from '../clock.ts';
-import type { Random } from '../random.ts';
+import { REGION } from '../kernel/account.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { Random } from '../kernel/random.ts';
 import { contextObject } from './context.ts';
 import { combine, stateOutput, withinLimit, workInput } from './data-flow.ts';
 import { declaredFailure, type Failure } from './fail.ts';

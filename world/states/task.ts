@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../kernel/clock.ts';
 import { dataLimitExceeded } from './data-flow.ts';
 import { Fault } from './fault.ts';
 import type { EventDetails } from './history.ts';

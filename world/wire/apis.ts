@@ -1,9 +1,9 @@
-import type { Clock } from '../clock.ts';
-import { type Hold, waitWithout } from '../hold.ts';
-import type { Random } from '../random.ts';
-import { uuid } from '../uuid.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { type Hold, waitWithout } from '../kernel/hold.ts';
+import type { Random } from '../kernel/random.ts';
+import { uuid } from '../kernel/uuid.ts';
+import { dynamoDb } from '../services/dynamodb.ts';
 import { type Answer, jsonAnswer, xmlAnswer } from './answer.ts';
-import { dynamoDb } from './dynamodb.ts';
 import { type Call, type Endpoint, modelled, type RestEndpoint } from './endpoint.ts';
 import { DROPPED, type Faults, refusalOf } from './faults.ts';
 import { loadModel } from './model.ts';

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Clock } from '../clock.ts';
-import { Hold } from '../hold.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { Hold } from '../kernel/hold.ts';
 import type { Apis } from './apis.ts';
 
 /** Answers `/_local/*`: `path` begins with `/_local/`, `body` is the parsed JSON, undefined when there is none. */

@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { PermissionDenied, ServerNotFound, ServerNotReady, Throttled } from '../../lib/errors.ts';
-import { withoutPem } from '../../lib/telemetry.ts';
-import type { Answer } from './https.ts';
+import { PermissionDenied, ServerNotFound, ServerNotReady, Throttled } from '../../../lib/errors.ts';
+import { withoutPem } from '../../../lib/telemetry.ts';
+import type { Answer } from '../https.ts';
 
 /** The API's version that is asked for: servers since 12.1 know it, and what is older does not look. */
 export const API_VERSION = '1';

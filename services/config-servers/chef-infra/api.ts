@@ -1,9 +1,9 @@
-import { InvalidRequest } from '../../lib/errors.ts';
-import type { ChefInfraServer } from '../../lib/profiles.ts';
-import { API_VERSION, type Caller, type ChefAnswer, understood } from './chef-answer.ts';
-import { chefCertificates, chefKey } from './chef-secrets.ts';
-import { type SignatureVersion, signatureHeaders } from './chef-signature.ts';
-import { type Answer, exchange, urlOf } from './https.ts';
+import { InvalidRequest } from '../../../lib/errors.ts';
+import type { ChefInfraServer } from '../../../lib/profiles.ts';
+import { type Answer, exchange, urlOf } from '../https.ts';
+import { API_VERSION, type Caller, type ChefAnswer, understood } from './answer.ts';
+import { chefCertificates, chefKey } from './secrets.ts';
+import { type SignatureVersion, signatureHeaders } from './signature.ts';
 
 /** What every request says beside its signature. Source: Chef Infra Server API, Required headers. */
 const HEADERS = {

@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { InvalidRequest } from '../../lib/errors.ts';
+import { InvalidRequest } from '../../../lib/errors.ts';
 
 /** Chef servers make keys of 2048 bits; signatures before version 1.3 do not fit into much less. */
 export const LEAST_KEY_BITS = 2048;

@@ -1,11 +1,11 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import * as z from 'zod';
-import { AssociationFailed, IdentityRejected, ServerNotFound, ServerNotReady } from '../../lib/errors.ts';
-import type { ChefInfraServer } from '../../lib/profiles.ts';
-import type { ChefAnswer } from './chef-answer.ts';
-import { type ChefOptions, chefApi, chefServerUrl, organizationOf, type Secrets } from './chef-api.ts';
-import { LEAST_KEY_BITS } from './chef-secrets.ts';
-import { type ConfigServer, FORGOTTEN_AT_ONCE, type Node } from './contract.ts';
+import { AssociationFailed, IdentityRejected, ServerNotFound, ServerNotReady } from '../../../lib/errors.ts';
+import type { ChefInfraServer } from '../../../lib/profiles.ts';
+import { type ConfigServer, FORGOTTEN_AT_ONCE, type Node } from '../contract.ts';
+import type { ChefAnswer } from './answer.ts';
+import { type ChefOptions, chefApi, chefServerUrl, organizationOf, type Secrets } from './api.ts';
+import { LEAST_KEY_BITS } from './secrets.ts';
 
 /** What GET principals answers for one name: a client and a user may share it. */
 const Principal = z.object({ name: z.string(), type: z.string(), public_key: z.string() });

@@ -1,7 +1,7 @@
 import { DescribeServersCommand, OpsWorksCMClient, type Server } from '@aws-sdk/client-opsworkscm';
-import { InvalidStateException, ServerNotFound } from '../../lib/errors.ts';
-import type { Associate } from '../../lib/profiles.ts';
-import { calling, clientOptions, isNamed } from '../aws.ts';
+import { InvalidStateException, ServerNotFound } from '../../../lib/errors.ts';
+import type { Associate } from '../../../lib/profiles.ts';
+import { calling, clientOptions, isNamed } from '../../aws.ts';
 
 /**
  * Without quick attempts of the SDK's own: the service takes five calls a second from all of its clients together, and

@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { AssociateNodeCommand, DisassociateNodeCommand, type EngineAttribute } from '@aws-sdk/client-opsworkscm';
-import { AssociationFailed } from '../../lib/errors.ts';
-import { calling, isNamed } from '../aws.ts';
-import type { ConfigServer, Node } from './contract.ts';
-import { about, describeServer, type OpsWorksCmServer, opsWorksCm, refusedForState } from './opsworks-cm-api.ts';
-import { requireSucceeded } from './opsworks-cm-status.ts';
+import { AssociationFailed } from '../../../lib/errors.ts';
+import { calling, isNamed } from '../../aws.ts';
+import type { ConfigServer, Node } from '../contract.ts';
+import { about, describeServer, type OpsWorksCmServer, opsWorksCm, refusedForState } from './api.ts';
+import { requireSucceeded } from './status.ts';
 
 /**
  * AWS OpsWorks CM, for Chef Automate and Puppet Enterprise servers. In parts, because a function carries, and its role

@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { PermissionDenied, ServerNotFound, ServerNotReady, Throttled } from '../../lib/errors.ts';
-import { type Answer, exchange, type Peer } from './https.ts';
-import type { PuppetCredentials } from './puppet-credentials.ts';
+import { PermissionDenied, ServerNotFound, ServerNotReady, Throttled } from '../../../lib/errors.ts';
+import { type Answer, exchange, type Peer } from '../https.ts';
+import type { PuppetCredentials } from './credentials.ts';
 
 /** What the CA knows of a name; the fingerprint is the request's while the name is `requested`. */
 const CertificateStatus = z.object({

@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import * as z from 'zod';
-import { InvalidRequest } from '../../lib/errors.ts';
+import { InvalidRequest } from '../../../lib/errors.ts';
 
 /** A client certificate and its key: PEM, both. */
 const ClientCertificate = z.object({ certificate: z.string(), privateKey: z.string() });

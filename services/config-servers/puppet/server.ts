@@ -1,10 +1,10 @@
 import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
-import { AssociationFailed, ServerNotReady } from '../../lib/errors.ts';
-import type { PuppetServer } from '../../lib/profiles.ts';
-import type { Association } from '../../lib/state.ts';
-import { type ConfigServer, FORGOTTEN_AT_ONCE, type Node } from './contract.ts';
-import { type CertificateStatus, PuppetCa, type Refusal } from './puppet-ca.ts';
-import { readPuppetCredentials } from './puppet-credentials.ts';
+import { AssociationFailed, ServerNotReady } from '../../../lib/errors.ts';
+import type { PuppetServer } from '../../../lib/profiles.ts';
+import type { Association } from '../../../lib/state.ts';
+import { type ConfigServer, FORGOTTEN_AT_ONCE, type Node } from '../contract.ts';
+import { type CertificateStatus, PuppetCa, type Refusal } from './ca.ts';
+import { readPuppetCredentials } from './credentials.ts';
 
 /** Five calls of a good day keep within a task's time; a server that hangs is left for the state machine to ask again. */
 const CALL_TIMEOUT_MILLISECONDS = 4_000;

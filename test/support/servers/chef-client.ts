@@ -1,4 +1,4 @@
-import { type Answer, exchange } from '../../services/config-servers/https.ts';
+import { type Answer, exchange } from '../../../services/config-servers/https.ts';
 import { signByChef } from './chef-signer.ts';
 
 const { signal } = new AbortController();

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { SignatureVersion, SignedRequest } from '../../services/config-servers/chef-signature.ts';
+import type { SignatureVersion, SignedRequest } from '../../../services/config-servers/chef-infra/signature.ts';
 
 const SCRIPT = fileURLToPath(new URL('chef-signer.rb', import.meta.url));
 

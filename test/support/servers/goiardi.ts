@@ -4,8 +4,8 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { selfSigned } from '../../local/self-signed.ts';
-import { type Answer, exchange } from '../../services/config-servers/https.ts';
+import { type Answer, exchange } from '../../../services/config-servers/https.ts';
+import { selfSigned } from '../../../world/pki/self-signed.ts';
 import { freePort } from './run.ts';
 
 const HOST = '127.0.0.1';

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import type { SimulatedNode } from '../../local/node.ts';
+import type { SimulatedNode } from '../../../world/machines/node.ts';
 import { type Ran, run } from './run.ts';
 
 /** The disk of a node whose image bears Puppet's agent. */

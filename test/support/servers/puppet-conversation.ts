@@ -1,6 +1,6 @@
-import { freshKeys, RSA_2048 } from '../../local/keys.ts';
-import * as x509 from '../../local/x509.ts';
-import { exchange } from '../../services/config-servers/https.ts';
+import { exchange } from '../../../services/config-servers/https.ts';
+import { freshKeys, RSA_2048 } from '../../../world/pki/keys.ts';
+import * as x509 from '../../../world/pki/x509.ts';
 import type { Credentials } from './puppet-server.ts';
 
 /** A CA, real or double, and who may speak to it. */

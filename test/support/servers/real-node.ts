@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
-import type { CommandDocument, CommandResult } from '../../local/documents.ts';
-import type { SimulatedNode } from '../../local/node.ts';
+import type { SimulatedNode } from '../../../world/machines/node.ts';
+import type { CommandDocument, CommandResult } from '../../../world/services/ssm/documents.ts';
 
 /** Nodes with disks of their own, on which the documents' real scripts work. */
 export interface RealNodes {

@@ -3,7 +3,17 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { certify, collect, collected, has, install, installChef, itWithTools, machine, NodeName } from './machine.ts';
+import {
+  certify,
+  collect,
+  collected,
+  has,
+  install,
+  installChef,
+  itWithTools,
+  machine,
+  NodeName,
+} from '../../support/shell-machine.ts';
 
 /** A program that notes how it was called, and ends with `exitCode`. */
 function fakeAgent(folder: string, name: string, exitCode = 0): { path: string; calls: () => string[] } {

@@ -16,7 +16,7 @@ import {
   NodeName,
   POLICY,
   SIGNATURE,
-} from './machine.ts';
+} from '../../support/shell-machine.ts';
 
 describe('Muster-CollectIdentity', () => {
   itWithTools('prints one line that enrolment takes as the identity of the node', async () => {

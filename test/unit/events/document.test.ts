@@ -5,8 +5,8 @@ import * as z from 'zod';
 import { OUTCOMES, type OutcomeType } from '../../../events/outcomes.ts';
 import { parseEnrolmentRequest, parseRetirementRequest } from '../../../events/request.ts';
 import { table } from '../../../events/table.ts';
-import { compilePattern } from '../../../local/event-pattern.ts';
-import { sample, sampleNames } from './samples.ts';
+import { compilePattern } from '../../../world/eventbridge/event-pattern.ts';
+import { sample, sampleNames } from '../../support/samples.ts';
 
 const file = new URL('../../../docs/events.md', import.meta.url);
 const text = readFileSync(file, 'utf8');

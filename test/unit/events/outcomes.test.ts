@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { OUTCOME_SOURCE, OUTCOMES, type OutcomeType } from '../../../events/outcomes.ts';
 import { interpret } from '../../../events/table.ts';
-import { sample, sampleNames } from './samples.ts';
+import { sample, sampleNames } from '../../support/samples.ts';
 
 const names = sampleNames('outcomes/');
 const detailTypes = Object.keys(OUTCOMES) as OutcomeType[];

@@ -10,7 +10,7 @@ import {
   type TriggeredRetirement,
 } from '../../../events/request.ts';
 import { InvalidRequest } from '../../../lib/errors.ts';
-import { sample, sampleNames } from './samples.ts';
+import { sample, sampleNames } from '../../support/samples.ts';
 
 const TOKEN = '87654321-4321-4321-4321-210987654321';
 const EVENT_ID = '12345678-1234-1234-1234-123456789012';

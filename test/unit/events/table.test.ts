@@ -4,7 +4,7 @@ import type { Interpretation } from '../../../events/event.ts';
 import { parseEnrolmentRequest, parseRetirementRequest } from '../../../events/request.ts';
 import { interpret, table } from '../../../events/table.ts';
 import { InvalidRequest } from '../../../lib/errors.ts';
-import { sample, sampleNames } from './samples.ts';
+import { sample, sampleNames } from '../../support/samples.ts';
 
 /** The fields of each enrolment that the sample asks for. */
 const enrolments: Record<string, object[]> = {

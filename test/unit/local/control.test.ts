@@ -1,11 +1,11 @@
 import { beforeEach, expect, it } from 'vitest';
-import { WorldClock } from '../../../local/clock.ts';
 import { createControl } from '../../../local/control.ts';
-import { AutoScaling } from '../../../local/doubles/auto-scaling.ts';
-import { Ec2 } from '../../../local/doubles/ec2.ts';
-import { Lightsail } from '../../../local/doubles/lightsail.ts';
-import { seededRandom } from '../../../local/random.ts';
-import { Faults } from '../../../local/server/faults.ts';
+import { WorldClock } from '../../../world/kernel/clock.ts';
+import { seededRandom } from '../../../world/kernel/random.ts';
+import { AutoScaling } from '../../../world/services/auto-scaling/auto-scaling.ts';
+import { Ec2 } from '../../../world/services/ec2/ec2.ts';
+import { Lightsail } from '../../../world/services/lightsail/lightsail.ts';
+import { Faults } from '../../../world/wire/faults.ts';
 
 function playground() {
   const clock = new WorldClock({ speed: Number.POSITIVE_INFINITY });

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { exemptions as compiledExemptions } from '../../../lib/config.ts';
-import { exemptionsOf, exemptParts, isMoreWanted, withoutExempted } from '../../../lib/exemptions.ts';
 import { EXEMPTIBLE, type Exemption, type Profile } from '../../../lib/profiles.ts';
 import type { Instance } from '../../../lib/state.ts';
-import { WEB } from '../instance.ts';
+import { exemptionsOf, exemptParts, isMoreWanted, withoutExempted } from '../../../profiles/exemptions.ts';
+import { WEB } from '../../support/instance.ts';
 
 const NOON = '2031-05-06T12:00:00Z';
 

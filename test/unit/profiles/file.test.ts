@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { InvalidRequest } from '../../../lib/errors.ts';
 import { profileVersion } from '../../../lib/profiles.ts';
-import { exemptionsRunningOut, readProfiles, readProfilesFile } from '../../../lib/profiles-file.ts';
+import { exemptionsRunningOut, readProfiles, readProfilesFile } from '../../../profiles/file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'muster-profiles-'));
 let files = 0;

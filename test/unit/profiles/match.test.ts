@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { matchProfile, type Profile, profilesForGroup, profileVersion } from '../../../lib/profiles.ts';
 import type { Instance } from '../../../lib/state.ts';
-import { WEB } from '../instance.ts';
+import { WEB } from '../../support/instance.ts';
 
 const instance: Instance = { ...WEB, tags: { role: 'web' } };
 const named = (name: string, match: Profile['match']): Profile => ({

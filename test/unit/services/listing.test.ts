@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Found } from '../../../lib/state.ts';
 import * as ec2 from '../../../services/ec2.ts';
 import * as lightsail from '../../../services/lightsail.ts';
-import { type Played, playWorld } from '../../flow/world.ts';
+import { type Played, playWorld } from '../../support/world.ts';
 
 const { signal } = new AbortController();
 const CREATE = { availabilityZone: 'eu-west-1a', blueprintId: 'amazon_linux_2023', bundleId: 'nano_3_0' };

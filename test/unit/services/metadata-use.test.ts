@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Instance, ledgerKey } from '../../../lib/state.ts';
 import { imdsV1Calls } from '../../../services/metadata-use.ts';
-import { type Played, playWorld } from '../../flow/world.ts';
+import { type Played, playWorld } from '../../support/world.ts';
 
 const { signal } = new AbortController();
 const DAY = 24 * 3600 * 1000;

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { WorldClock } from '../../../local/clock.ts';
-import { S3 } from '../../../local/doubles/s3.ts';
-import { seededRandom } from '../../../local/random.ts';
-import type { Fault } from '../../../local/server/faults.ts';
 import { storeReport } from '../../../services/reports.ts';
-import { openPort } from '../local/server/open-port.ts';
+import { WorldClock } from '../../../world/kernel/clock.ts';
+import { seededRandom } from '../../../world/kernel/random.ts';
+import { S3 } from '../../../world/services/s3/s3.ts';
+import type { Fault } from '../../../world/wire/faults.ts';
+import { openPort } from '../../support/open-port.ts';
 
 const BUCKET = 'reports-1';
 const STARTED_AT = '2026-11-26T03:00:00.000Z';

@@ -62,7 +62,7 @@ describe('a build that is refused', () => {
   ])('for %s leaves none behind that could be deployed', (_what, change, args, sentence) => {
     const folder = builtBefore();
     change(folder);
-    const { status, stderr } = spawnSync(process.execPath, ['scripts/package.ts', ...args], { cwd: folder });
+    const { status, stderr } = spawnSync(process.execPath, ['stack/package.ts', ...args], { cwd: folder });
     expect(String(stderr).trim()).toMatch(sentence);
     expect(status).toBe(1);
     expect(existsSync(join(folder, 'build/stage.json'))).toBe(false);

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { readProfiles } from '../../../lib/profiles-file.ts';
 import { openYaml } from '../../../lib/yaml-file.ts';
-import { faultsOfRegions } from '../../../scripts/regions.ts';
+import { readProfiles } from '../../../profiles/file.ts';
 import { readCertificates } from '../../../services/identity/certificates.ts';
+import { faultsOfRegions } from '../../../stack/regions.ts';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'muster-regions-')));
 const certificates = fileURLToPath(new URL('../../../services/identity/aws-certificates', import.meta.url));

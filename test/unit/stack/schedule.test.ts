@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { faultOfSchedule } from '../../../scripts/schedule.ts';
+import { faultOfSchedule } from '../../../stack/schedule.ts';
 
 describe('a schedule', () => {
   it.each([

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { faultsOfParameters, faultsOfStage, profilesFileOf, stageOf } from '../../../scripts/stage.ts';
+import { faultsOfParameters, faultsOfStage, profilesFileOf, stageOf } from '../../../stack/stage.ts';
 
 const PARAMETERS = `default:
   alertEmail: ''

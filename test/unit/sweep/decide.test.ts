@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Profile } from '../../../lib/profiles.ts';
-import { readProfiles } from '../../../lib/profiles-file.ts';
+import { readProfiles } from '../../../profiles/file.ts';
 import { decide } from '../../../sweep/decide.ts';
 import { Survey } from '../../../sweep/survey.ts';
-import { WEB } from '../instance.ts';
+import { WEB } from '../../support/instance.ts';
 
 const AT = '2031-05-06T12:00:00.000Z';
 const HOUR = 3600 * 1000;

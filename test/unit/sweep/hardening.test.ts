@@ -5,7 +5,7 @@ import type { Instance, MetadataOptions } from '../../../lib/state.ts';
 import type { LedgerItem } from '../../../services/ledger.ts';
 import { canaryFacts, type FleetMember } from '../../../sweep/canary.ts';
 import { hardeningVerdict } from '../../../sweep/hardening.ts';
-import { WEB } from '../instance.ts';
+import { WEB } from '../../support/instance.ts';
 
 const NOON = '2031-05-06T12:00:00.000Z';
 const DAY = 24 * 3600 * 1000;

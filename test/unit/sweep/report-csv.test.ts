@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { SweepReport } from '../../../sweep/report.ts';
 import { CSV_COLUMNS, reportCsv } from '../../../sweep/report-csv.ts';
 import { COUNT_NAMES } from '../../../sweep/report-words.ts';
-import { anyReport, reportOf } from './reports.ts';
+import { anyReport, reportOf } from '../../support/reports.ts';
 
 /** RFC 4180 to the letter: nothing is trimmed, skipped or guessed, and each line has every column. */
 const table = (text: string): Record<string, string>[] =>

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { FINDINGS, type SweepReport } from '../../../sweep/report.ts';
 import { reportPage } from '../../../sweep/report-page.ts';
 import { CONDITION_NAMES, CONDITIONS } from '../../../sweep/report-words.ts';
-import { anyReport, reportOf } from './reports.ts';
+import { anyReport, reportOf } from '../../support/reports.ts';
 
 const parsed = async (report: SweepReport) => cheerio.load(await reportPage(report));
 /** What is left of a text once a parser has read it: line ends are one character, and what is no character is none. */

@@ -1,7 +1,9 @@
-import type { Clock } from '../clock.ts';
-import type { Random } from '../random.ts';
-import { type Service, ServiceError } from '../server/service.ts';
-import { uuid } from '../uuid.ts';
+import type { Emit } from '../../eventbridge/aws-event.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import type { Random } from '../../kernel/random.ts';
+import { uuid } from '../../kernel/uuid.ts';
+import { type Service, ServiceError } from '../../wire/service.ts';
+import type { Ec2 } from '../ec2/ec2.ts';
 import {
   type Activity,
   at,
@@ -10,12 +12,10 @@ import {
   describeMember,
   type Group,
   type GroupSettings,
-} from './auto-scaling-group.ts';
-import { type AnnouncedLaunch, Members } from './auto-scaling-members.ts';
-import { autoScalingOperations } from './auto-scaling-operations.ts';
-import type { Emit } from './aws-event.ts';
-import type { Ec2 } from './ec2.ts';
+} from './group.ts';
 import { LifecycleActions } from './lifecycle-actions.ts';
+import { type AnnouncedLaunch, Members } from './members.ts';
+import { autoScalingOperations } from './operations.ts';
 
 export interface AutoScalingOptions {
   readonly clock: Clock;

@@ -1,6 +1,6 @@
-import { ACCOUNT_ID } from '../account.ts';
-import type { Activity, Member } from './auto-scaling-group.ts';
-import type { AwsEvent } from './aws-event.ts';
+import type { AwsEvent } from '../../eventbridge/aws-event.ts';
+import { ACCOUNT_ID } from '../../kernel/account.ts';
+import type { Activity, Member } from './group.ts';
 import type { LifecycleAction, LifecycleHook } from './lifecycle-actions.ts';
 
 /** What an event says; its envelope is put around it when it is emitted. */

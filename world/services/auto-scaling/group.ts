@@ -1,10 +1,10 @@
 import type { AutoScalingGroup, AutoScalingInstanceDetails, LifecycleState, Tag } from '@aws-sdk/client-auto-scaling';
-import { ACCOUNT_ID, REGION } from '../account.ts';
-import { isoSeconds } from './aws-event.ts';
-import { type Ec2Instance, SUBNETS } from './ec2-instance.ts';
-import type { MetadataOptions } from './ec2-metadata.ts';
+import { isoSeconds } from '../../eventbridge/aws-event.ts';
+import { ACCOUNT_ID, REGION } from '../../kernel/account.ts';
+import { type Ec2Instance, SUBNETS } from '../ec2/instance.ts';
+import type { MetadataOptions } from '../ec2/metadata.ts';
+import type { Numbered } from '../paging/serial-page.ts';
 import type { LifecycleHook } from './lifecycle-actions.ts';
-import type { Numbered } from './serial-page.ts';
 
 /** Instances made ready beforehand. */
 interface WarmPool {

@@ -1,9 +1,9 @@
-import type { Clock } from '../clock.ts';
-import type { Random } from '../random.ts';
-import { ServiceError } from '../server/service.ts';
-import { uuid } from '../uuid.ts';
-import { Timers } from './timers.ts';
-import type { Writable } from './types.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import type { Random } from '../../kernel/random.ts';
+import { Timers } from '../../kernel/timers.ts';
+import { uuid } from '../../kernel/uuid.ts';
+import { ServiceError } from '../../wire/service.ts';
+import type { Writable } from '../types.ts';
 
 export type LifecycleTransition = 'autoscaling:EC2_INSTANCE_LAUNCHING' | 'autoscaling:EC2_INSTANCE_TERMINATING';
 export type LifecycleResult = 'CONTINUE' | 'ABANDON';

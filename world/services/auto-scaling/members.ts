@@ -1,18 +1,12 @@
 import type { LifecycleState } from '@aws-sdk/client-auto-scaling';
-import { uuid } from '../uuid.ts';
+import { awsEvent } from '../../eventbridge/aws-event.ts';
+import { Timers } from '../../kernel/timers.ts';
+import { uuid } from '../../kernel/uuid.ts';
+import type { Ec2Instance } from '../ec2/instance.ts';
 import type { AutoScalingOptions } from './auto-scaling.ts';
-import {
-  abandonedMessage,
-  activityEvent,
-  type EventContent,
-  lifecycleActionEvent,
-  type Outcome,
-} from './auto-scaling-events.ts';
-import { type Activity, at, type Group, instanceTags, type Member, type Place } from './auto-scaling-group.ts';
-import { awsEvent } from './aws-event.ts';
-import type { Ec2Instance } from './ec2-instance.ts';
+import { abandonedMessage, activityEvent, type EventContent, lifecycleActionEvent, type Outcome } from './events.ts';
+import { type Activity, at, type Group, instanceTags, type Member, type Place } from './group.ts';
 import type { LifecycleAction, LifecycleActions, LifecycleHook, LifecycleTransition } from './lifecycle-actions.ts';
-import { Timers } from './timers.ts';
 
 const DEFAULTS = { launchSeconds: 3, proceedSeconds: 1, relaunchSeconds: 15, healthCheckSeconds: 30 };
 

@@ -13,14 +13,14 @@ import type {
   SetDesiredCapacityType,
   TerminateInstanceInAutoScalingGroupType,
 } from '@aws-sdk/client-auto-scaling';
-import { REGION } from '../account.ts';
-import { type RequestContext, type Service, ServiceError } from '../server/service.ts';
+import { REGION } from '../../kernel/account.ts';
+import { type RequestContext, type Service, ServiceError } from '../../wire/service.ts';
+import { pageBySerial } from '../paging/serial-page.ts';
+import type { Input } from '../types.ts';
 import type { AutoScaling } from './auto-scaling.ts';
-import { describeActivity } from './auto-scaling-events.ts';
-import { type Activity, describeGroup, describeMember, type Group, type Member } from './auto-scaling-group.ts';
+import { describeActivity } from './events.ts';
+import { type Activity, describeGroup, describeMember, type Group, type Member } from './group.ts';
 import type { LifecycleHook, LifecycleResult } from './lifecycle-actions.ts';
-import { pageBySerial } from './serial-page.ts';
-import type { Input } from './types.ts';
 
 const MAX_GLOBAL_TIMEOUT_SECONDS = 48 * 3600;
 

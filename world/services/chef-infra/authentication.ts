@@ -5,7 +5,7 @@ import {
   canonicalRequest,
   type SignatureVersion,
   type SignedRequest,
-} from '../../services/config-servers/chef-signature.ts';
+} from '../../../services/config-servers/chef-infra/signature.ts';
 
 /** A request as it came. */
 export interface SignedByHeaders {

@@ -8,9 +8,9 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import type { SignatureVersion } from '../../services/config-servers/chef-signature.ts';
-import { type SelfSigned, selfSigned } from '../self-signed.ts';
-import { isSignedBy, type SignedByHeaders, signatureOf } from './chef-authentication.ts';
+import type { SignatureVersion } from '../../../services/config-servers/chef-infra/signature.ts';
+import { type SelfSigned, selfSigned } from '../../pki/self-signed.ts';
+import { isSignedBy, type SignedByHeaders, signatureOf } from './authentication.ts';
 
 export interface ChefInfraOptions {
   readonly now?: () => Date;

@@ -1,9 +1,9 @@
 import type { GetMetricDataInput, GetMetricDataOutput, MetricDataQuery } from '@aws-sdk/client-cloudwatch';
-import { REGION } from '../account.ts';
-import type { Clock } from '../clock.ts';
-import { type RequestContext, type Service, ServiceError } from '../server/service.ts';
+import { REGION } from '../../kernel/account.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { type RequestContext, type Service, ServiceError } from '../../wire/service.ts';
+import type { Input } from '../types.ts';
 import type { Datapoint, Range } from './metadata-use.ts';
-import type { Input } from './types.ts';
 
 /** Whose metrics CloudWatch has: MetadataNoToken of an instance, empty where there is none. */
 export interface MetricSource {

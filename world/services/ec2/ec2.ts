@@ -8,19 +8,19 @@ import type {
   TerminateInstancesRequest,
   TerminateInstancesResult,
 } from '@aws-sdk/client-ec2';
-import { ACCOUNT_ID, REGION, regionOf } from '../account.ts';
-import type { Clock } from '../clock.ts';
-import type { Random } from '../random.ts';
-import { type RequestContext, type Service, ServiceError } from '../server/service.ts';
-import { badToken, malformedId, notFound } from './ec2-errors.ts';
-import { matcher } from './ec2-filters.ts';
-import { describeInstance, type Ec2Instance, type Ec2State, SUBNETS, stateOf } from './ec2-instance.ts';
-import { LAUNCH_METADATA, type MetadataOptions, metadataChanges } from './ec2-metadata.ts';
-import { hex } from './hex.ts';
-import { type Datapoint, MetadataUse, type Range } from './metadata-use.ts';
-import { pageBySerial } from './serial-page.ts';
-import { Timers } from './timers.ts';
-import type { Input, Writable } from './types.ts';
+import { ACCOUNT_ID, REGION, regionOf } from '../../kernel/account.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { hex } from '../../kernel/hex.ts';
+import type { Random } from '../../kernel/random.ts';
+import { Timers } from '../../kernel/timers.ts';
+import { type RequestContext, type Service, ServiceError } from '../../wire/service.ts';
+import { type Datapoint, MetadataUse, type Range } from '../cloudwatch/metadata-use.ts';
+import { pageBySerial } from '../paging/serial-page.ts';
+import type { Input, Writable } from '../types.ts';
+import { badToken, malformedId, notFound } from './errors.ts';
+import { matcher } from './filters.ts';
+import { describeInstance, type Ec2Instance, type Ec2State, SUBNETS, stateOf } from './instance.ts';
+import { LAUNCH_METADATA, type MetadataOptions, metadataChanges } from './metadata.ts';
 
 /** Told of what becomes of instances. */
 export interface Ec2Observer {

@@ -1,4 +1,4 @@
-import { ServiceError } from '../server/service.ts';
+import { ServiceError } from '../../wire/service.ts';
 
 /** EC2's own sentence for ids that nothing has. */
 export function notFound(ids: readonly string[]): ServiceError {

@@ -1,6 +1,6 @@
 import type { Filter } from '@aws-sdk/client-ec2';
-import { ServiceError } from '../server/service.ts';
-import { type Ec2Instance, VPC_ID } from './ec2-instance.ts';
+import { ServiceError } from '../../wire/service.ts';
+import { type Ec2Instance, VPC_ID } from './instance.ts';
 
 const FILTERS: Readonly<Record<string, (instance: Ec2Instance) => readonly string[]>> = {
   'instance-id': (instance) => [instance.instanceId],

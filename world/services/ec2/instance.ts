@@ -1,8 +1,8 @@
 import type { Instance } from '@aws-sdk/client-ec2';
-import { REGION } from '../account.ts';
-import type { MetadataOptions } from './ec2-metadata.ts';
-import type { MetadataUse } from './metadata-use.ts';
-import type { Numbered } from './serial-page.ts';
+import { REGION } from '../../kernel/account.ts';
+import type { MetadataUse } from '../cloudwatch/metadata-use.ts';
+import type { Numbered } from '../paging/serial-page.ts';
+import type { MetadataOptions } from './metadata.ts';
 
 /** EC2's states and the codes that it gives them. */
 const STATE_CODES = {

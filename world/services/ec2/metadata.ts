@@ -1,5 +1,5 @@
 import type { InstanceMetadataOptionsRequest } from '@aws-sdk/client-ec2';
-import { ServiceError } from '../server/service.ts';
+import { ServiceError } from '../../wire/service.ts';
 
 export interface MetadataOptions {
   State: 'pending' | 'applied';

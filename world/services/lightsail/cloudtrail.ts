@@ -1,10 +1,10 @@
-import { ACCOUNT_ID, REGION } from '../account.ts';
-import type { Clock } from '../clock.ts';
-import type { Random } from '../random.ts';
-import { type Operation, type RequestContext, ServiceError } from '../server/service.ts';
-import { uuid } from '../uuid.ts';
-import { type AwsEvent, awsEvent, type Emit, isoSeconds } from './aws-event.ts';
-import { hex } from './hex.ts';
+import { type AwsEvent, awsEvent, type Emit, isoSeconds } from '../../eventbridge/aws-event.ts';
+import { ACCOUNT_ID, REGION } from '../../kernel/account.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { hex } from '../../kernel/hex.ts';
+import type { Random } from '../../kernel/random.ts';
+import { uuid } from '../../kernel/uuid.ts';
+import { type Operation, type RequestContext, ServiceError } from '../../wire/service.ts';
 
 /** A call to an API as CloudTrail records it. Parameters and elements bear the API's own member names. */
 export interface ApiCall {

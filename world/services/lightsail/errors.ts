@@ -1,4 +1,4 @@
-import { ServiceError } from '../server/service.ts';
+import { ServiceError } from '../../wire/service.ts';
 
 /** `The Instance does not exist: blog-1` */
 export function notFound(kind: 'Instance' | 'Operation', name: string): ServiceError {

@@ -1,7 +1,7 @@
 import type { Instance, Operation, OperationType, RegionName, ResourceLocation } from '@aws-sdk/client-lightsail';
-import { ACCOUNT_ID, regionOf } from '../account.ts';
-import type { MetadataUse } from './metadata-use.ts';
-import type { Numbered } from './serial-page.ts';
+import { ACCOUNT_ID, regionOf } from '../../kernel/account.ts';
+import type { MetadataUse } from '../cloudwatch/metadata-use.ts';
+import type { Numbered } from '../paging/serial-page.ts';
 
 export interface LightsailMetadataOptions {
   readonly state: 'pending' | 'applied';

@@ -12,24 +12,24 @@ import type {
   OperationType,
   UpdateInstanceMetadataOptionsRequest,
 } from '@aws-sdk/client-lightsail';
-import { ACCOUNT_ID, REGION, regionOf } from '../account.ts';
-import type { Clock } from '../clock.ts';
-import type { Random } from '../random.ts';
-import type { Operation, RequestContext, Service } from '../server/service.ts';
-import { uuid } from '../uuid.ts';
-import type { Emit } from './aws-event.ts';
+import type { Emit } from '../../eventbridge/aws-event.ts';
+import { ACCOUNT_ID, REGION, regionOf } from '../../kernel/account.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import type { Random } from '../../kernel/random.ts';
+import { uuid } from '../../kernel/uuid.ts';
+import type { Operation, RequestContext, Service } from '../../wire/service.ts';
+import { MetadataUse } from '../cloudwatch/metadata-use.ts';
+import { pageBySerial } from '../paging/serial-page.ts';
+import type { Input, Writable } from '../types.ts';
 import { Trail } from './cloudtrail.ts';
-import { failure, invalidInput, notFound } from './lightsail-errors.ts';
+import { failure, invalidInput, notFound } from './errors.ts';
 import {
   describeInstance,
   type LightsailInstance,
   type LightsailMetadataOptions,
   type LightsailOperation,
   startedOperation,
-} from './lightsail-instance.ts';
-import { MetadataUse } from './metadata-use.ts';
-import { pageBySerial } from './serial-page.ts';
-import type { Input, Writable } from './types.ts';
+} from './instance.ts';
 
 export interface LightsailOptions {
   readonly clock: Clock;

@@ -1,7 +1,7 @@
 import type { EngineAttribute } from '@aws-sdk/client-opsworkscm';
-import { isRsaPublicKeyPem, publicKeySha256 } from '../keys.ts';
-import { ServiceError } from '../server/service.ts';
-import * as x509 from '../x509.ts';
+import { isRsaPublicKeyPem, publicKeySha256 } from '../../pki/keys.ts';
+import * as x509 from '../../pki/x509.ts';
+import { ServiceError } from '../../wire/service.ts';
 
 export type Engine = 'ChefAutomate' | 'Puppet';
 

@@ -10,16 +10,16 @@ import type {
   NodeAssociationStatus,
   ServerStatus,
 } from '@aws-sdk/client-opsworkscm';
-import type { Clock } from '../clock.ts';
-import { type Range, secondsWithin } from '../duration.ts';
-import type { Random } from '../random.ts';
-import { type Operation, type Service, ServiceError } from '../server/service.ts';
-import { type Rate, TokenBucket } from '../token-bucket.ts';
-import { uuid } from '../uuid.ts';
-import { type CallCounts, countCalls } from './count-calls.ts';
-import { readNodeKey, readOrganization } from './opsworks-cm-attributes.ts';
-import { type Association, ConfigurationServer, type ServerSpecification } from './opsworks-cm-server.ts';
-import { pageBySerial } from './serial-page.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { type Range, secondsWithin } from '../../kernel/duration.ts';
+import type { Random } from '../../kernel/random.ts';
+import { type Rate, TokenBucket } from '../../kernel/token-bucket.ts';
+import { uuid } from '../../kernel/uuid.ts';
+import { type Operation, type Service, ServiceError } from '../../wire/service.ts';
+import { type CallCounts, countCalls } from '../count-calls.ts';
+import { pageBySerial } from '../paging/serial-page.ts';
+import { readNodeKey, readOrganization } from './attributes.ts';
+import { type Association, ConfigurationServer, type ServerSpecification } from './server.ts';
 
 /** "Five requests per second with a burst of 10" for all API operations together, says the API reference. */
 const PUBLISHED_RATE: Rate = { perSecond: 5, burst: 10 };

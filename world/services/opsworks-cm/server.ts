@@ -1,11 +1,11 @@
 import type { Server, ServerStatus } from '@aws-sdk/client-opsworkscm';
-import { ACCOUNT_ID, REGION } from '../account.ts';
-import { CertificateAuthority, commonName } from '../certificate-authority.ts';
-import type { Clock } from '../clock.ts';
-import type { Random } from '../random.ts';
-import { ServiceError } from '../server/service.ts';
-import { uuid } from '../uuid.ts';
-import type { Engine, NodeKey } from './opsworks-cm-attributes.ts';
+import { ACCOUNT_ID, REGION } from '../../kernel/account.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import type { Random } from '../../kernel/random.ts';
+import { uuid } from '../../kernel/uuid.ts';
+import { CertificateAuthority, commonName } from '../../pki/certificate-authority.ts';
+import { ServiceError } from '../../wire/service.ts';
+import type { Engine, NodeKey } from './attributes.ts';
 
 const VERSIONS: Record<Engine, { EngineModel: string; EngineVersion: string }> = {
   ChefAutomate: { EngineModel: 'Single', EngineVersion: '2' },

@@ -13,22 +13,17 @@ import type {
   UnassignInstanceCommandInput,
 } from '@aws-sdk/client-opsworks';
 import * as z from 'zod';
-import { ACCOUNT_ID, REGION } from '../account.ts';
-import type { Clock } from '../clock.ts';
-import type { Fleet } from '../fleet.ts';
-import type { IdentitySigner } from '../identity.ts';
-import { isRsaPublicKeyPem, publicKeySha256 } from '../keys.ts';
-import type { SimulatedNode } from '../node.ts';
-import type { Random } from '../random.ts';
-import { type Service, ServiceError } from '../server/service.ts';
-import { uuid } from '../uuid.ts';
-import { type CallCounts, countCalls } from './count-calls.ts';
-import {
-  REGISTRATION_TIMING,
-  Registration,
-  type RegistrationStatus,
-  type RegistrationTiming,
-} from './opsworks-registration.ts';
+import { ACCOUNT_ID, REGION } from '../../kernel/account.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import type { Random } from '../../kernel/random.ts';
+import { uuid } from '../../kernel/uuid.ts';
+import type { Fleet } from '../../machines/fleet.ts';
+import type { IdentitySigner } from '../../machines/identity.ts';
+import type { SimulatedNode } from '../../machines/node.ts';
+import { isRsaPublicKeyPem, publicKeySha256 } from '../../pki/keys.ts';
+import { type Service, ServiceError } from '../../wire/service.ts';
+import { type CallCounts, countCalls } from '../count-calls.ts';
+import { REGISTRATION_TIMING, Registration, type RegistrationStatus, type RegistrationTiming } from './registration.ts';
 
 const HOSTNAME_CHARACTERS = 63;
 

@@ -1,9 +1,9 @@
 import type { Instance } from '@aws-sdk/client-opsworks';
-import { ACCOUNT_ID, REGION } from '../account.ts';
-import type { Clock } from '../clock.ts';
-import { type Range, secondsWithin } from '../duration.ts';
-import type { SimulatedNode } from '../node.ts';
-import type { Random } from '../random.ts';
+import { ACCOUNT_ID, REGION } from '../../kernel/account.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { type Range, secondsWithin } from '../../kernel/duration.ts';
+import type { Random } from '../../kernel/random.ts';
+import type { SimulatedNode } from '../../machines/node.ts';
 
 export type RegistrationStatus =
   | 'registering'

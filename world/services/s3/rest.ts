@@ -5,11 +5,11 @@
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { REGION } from '../account.ts';
-import { type Answer, xmlAnswer } from '../server/answer.ts';
-import type { ApiRequest } from '../server/apis.ts';
-import type { RestEndpoint } from '../server/endpoint.ts';
-import { type Service, ServiceError } from '../server/service.ts';
+import { REGION } from '../../kernel/account.ts';
+import { type Answer, xmlAnswer } from '../../wire/answer.ts';
+import type { ApiRequest } from '../../wire/apis.ts';
+import type { RestEndpoint } from '../../wire/endpoint.ts';
+import { type Service, ServiceError } from '../../wire/service.ts';
 import type { StoredObject } from './s3.ts';
 
 export interface ObjectInput {

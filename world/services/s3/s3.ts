@@ -1,17 +1,17 @@
 import { createHash } from 'node:crypto';
-import type { Clock } from '../clock.ts';
-import type { Random } from '../random.ts';
-import type { RestEndpoint } from '../server/endpoint.ts';
-import { ServiceError } from '../server/service.ts';
-import { uuid } from '../uuid.ts';
-import { type CallCounts, countCalls } from './count-calls.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import type { Random } from '../../kernel/random.ts';
+import { uuid } from '../../kernel/uuid.ts';
+import type { RestEndpoint } from '../../wire/endpoint.ts';
+import { ServiceError } from '../../wire/service.ts';
+import { type CallCounts, countCalls } from '../count-calls.ts';
 import {
   type ListObjectsV2Input,
   type ListObjectsV2Output,
   type ObjectInput,
   type PutObjectInput,
   s3Rest,
-} from './s3-rest.ts';
+} from './rest.ts';
 
 /** An object as it is stored, in its newest version. Its content is text: no other is kept here. */
 export interface StoredObject {

@@ -2,7 +2,7 @@
  * What Muster's Systems Manager documents do on a node, for the simulated machine: the same parameters and the same
  * output as the scripts that run on a real one, except that its CSR also asks for Puppet's extensions (pp_instance_id …). The double of Systems Manager gets them under their deployed names.
  */
-import type { ConfiguredAgent, SimulatedNode } from './node.ts';
+import type { ConfiguredAgent, SimulatedNode } from '../../machines/node.ts';
 
 /** How a script ended, as its shell saw it. */
 export interface CommandResult {

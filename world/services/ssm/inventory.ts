@@ -3,10 +3,10 @@ import type {
   DescribeInstanceInformationResult,
   InstanceInformation,
 } from '@aws-sdk/client-ssm';
-import type { Fleet } from '../fleet.ts';
-import type { SimulatedNode } from '../node.ts';
-import { ServiceError } from '../server/service.ts';
-import { type Numbered, pageBySerial } from './serial-page.ts';
+import type { Fleet } from '../../machines/fleet.ts';
+import type { SimulatedNode } from '../../machines/node.ts';
+import { ServiceError } from '../../wire/service.ts';
+import { type Numbered, pageBySerial } from '../paging/serial-page.ts';
 
 const PAGE_SIZE = 50;
 

@@ -1,7 +1,7 @@
 import type { CommandInvocationStatus, GetCommandInvocationCommandOutput } from '@aws-sdk/client-ssm';
-import type { Clock } from '../clock.ts';
-import type { CommandDocument, CommandResult } from '../documents.ts';
-import type { SimulatedNode } from '../node.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import type { SimulatedNode } from '../../machines/node.ts';
+import type { CommandDocument, CommandResult } from './documents.ts';
 
 /** Where the agent cuts a script's output: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetCommandInvocation.html */
 const STDOUT_CHARACTERS = 24_000;

@@ -6,18 +6,18 @@ import type {
   SendCommandCommandInput,
   SendCommandResult,
 } from '@aws-sdk/client-ssm';
-import { ACCOUNT_ID, REGION, regionOf as regionOfZone } from '../account.ts';
-import type { Clock } from '../clock.ts';
-import type { CommandDocument, CommandResult } from '../documents.ts';
-import { type Range, secondsWithin } from '../duration.ts';
-import type { Fleet } from '../fleet.ts';
-import type { SimulatedNode } from '../node.ts';
-import type { Random } from '../random.ts';
-import { type RequestContext, type Service, ServiceError } from '../server/service.ts';
-import { uuid } from '../uuid.ts';
-import { type CallCounts, countCalls } from './count-calls.ts';
-import { describeInstanceInformation } from './ssm-inventory.ts';
-import { Invocation } from './ssm-invocation.ts';
+import { ACCOUNT_ID, REGION, regionOf as regionOfZone } from '../../kernel/account.ts';
+import type { Clock } from '../../kernel/clock.ts';
+import { type Range, secondsWithin } from '../../kernel/duration.ts';
+import type { Random } from '../../kernel/random.ts';
+import { uuid } from '../../kernel/uuid.ts';
+import type { Fleet } from '../../machines/fleet.ts';
+import type { SimulatedNode } from '../../machines/node.ts';
+import { type RequestContext, type Service, ServiceError } from '../../wire/service.ts';
+import { type CallCounts, countCalls } from '../count-calls.ts';
+import type { CommandDocument, CommandResult } from './documents.ts';
+import { describeInstanceInformation } from './inventory.ts';
+import { Invocation } from './invocation.ts';
 
 const MAX_INSTANCES = 50;
 /** The API's default for TimeoutSeconds. */

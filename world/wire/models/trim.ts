@@ -1,5 +1,5 @@
 /**
- * Makes the service models of this folder from botocore's: `node local/server/models/trim.ts DATA_FOLDER…`.
+ * Makes the service models of this folder from botocore's: `node world/wire/models/trim.ts DATA_FOLDER…`.
  * A data folder is botocore's `data`; the first that knows a service gives its model.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';

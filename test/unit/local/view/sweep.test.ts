@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { sweepWords } from '../../../../local/view/sweep.ts';
-import { reportOf } from '../../sweep/reports.ts';
+import { reportOf } from '../../../support/reports.ts';
 
 describe('What is told of a sweep', () => {
   it('is each instance that is not as it should be, each alert, and where the report is', () => {

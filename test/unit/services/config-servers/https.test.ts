@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { createServer as createPlainServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { selfSigned } from '../../../../local/self-signed.ts';
 import { exchange, type Peer } from '../../../../services/config-servers/https.ts';
-import { answering } from './answering.ts';
+import { selfSigned } from '../../../../world/pki/self-signed.ts';
+import { answering } from '../../../support/answering.ts';
 
 const GET = { method: 'GET', path: '/', headers: {}, body: '' };
 const { signal } = new AbortController();

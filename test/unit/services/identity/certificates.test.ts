@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { IdentitySigner } from '../../../../local/identity.ts';
 import { certificatesOf, readCertificates, runningOut } from '../../../../services/identity/certificates.ts';
-import { hasOpenssl, root, workshop } from './requests.ts';
+import { IdentitySigner } from '../../../../world/machines/identity.ts';
+import { hasOpenssl, root, workshop } from '../../../support/certificate-requests.ts';
 
 const FOLDER = join(root, 'services/identity/aws-certificates');
 const CERTIFICATES = readCertificates(FOLDER);

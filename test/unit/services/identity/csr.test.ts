@@ -4,7 +4,7 @@ import { IdentityRejected } from '../../../../lib/errors.ts';
 import type { Instance } from '../../../../lib/state.ts';
 import { checkRequest, type RequestPolicy } from '../../../../services/identity/csr.ts';
 import { encode, Tag } from '../../../../services/identity/der.ts';
-import * as requests from './requests.ts';
+import * as requests from '../../../support/certificate-requests.ts';
 
 const { INSTANCE, derOf, extension, extensionRequest, name, opensslOn, pemOf, puppetOid, requestOf } = requests;
 

@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Instance } from '../../../../lib/state.ts';
-import { IdentitySigner, identityDocument } from '../../../../local/identity.ts';
 import { keysOf } from '../../../../services/identity/certificates.ts';
 import { type DocumentTrust, requireOwnDocument } from '../../../../services/identity/document.ts';
-import { hasOpenssl, INSTANCE, workshop } from './requests.ts';
+import { IdentitySigner, identityDocument } from '../../../../world/machines/identity.ts';
+import { hasOpenssl, INSTANCE, workshop } from '../../../support/certificate-requests.ts';
 
 const NOW = '2030-06-07T08:09:10.000Z';
 const signer = await IdentitySigner.create(new Date('2030-01-01T00:00:00Z'));

@@ -1,11 +1,11 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { IdentityRejected } from '../../../../lib/errors.ts';
-import { type Random, seededRandom } from '../../../../local/random.ts';
-import * as x509 from '../../../../local/x509.ts';
 import { checkRequest } from '../../../../services/identity/csr.ts';
 import { encode, Tag } from '../../../../services/identity/der.ts';
-import * as requests from './requests.ts';
+import { type Random, seededRandom } from '../../../../world/kernel/random.ts';
+import * as x509 from '../../../../world/pki/x509.ts';
+import * as requests from '../../../support/certificate-requests.ts';
 
 const { INSTANCE, derOf, extension, extensionRequest, hasOpenssl, infoOf, opensslOn, pemOf, puppetOid, signed } =
   requests;

@@ -2,10 +2,10 @@ import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { IdentityRejected } from '../../../../lib/errors.ts';
-import { IdentitySigner } from '../../../../local/identity.ts';
 import { keysOf } from '../../../../services/identity/certificates.ts';
 import { readIdentity, readRequestedIdentity, takesOnlyRsa } from '../../../../services/identity/index.ts';
-import { INSTANCE, pemOf, requestOf } from './requests.ts';
+import { IdentitySigner } from '../../../../world/machines/identity.ts';
+import { INSTANCE, pemOf, requestOf } from '../../../support/certificate-requests.ts';
 
 const signer = await IdentitySigner.create(new Date('2030-01-01T00:00:00Z'));
 const { accountId, instanceId, region } = INSTANCE;

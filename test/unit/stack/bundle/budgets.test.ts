@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { faultsOfSizes } from '../../../scripts/budgets.ts';
+import { faultsOfSizes } from '../../../../stack/bundle/budgets.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'muster-budgets-'));
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { bundle, faultsOfBundles } from '../../../scripts/bundle.ts';
+import { bundle, faultsOfBundles } from '../../../../stack/bundle/bundle.ts';
 
 /** A folder with these functions in it. */
 function rootWith(functions: Record<string, string>): string {

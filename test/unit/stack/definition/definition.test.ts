@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the placeholders of a definition
 import { describe, expect, it } from 'vitest';
-import { NOT_YET } from '../../../lib/errors.ts';
-import { faultsOfDefinition } from '../../../scripts/definition.ts';
+import { NOT_YET } from '../../../../lib/errors.ts';
+import { faultsOfDefinition } from '../../../../stack/definition/definition.ts';
 
 const retrier = {
   ErrorEquals: ['Throttled'],

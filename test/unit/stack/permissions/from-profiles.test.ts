@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: CloudFormation's and IAM's variables
 import { describe, expect, it } from 'vitest';
-import { Profile } from '../../../lib/profiles.ts';
-import { grantsOf } from '../../../scripts/from-profiles.ts';
+import { Profile } from '../../../../lib/profiles.ts';
+import { grantsOf } from '../../../../stack/permissions/from-profiles.ts';
 
 const SECRETS = { caSecret: 'ca', keySecret: 'enrol', retireKeySecret: 'retire' };
 const puppet = { engine: 'puppet', url: 'https://puppet.example', ...SECRETS };

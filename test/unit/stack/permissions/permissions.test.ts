@@ -4,18 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { readProfiles } from '../../../lib/profiles-file.ts';
-import { openYaml } from '../../../lib/yaml-file.ts';
-import { bundle } from '../../../scripts/bundle.ts';
-import { grantsOf } from '../../../scripts/from-profiles.ts';
-import { SENT_BY_HAND } from '../../../scripts/iam.ts';
-import { needsOf } from '../../../scripts/needs.ts';
-import { actionsOf, faultsOfClients, faultsOfRoles } from '../../../scripts/permissions.ts';
-import { statementsOf } from '../../../scripts/policies.ts';
-import { readRoles } from '../../../scripts/roles.ts';
-import { functionNames } from '../functions.ts';
+import { openYaml } from '../../../../lib/yaml-file.ts';
+import { readProfiles } from '../../../../profiles/file.ts';
+import { bundle } from '../../../../stack/bundle/bundle.ts';
+import { grantsOf } from '../../../../stack/permissions/from-profiles.ts';
+import { SENT_BY_HAND } from '../../../../stack/permissions/iam.ts';
+import { needsOf } from '../../../../stack/permissions/needs.ts';
+import { actionsOf, faultsOfClients, faultsOfRoles } from '../../../../stack/permissions/permissions.ts';
+import { statementsOf } from '../../../../stack/permissions/policies.ts';
+import { readRoles } from '../../../../stack/permissions/roles.ts';
+import { functionNames } from '../../../support/functions.ts';
 
-const root = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
+const root = fileURLToPath(new URL('../../../..', import.meta.url)).replace(/\/$/, '');
 const temporary = () => realpathSync(mkdtempSync(join(tmpdir(), 'muster-roles-')));
 const bundles = await bundle(root, functionNames, {}, temporary());
 const actions = Object.fromEntries(bundles.map((one) => [one.name, actionsOf(one)]));
@@ -160,7 +160,7 @@ describe('the build refuses a role that', () => {
   it('says "*" where something narrower is known', () => {
     expect(faultsOf('ForgetNodeRole', 'Resource: { Fn::GetAtt: [Ledger, Arn] }', "Resource: '*'")).toEqual([
       'resources/roles.yml:N: ForgetNodeRole, for functions/forget-node.ts, allows dynamodb:UpdateItem on "*": name ' +
-        'the resource, or a reason in STARS of scripts/iam.ts.',
+        'the resource, or a reason in STARS of stack/permissions/iam.ts.',
     ]);
   });
 
@@ -172,7 +172,7 @@ describe('the build refuses a role that', () => {
 `;
     expect(faultsOf('RequestIdentityRole', ' ${file(build/from-profiles.json):commandTargets}\n', wide)).toEqual([
       'resources/roles.yml:N: RequestIdentityRole, for functions/request-identity.ts, allows ssm:SendCommand on ' +
-        'arn:aws:ec2:*:*:instance/*, which is more than one: name it, or give a reason in WILDCARDS of scripts/iam.ts.',
+        'arn:aws:ec2:*:*:instance/*, which is more than one: name it, or give a reason in WILDCARDS of stack/permissions/iam.ts.',
     ]);
     expect(
       faultsOf(

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { faultsByCfnLint } from '../../../scripts/template-lint.ts';
+import { faultsByCfnLint } from '../../../../stack/template/lint.ts';
 
 /** A program in the place of cfn-lint that does this. */
 function program(script: string): string {

@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: CloudFormation's and the framework's variables
 import { describe, expect, it } from 'vitest';
-import { faultsOfTemplate } from '../../../scripts/template.ts';
+import { faultsOfTemplate } from '../../../../stack/template/template.ts';
 
 const queue = (properties: object = {}, rest: object = {}) => ({
   Type: 'AWS::SQS::Queue',

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { WorldClock } from '../../../../local/clock.ts';
-import type { AwsEvent } from '../../../../local/doubles/aws-event.ts';
-import { EventBus, type EventRule } from '../../../../local/doubles/events.ts';
-import { seededRandom } from '../../../../local/random.ts';
-import { openPort, post } from '../server/open-port.ts';
+import type { AwsEvent } from '../../../../world/eventbridge/aws-event.ts';
+import { EventBus, type EventRule } from '../../../../world/eventbridge/bus.ts';
+import { WorldClock } from '../../../../world/kernel/clock.ts';
+import { seededRandom } from '../../../../world/kernel/random.ts';
+import { openPort, post } from '../../../support/open-port.ts';
 
 const start = new Date('2031-05-06T07:08:09.250Z');
 

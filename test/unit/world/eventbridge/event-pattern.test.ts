@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compilePattern, UnsupportedPattern } from '../../../local/event-pattern.ts';
+import { compilePattern, UnsupportedPattern } from '../../../../world/eventbridge/event-pattern.ts';
 
 const matches = (pattern: unknown, event: unknown) => compilePattern(pattern)(event);
 

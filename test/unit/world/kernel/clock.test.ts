@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { WorldClock } from '../../../local/clock.ts';
+import { WorldClock } from '../../../../world/kernel/clock.ts';
 
 const START = new Date('2026-03-14T09:00:00Z');
 const HOUR = 3_600_000;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { WorldClock } from '../../../local/clock.ts';
-import { Hold, waitWithout } from '../../../local/hold.ts';
+import { WorldClock } from '../../../../world/kernel/clock.ts';
+import { Hold, waitWithout } from '../../../../world/kernel/hold.ts';
 
 const virtualClock = () => new WorldClock({ speed: Number.POSITIVE_INFINITY, start: new Date(0) });
 

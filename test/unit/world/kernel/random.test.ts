@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { seededRandom } from '../../../local/random.ts';
+import { seededRandom } from '../../../../world/kernel/random.ts';
 
 const draw = (seed: number, count: number) => Array.from({ length: count }, seededRandom(seed));
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { type Timer, TimerQueue } from '../../../local/timer-queue.ts';
+import { type Timer, TimerQueue } from '../../../../world/kernel/timer-queue.ts';
 
 it('gives timers in the order of their instants, then of their calls, whatever is removed in between', () => {
   const steps = fc.array(

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { WorldClock } from '../../../local/clock.ts';
-import { TokenBucket } from '../../../local/token-bucket.ts';
+import { WorldClock } from '../../../../world/kernel/clock.ts';
+import { TokenBucket } from '../../../../world/kernel/token-bucket.ts';
 
 const rate = { perSecond: 5, burst: 10 };
 

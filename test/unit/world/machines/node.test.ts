@@ -1,10 +1,10 @@
 import { createPublicKey, verify, X509Certificate } from 'node:crypto';
 import { describe, expect, it, vi } from 'vitest';
-import { CertificateAuthority, commonName } from '../../../local/certificate-authority.ts';
-import { collectIdentity } from '../../../local/documents.ts';
-import { freshKeys, publicKeySha256, sharedKeys } from '../../../local/keys.ts';
-import * as x509 from '../../../local/x509.ts';
-import { machines } from './machines.ts';
+import { CertificateAuthority, commonName } from '../../../../world/pki/certificate-authority.ts';
+import { freshKeys, publicKeySha256, sharedKeys } from '../../../../world/pki/keys.ts';
+import * as x509 from '../../../../world/pki/x509.ts';
+import { collectIdentity } from '../../../../world/services/ssm/documents.ts';
+import { machines } from '../../../support/machines.ts';
 
 describe('a simulated node', () => {
   it('has an agent that comes up some time after boot, falls silent when it is off, and comes up again', async () => {

@@ -6,13 +6,13 @@ import type {
 } from '@aws-sdk/client-auto-scaling';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { WorldClock } from '../../../../local/clock.ts';
-import { AutoScaling } from '../../../../local/doubles/auto-scaling.ts';
-import type { GroupSettings } from '../../../../local/doubles/auto-scaling-group.ts';
-import type { AwsEvent } from '../../../../local/doubles/aws-event.ts';
-import { Ec2 } from '../../../../local/doubles/ec2.ts';
-import { seededRandom } from '../../../../local/random.ts';
-import { call } from './call.ts';
+import type { AwsEvent } from '../../../../world/eventbridge/aws-event.ts';
+import { WorldClock } from '../../../../world/kernel/clock.ts';
+import { seededRandom } from '../../../../world/kernel/random.ts';
+import { AutoScaling } from '../../../../world/services/auto-scaling/auto-scaling.ts';
+import type { GroupSettings } from '../../../../world/services/auto-scaling/group.ts';
+import { Ec2 } from '../../../../world/services/ec2/ec2.ts';
+import { call } from '../../../support/call.ts';
 
 const START = new Date('2031-05-06T07:08:09Z');
 const LAUNCH_HOOK = {

@@ -1,8 +1,12 @@
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type ChefCredentials, ChefInfra, type ChefInfraOptions } from '../../../../local/doubles/chef-infra.ts';
-import { type SignatureVersion, signatureHeaders } from '../../../../services/config-servers/chef-signature.ts';
+import { type SignatureVersion, signatureHeaders } from '../../../../services/config-servers/chef-infra/signature.ts';
 import { exchange } from '../../../../services/config-servers/https.ts';
+import {
+  type ChefCredentials,
+  ChefInfra,
+  type ChefInfraOptions,
+} from '../../../../world/services/chef-infra/chef-infra.ts';
 
 const { publicKey, privateKey } = generateKeyPairSync('rsa', {
   modulusLength: 2048,

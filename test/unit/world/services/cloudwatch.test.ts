@@ -1,10 +1,10 @@
 import { CloudWatchClient, GetMetricDataCommand, type MetricDataQuery } from '@aws-sdk/client-cloudwatch';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { WorldClock } from '../../../../local/clock.ts';
-import { CloudWatch } from '../../../../local/doubles/cloudwatch.ts';
-import { Ec2 } from '../../../../local/doubles/ec2.ts';
-import { seededRandom } from '../../../../local/random.ts';
-import { openPort } from '../server/open-port.ts';
+import { WorldClock } from '../../../../world/kernel/clock.ts';
+import { seededRandom } from '../../../../world/kernel/random.ts';
+import { CloudWatch } from '../../../../world/services/cloudwatch/cloudwatch.ts';
+import { Ec2 } from '../../../../world/services/ec2/ec2.ts';
+import { openPort } from '../../../support/open-port.ts';
 
 const START = new Date('2031-05-06T07:08:09Z');
 const DAY_SECONDS = 24 * 3600;

@@ -8,10 +8,10 @@ import type {
   TerminateInstancesResult,
 } from '@aws-sdk/client-ec2';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { WorldClock } from '../../../../local/clock.ts';
-import { Ec2, type Ec2Options } from '../../../../local/doubles/ec2.ts';
-import { seededRandom } from '../../../../local/random.ts';
-import { call } from './call.ts';
+import { WorldClock } from '../../../../world/kernel/clock.ts';
+import { seededRandom } from '../../../../world/kernel/random.ts';
+import { Ec2, type Ec2Options } from '../../../../world/services/ec2/ec2.ts';
+import { call } from '../../../support/call.ts';
 
 const START = new Date('2031-05-06T07:08:09.500Z');
 let clock: WorldClock;

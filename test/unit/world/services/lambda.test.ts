@@ -1,11 +1,11 @@
 import { DescribeServersCommand, OpsWorksCMClient } from '@aws-sdk/client-opsworkscm';
 import type { Context } from 'aws-lambda';
 import { describe, expect, it } from 'vitest';
-import { WorldClock } from '../../../local/clock.ts';
-import { type Handler, LambdaHost } from '../../../local/lambda.ts';
-import { seededRandom } from '../../../local/random.ts';
-import { TaskFailure } from '../../../local/states/task-failure.ts';
-import { openPort } from './server/open-port.ts';
+import { WorldClock } from '../../../../world/kernel/clock.ts';
+import { seededRandom } from '../../../../world/kernel/random.ts';
+import { type Handler, LambdaHost } from '../../../../world/services/lambda.ts';
+import { TaskFailure } from '../../../../world/states/task-failure.ts';
+import { openPort } from '../../../support/open-port.ts';
 
 function hostOf(handlers: Record<string, Handler>, timeoutSeconds = 30) {
   const clock = new WorldClock({ speed: Number.POSITIVE_INFINITY, start: new Date(0) });

@@ -7,11 +7,11 @@ import type {
   UpdateInstanceMetadataOptionsResult,
 } from '@aws-sdk/client-lightsail';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { WorldClock } from '../../../../local/clock.ts';
-import type { AwsEvent } from '../../../../local/doubles/aws-event.ts';
-import { Lightsail, type LightsailOptions } from '../../../../local/doubles/lightsail.ts';
-import { seededRandom } from '../../../../local/random.ts';
-import { call } from './call.ts';
+import type { AwsEvent } from '../../../../world/eventbridge/aws-event.ts';
+import { WorldClock } from '../../../../world/kernel/clock.ts';
+import { seededRandom } from '../../../../world/kernel/random.ts';
+import { Lightsail, type LightsailOptions } from '../../../../world/services/lightsail/lightsail.ts';
+import { call } from '../../../support/call.ts';
 
 const CREATE = {
   instanceNames: ['blog-1', 'blog-2'],

@@ -9,10 +9,10 @@ import type {
 } from '@aws-sdk/client-opsworkscm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { OpsWorksCm, type OpsWorksCmOptions } from '../../../../local/doubles/opsworks-cm.ts';
-import { publicKeySha256 } from '../../../../local/keys.ts';
-import { machines } from '../machines.ts';
-import { call } from './call.ts';
+import { publicKeySha256 } from '../../../../world/pki/keys.ts';
+import { OpsWorksCm, type OpsWorksCmOptions } from '../../../../world/services/opsworks-cm/opsworks-cm.ts';
+import { call } from '../../../support/call.ts';
+import { machines } from '../../../support/machines.ts';
 
 async function world(options: Partial<OpsWorksCmOptions> = { rate: false }) {
   const { clock, random, launch } = await machines();

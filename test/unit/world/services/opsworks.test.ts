@@ -8,10 +8,10 @@ import type {
 } from '@aws-sdk/client-opsworks';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { OpsWorks } from '../../../../local/doubles/opsworks.ts';
-import type { SimulatedNode } from '../../../../local/node.ts';
-import { machines } from '../machines.ts';
-import { call } from './call.ts';
+import type { SimulatedNode } from '../../../../world/machines/node.ts';
+import { OpsWorks } from '../../../../world/services/opsworks/opsworks.ts';
+import { call } from '../../../support/call.ts';
+import { machines } from '../../../support/machines.ts';
 
 const WEB = '11111111-1111-4111-8111-111111111111';
 const OTHER = '22222222-2222-4222-8222-222222222222';

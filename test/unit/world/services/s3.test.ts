@@ -7,10 +7,10 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
-import { WorldClock } from '../../../../local/clock.ts';
-import { S3 } from '../../../../local/doubles/s3.ts';
-import { seededRandom } from '../../../../local/random.ts';
-import { openPort } from '../server/open-port.ts';
+import { WorldClock } from '../../../../world/kernel/clock.ts';
+import { seededRandom } from '../../../../world/kernel/random.ts';
+import { S3 } from '../../../../world/services/s3/s3.ts';
+import { openPort } from '../../../support/open-port.ts';
 
 const Bucket = 'reports-1';
 

@@ -6,10 +6,10 @@ import type {
   SendCommandResult,
 } from '@aws-sdk/client-ssm';
 import { describe, expect, it } from 'vitest';
-import { type CommandDocument, collectIdentity, installCredentials } from '../../../../local/documents.ts';
-import { SystemsManager } from '../../../../local/doubles/ssm.ts';
-import { machines } from '../machines.ts';
-import { call } from './call.ts';
+import { type CommandDocument, collectIdentity, installCredentials } from '../../../../world/services/ssm/documents.ts';
+import { SystemsManager } from '../../../../world/services/ssm/ssm.ts';
+import { call } from '../../../support/call.ts';
+import { machines } from '../../../support/machines.ts';
 
 const loud: CommandDocument = {
   parameters: [],

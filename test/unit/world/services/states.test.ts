@@ -9,11 +9,11 @@ import type {
 } from '@aws-sdk/client-sfn';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { numberedPage } from '../../../../local/doubles/numbered-page.ts';
-import { StepFunctions } from '../../../../local/doubles/states.ts';
-import { TaskFailure } from '../../../../local/states/engine.ts';
-import { createWorld, only, START, task } from '../states/play.ts';
-import { call } from './call.ts';
+import { numberedPage } from '../../../../world/services/paging/numbered-page.ts';
+import { StepFunctions } from '../../../../world/services/states.ts';
+import { TaskFailure } from '../../../../world/states/engine.ts';
+import { call } from '../../../support/call.ts';
+import { createWorld, only, START, task } from '../../../support/play.ts';
 
 const DAY = 86_400_000;
 const wait = only({ Type: 'Wait', Seconds: 60 });

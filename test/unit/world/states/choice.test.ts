@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { compileRule } from '../../../../local/states/choice.ts';
-import type { Json, JsonObject } from '../../../../local/states/json.ts';
+import { compileRule } from '../../../../world/states/choice.ts';
+import type { Json, JsonObject } from '../../../../world/states/json.ts';
 
 const holds = (rule: JsonObject, data: Json) => compileRule(rule)({ data, context: { Limit: 3 } });
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseDefinition, UnsupportedDefinition } from '../../../../local/states/definition.ts';
-import { FUNCTION, only, task } from './play.ts';
+import { parseDefinition, UnsupportedDefinition } from '../../../../world/states/definition.ts';
+import { FUNCTION, only, task } from '../../../support/play.ts';
 
 const whole = {
   Comment: 'Everything that the language has here.',

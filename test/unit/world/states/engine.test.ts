@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { WorldClock } from '../../../../local/clock.ts';
-import { StateMachines, TaskFailure } from '../../../../local/states/engine.ts';
-import { createWorld, eventTypes, FUNCTION, failure, history, only, play, START, task } from './play.ts';
+import { WorldClock } from '../../../../world/kernel/clock.ts';
+import { StateMachines, TaskFailure } from '../../../../world/states/engine.ts';
+import { createWorld, eventTypes, FUNCTION, failure, history, only, play, START, task } from '../../../support/play.ts';
 
 const seconds = (from: number, to: number | undefined) => ((to ?? Number.NaN) - from) / 1000;
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Json } from '../../../../local/states/json.ts';
-import { compilePath, compileReferencePath } from '../../../../local/states/path.ts';
+import type { Json } from '../../../../world/states/json.ts';
+import { compilePath, compileReferencePath } from '../../../../world/states/path.ts';
 
 const read = (path: string, data: Json, context: Json = {}) => compilePath(path).read({ data, context });
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { seededRandom } from '../../../../local/random.ts';
-import { covers, Retries } from '../../../../local/states/retry.ts';
-import type { Retrier } from '../../../../local/states/schema.ts';
+import { seededRandom } from '../../../../world/kernel/random.ts';
+import { covers, Retries } from '../../../../world/states/retry.ts';
+import type { Retrier } from '../../../../world/states/schema.ts';
 
 function retrier(fields: Partial<Retrier>): Retrier {
   return { ErrorEquals: ['X'], IntervalSeconds: 1, MaxAttempts: 3, BackoffRate: 2, JitterStrategy: 'NONE', ...fields };

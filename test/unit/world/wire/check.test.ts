@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { validationSentence, violations } from '../../../../local/server/check.ts';
-import { awsJson } from '../../../../local/server/json.ts';
-import { loadModel, type Model } from '../../../../local/server/model.ts';
-import { awsQuery } from '../../../../local/server/query.ts';
-import { SERVICES, ServiceError, type ServiceName } from '../../../../local/server/service.ts';
+import { validationSentence, violations } from '../../../../world/wire/check.ts';
+import { awsJson } from '../../../../world/wire/json.ts';
+import { loadModel, type Model } from '../../../../world/wire/model.ts';
+import { awsQuery } from '../../../../world/wire/query.ts';
+import { SERVICES, ServiceError, type ServiceName } from '../../../../world/wire/service.ts';
 
 const model: Model = {
   metadata: { apiVersion: '1', protocol: 'json', serviceFullName: 'Test' },

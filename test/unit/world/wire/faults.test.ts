@@ -4,11 +4,11 @@ import { DescribeInstancesCommand, EC2Client } from '@aws-sdk/client-ec2';
 import { AssociateNodeCommand, DescribeServersCommand, OpsWorksCMClient } from '@aws-sdk/client-opsworkscm';
 import { describe, expect, it } from 'vitest';
 import { InvalidRequest } from '../../../../lib/errors.ts';
-import { WorldClock } from '../../../../local/clock.ts';
-import { Hold } from '../../../../local/hold.ts';
-import { INVOCATION_HEADER } from '../../../../local/server/apis.ts';
-import { Faults } from '../../../../local/server/faults.ts';
-import { openPort, post } from './open-port.ts';
+import { WorldClock } from '../../../../world/kernel/clock.ts';
+import { Hold } from '../../../../world/kernel/hold.ts';
+import { INVOCATION_HEADER } from '../../../../world/wire/apis.ts';
+import { Faults } from '../../../../world/wire/faults.ts';
+import { openPort, post } from '../../../support/open-port.ts';
 
 describe('A list of faults', () => {
   it.each([

@@ -1,10 +1,10 @@
 import { CreateTableCommand, DynamoDBClient, GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import { DescribeServersCommand, OpsWorksCMClient } from '@aws-sdk/client-opsworkscm';
 import { describe, expect, it } from 'vitest';
-import { WorldClock } from '../../../../local/clock.ts';
-import { createGateway } from '../../../../local/server/listen.ts';
-import type { Service } from '../../../../local/server/service.ts';
-import { openPort, post } from './open-port.ts';
+import { WorldClock } from '../../../../world/kernel/clock.ts';
+import { createGateway } from '../../../../world/wire/listen.ts';
+import type { Service } from '../../../../world/wire/service.ts';
+import { openPort, post } from '../../../support/open-port.ts';
 
 const servers = (name: string): Service => ({
   name: 'opsworks-cm',

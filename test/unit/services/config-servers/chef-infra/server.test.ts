@@ -1,12 +1,12 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { ChefInfraServer } from '../../../../lib/profiles.ts';
-import { ChefInfra, type ChefInfraOptions } from '../../../../local/doubles/chef-infra.ts';
-import type { ChefOptions } from '../../../../services/config-servers/chef-api.ts';
-import { chefServerUrl } from '../../../../services/config-servers/chef-api.ts';
-import { chefInfraServer } from '../../../../services/config-servers/chef-infra.ts';
-import { makeNode } from '../../../contract/make-node.ts';
-import { answering } from './answering.ts';
+import type { ChefInfraServer } from '../../../../../lib/profiles.ts';
+import type { ChefOptions } from '../../../../../services/config-servers/chef-infra/api.ts';
+import { chefServerUrl } from '../../../../../services/config-servers/chef-infra/api.ts';
+import { chefInfraServer } from '../../../../../services/config-servers/chef-infra/server.ts';
+import { ChefInfra, type ChefInfraOptions } from '../../../../../world/services/chef-infra/chef-infra.ts';
+import { answering } from '../../../../support/answering.ts';
+import { makeNode } from '../../../../support/make-node.ts';
 
 const { signal } = new AbortController();
 const NAME = 'i-0123456789abcdef0';

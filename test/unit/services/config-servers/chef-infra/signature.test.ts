@@ -5,7 +5,7 @@ import {
   canonicalRequest,
   type SignedRequest,
   signatureHeaders,
-} from '../../../../services/config-servers/chef-signature.ts';
+} from '../../../../../services/config-servers/chef-infra/signature.ts';
 
 const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { CertificateAuthority, type KeyedCertificate } from '../../../../local/certificate-authority.ts';
-import { readPuppetCredentials } from '../../../../services/config-servers/puppet-credentials.ts';
+import { readPuppetCredentials } from '../../../../../services/config-servers/puppet/credentials.ts';
+import { CertificateAuthority, type KeyedCertificate } from '../../../../../world/pki/certificate-authority.ts';
 
 let authority: CertificateAuthority;
 let other: CertificateAuthority;

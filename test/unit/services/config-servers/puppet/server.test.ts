@@ -1,13 +1,13 @@
 import { X509Certificate } from 'node:crypto';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { NEVER, NOT_YET } from '../../../../lib/errors.ts';
-import { type Interference, PuppetCa } from '../../../../local/doubles/puppet-ca.ts';
-import { freshKeys, publicKeyPem, RSA_2048 } from '../../../../local/keys.ts';
-import * as x509 from '../../../../local/x509.ts';
-import type { Node } from '../../../../services/config-servers/contract.ts';
-import { connectPuppet } from '../../../contract/connect-puppet.ts';
-import { makeNode } from '../../../contract/make-node.ts';
+import { NEVER, NOT_YET } from '../../../../../lib/errors.ts';
+import type { Node } from '../../../../../services/config-servers/contract.ts';
+import { freshKeys, publicKeyPem, RSA_2048 } from '../../../../../world/pki/keys.ts';
+import * as x509 from '../../../../../world/pki/x509.ts';
+import { type Interference, PuppetCa } from '../../../../../world/services/puppet-ca.ts';
+import { connectPuppet } from '../../../../support/connect-puppet.ts';
+import { makeNode } from '../../../../support/make-node.ts';
 
 const { signal } = new AbortController();
 const NAME = 'i-0123456789abcdef0';
