@@ -39,7 +39,7 @@ const REPLACEMENTS: readonly Replacement[] = [
   {
     // A function has no home folder with a configuration in it: this is what is read where there is no file.
     module: /@smithy\/core\/dist-es\/submodules\/config\/shared-ini-file-loader\/loadSharedConfigFiles\.js$/,
-    contents: () => `export { CONFIG_PREFIX_SEPARATOR } from '../../scripts/constants';
+    contents: () => `export { CONFIG_PREFIX_SEPARATOR } from './constants';
       export const loadSharedConfigFiles = async () => ({ configFile: {}, credentialsFile: {} });`,
   },
   {
