@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { BatchWriteCommand, DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
-import { type Profile, profileVersion } from '../lib/profiles.ts';
-import { ledgerKey } from '../lib/state.ts';
+import { ledgerKey } from '../lib/instance.ts';
+import type { LedgerItem } from '../lib/ledger-item.ts';
+import type { Profile } from '../lib/profile.ts';
 import { ESTATE } from '../local/estate.ts';
 import { createWorld, type World, type WorldOptions } from '../local/world.ts';
 import { type ProfilesFile, readProfilesFile } from '../profiles/file.ts';
-import type { LedgerItem } from '../services/ledger.ts';
+import { profileVersion } from '../profiles/version.ts';
 import { WorldClock } from '../world/kernel/clock.ts';
 import { seededRandom } from '../world/kernel/random.ts';
 import { sharedKeys } from '../world/pki/keys.ts';

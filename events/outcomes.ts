@@ -1,6 +1,7 @@
 import * as z from 'zod';
-import { serverOf } from '../lib/profiles.ts';
-import type { Enrolment, Instance, Retirement } from '../lib/state.ts';
+import type { Instance } from '../lib/instance.ts';
+import { serverOf } from '../lib/profile.ts';
+import type { Enrolment, Retirement } from '../lib/state.ts';
 
 /**
  * What Muster says of itself: one EventBridge event for every outcome, for anybody's rules. `docs/events.md` describes

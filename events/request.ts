@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
-import { EXEMPTIBLE, InstanceId, RegionName } from '../lib/profiles.ts';
-import type { Which } from '../lib/state.ts';
+import type { InstanceRef } from '../lib/instance.ts';
+import { EXEMPTIBLE, InstanceId, RegionName } from '../lib/profile.ts';
 import { parse } from './parse.ts';
 
 /** The service's model and its console disagree about `.` and about `_` at the ends: whatever either takes, passes. */
@@ -159,14 +159,14 @@ export function parseRevertRequest(input: unknown): RevertRequest {
 export function namedIn(
   { instanceId, lightsailInstanceName = '', region }: Pick<RequestFields, keyof RevertRequest>,
   home: string,
-): Which {
+): InstanceRef {
   return instanceId
     ? { platform: 'ec2', instanceId, region: region ?? home }
     : { platform: 'lightsail', instanceId: lightsailInstanceName, region: region ?? home };
 }
 
 /** How a request names the instance. */
-export function naming({ platform, instanceId, region }: Which, home: string): RevertRequest {
+export function naming({ platform, instanceId, region }: InstanceRef, home: string): RevertRequest {
   return {
     ...(platform === 'ec2' ? { instanceId } : { lightsailInstanceName: instanceId }),
     ...(region !== home && { region }),

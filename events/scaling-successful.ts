@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { InstanceId } from '../lib/profiles.ts';
+import { InstanceId } from '../lib/profile.ts';
 import { eventOf, type Interpretation, type Parser, parseEvent, returnsToWarmPool, triggerOf } from './event.ts';
 import { AutoScalingName } from './request.ts';
 

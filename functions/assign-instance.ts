@@ -1,4 +1,4 @@
-import { Register } from '../lib/profiles.ts';
+import { Register } from '../lib/profile.ts';
 import { Registration } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { assignInstance } from '../services/opsworks-stacks.ts';

@@ -1,5 +1,6 @@
-import { Associate } from '../lib/profiles.ts';
-import { type Association, Identity, Instance } from '../lib/state.ts';
+import { Instance } from '../lib/instance.ts';
+import { Associate } from '../lib/profile.ts';
+import { type Association, Identity } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { associatingServer } from '../services/config-servers/index.ts';
 

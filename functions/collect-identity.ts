@@ -1,5 +1,6 @@
 import { IdentityPending, IdentityRejected } from '../lib/errors.ts';
-import { Command, Enrolment, type Identity, Instance } from '../lib/state.ts';
+import { Instance } from '../lib/instance.ts';
+import { Command, Enrolment, type Identity } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { compiledKeys } from '../services/identity/certificates.ts';
 import { readIdentity, takesOnlyRsa } from '../services/identity/index.ts';

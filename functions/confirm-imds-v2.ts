@@ -1,6 +1,7 @@
 import { InstanceGone, MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
-import { Metadata } from '../lib/profiles.ts';
-import { complies, Enrolment, Hardening, Instance } from '../lib/state.ts';
+import { complies, Instance } from '../lib/instance.ts';
+import { Metadata } from '../lib/profile.ts';
+import { Enrolment, Hardening } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { checkUpdate, findInstance } from '../services/instances.ts';
 import { claimOf, record } from '../services/ledger.ts';

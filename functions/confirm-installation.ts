@@ -1,5 +1,6 @@
 import { InstallationFailed, InstallationPending, InstanceNotReady } from '../lib/errors.ts';
-import { Command, Instance } from '../lib/state.ts';
+import { Instance } from '../lib/instance.ts';
+import { Command } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { commandResult } from '../services/run-command.ts';
 

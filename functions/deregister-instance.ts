@@ -1,4 +1,4 @@
-import { Register } from '../lib/profiles.ts';
+import { Register } from '../lib/profile.ts';
 import { Retirement } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { deregisterInstance, findRegistrations } from '../services/opsworks-stacks.ts';

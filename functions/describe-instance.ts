@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { type EnrolmentRequest, isSwept, namedIn, parseEnrolmentRequest } from '../events/request.ts';
 import { home, requireOurRegion } from '../lib/config.ts';
 import { InstanceGone, InstanceNotReady } from '../lib/errors.ts';
-import type { Instance, Which } from '../lib/state.ts';
+import type { Instance, InstanceRef } from '../lib/instance.ts';
 import { task } from '../lib/task.ts';
 import { findInstance } from '../services/instances.ts';
 
@@ -26,7 +26,7 @@ export const handler = task(
   },
 );
 
-function absent({ platform, instanceId, region }: Which, { trigger }: EnrolmentRequest, now: string): Error {
+function absent({ platform, instanceId, region }: InstanceRef, { trigger }: EnrolmentRequest, now: string): Error {
   const [service, field] = platform === 'ec2' ? ['EC2', 'instanceId'] : ['Lightsail', 'lightsailInstanceName'];
   if (!trigger) {
     return new InstanceGone(

@@ -1,7 +1,8 @@
 import { EnrolmentRequest, isSwept } from '../events/request.ts';
 import { InstanceGone, MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
-import { Metadata } from '../lib/profiles.ts';
-import { complies, Enrolment, type Hardening, Instance } from '../lib/state.ts';
+import { complies, Instance } from '../lib/instance.ts';
+import { Metadata } from '../lib/profile.ts';
+import { Enrolment, type Hardening } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { closesImdsV1 } from '../profiles/imdsv1.ts';
 import { findInstance, updateMetadataOptions } from '../services/instances.ts';

@@ -2,10 +2,12 @@ import * as z from 'zod';
 import { namedIn, parseRetirementRequest, type RetirementRequest } from '../events/request.ts';
 import { home, requireOurRegion } from '../lib/config.ts';
 import { InvalidRequest } from '../lib/errors.ts';
-import { ledgerKey, type Retirement, type TaskContext } from '../lib/state.ts';
+import { ledgerKey } from '../lib/instance.ts';
+import type { LedgerItem } from '../lib/ledger-item.ts';
+import type { Retirement, TaskContext } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { findInstance } from '../services/instances.ts';
-import { claim, findItem, type LedgerItem } from '../services/ledger.ts';
+import { claim, findItem } from '../services/ledger.ts';
 import { isRunning, stopExecution } from '../services/state-machines.ts';
 
 type Subject = Pick<Retirement, 'platform' | 'instanceId' | 'region' | 'ledgerKey'>;

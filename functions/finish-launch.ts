@@ -1,6 +1,7 @@
 import { aboutEnrolment } from '../events/outcomes.ts';
 import { EnrolmentRequest, isSwept } from '../events/request.ts';
-import { Enrolment, Instance } from '../lib/state.ts';
+import { Instance } from '../lib/instance.ts';
+import { Enrolment } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { completeLifecycleAction } from '../services/auto-scaling.ts';

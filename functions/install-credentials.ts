@@ -1,7 +1,8 @@
 import { environment } from '../lib/config.ts';
 import { InstallationPending } from '../lib/errors.ts';
-import { Associate, type ChefInfraServer, type PuppetServer } from '../lib/profiles.ts';
-import { Association, Command, Instance } from '../lib/state.ts';
+import { Instance } from '../lib/instance.ts';
+import { Associate, type ChefInfraServer, type PuppetServer } from '../lib/profile.ts';
+import { Association, Command } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { chefServerUrl } from '../services/config-servers/chef-infra/api.ts';
 import { sendCommand } from '../services/run-command.ts';

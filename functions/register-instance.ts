@@ -1,5 +1,6 @@
-import { Register } from '../lib/profiles.ts';
-import { Enrolment, Identity, Instance } from '../lib/state.ts';
+import { Instance } from '../lib/instance.ts';
+import { Register } from '../lib/profile.ts';
+import { Enrolment, Identity } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { beginRegistering, claimOf, record } from '../services/ledger.ts';
 import { findRegistrations, registerInstance } from '../services/opsworks-stacks.ts';

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { Enrolment, Instance } from '../lib/state.ts';
+import { Instance } from '../lib/instance.ts';
+import { Enrolment } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { completeLifecycleAction } from '../services/auto-scaling.ts';
 

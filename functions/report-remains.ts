@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { aboutRetirement, NOTHING_KNOWN } from '../events/outcomes.ts';
 import { RetirementRequest } from '../events/request.ts';
 import { ClaimedElsewhere } from '../lib/errors.ts';
-import { serverOf } from '../lib/profiles.ts';
+import { serverOf } from '../lib/profile.ts';
 import { Disassociation, Failure, Retirement, sentenceOf } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';

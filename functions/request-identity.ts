@@ -1,8 +1,9 @@
 import { naming } from '../events/request.ts';
 import { environment, home } from '../lib/config.ts';
 import { IdentityPending } from '../lib/errors.ts';
-import { Associate, agentOf } from '../lib/profiles.ts';
-import { type Command, Instance } from '../lib/state.ts';
+import { Instance } from '../lib/instance.ts';
+import { Associate, agentOf } from '../lib/profile.ts';
+import type { Command } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { countingRejections } from '../services/identity/refusal.ts';
 import { activationTag, findManagedNode, sendCommand } from '../services/run-command.ts';

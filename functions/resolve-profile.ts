@@ -1,21 +1,19 @@
 import { EnrolmentRequest, isSwept } from '../events/request.ts';
 import { exemptions, home, profiles } from '../lib/config.ts';
 import { ClaimedElsewhere, InstanceGone, InvalidRequest } from '../lib/errors.ts';
-import {
-  type Associate,
-  type Exemption,
-  identityFrom,
-  matchProfile,
-  type Profile,
-  profileVersion,
-} from '../lib/profiles.ts';
-import { type Enrolment, type Hook, Instance, ledgerKey, type TaskContext } from '../lib/state.ts';
+import { Instance, ledgerKey } from '../lib/instance.ts';
+import type { LedgerItem } from '../lib/ledger-item.ts';
+import type { Associate, Exemption, Profile } from '../lib/profile.ts';
+import type { Enrolment, Hook, TaskContext } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { driftOf } from '../profiles/drift.ts';
 import { type Exemptions, exemptionsOf, exemptParts, leavingOut, withoutExempted } from '../profiles/exemptions.ts';
+import { matchProfile } from '../profiles/match.ts';
+import { identityFrom } from '../profiles/plan.ts';
+import { profileVersion } from '../profiles/version.ts';
 import { findHook, findMember, type HookTimes, WAITS_IN_LAUNCH_HOOK } from '../services/auto-scaling.ts';
-import { claim, findItem, type LedgerItem } from '../services/ledger.ts';
+import { claim, findItem } from '../services/ledger.ts';
 import { isRunning } from '../services/state-machines.ts';
 
 /** Decides what happens to the instance, and claims it: one execution owns an instance at a time. */

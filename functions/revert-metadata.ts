@@ -1,11 +1,14 @@
 import { namedIn, parseRevertRequest, type RevertRequest } from '../events/request.ts';
 import { home, profiles, requireOurRegion } from '../lib/config.ts';
 import { ClaimedElsewhere, InstanceGone, InvalidRequest, MetadataOptionsPending } from '../lib/errors.ts';
-import { matchProfile, profileVersion, type WantedOptions } from '../lib/profiles.ts';
-import { type Instance, ledgerKey, type MetadataOptions } from '../lib/state.ts';
+import { type Instance, ledgerKey, type MetadataOptions } from '../lib/instance.ts';
+import type { LedgerItem } from '../lib/ledger-item.ts';
+import type { WantedOptions } from '../lib/profile.ts';
 import { answer, type Call } from '../lib/task.ts';
+import { matchProfile } from '../profiles/match.ts';
+import { profileVersion } from '../profiles/version.ts';
 import { findInstance, updateMetadataOptions } from '../services/instances.ts';
-import { findItem, type LedgerItem, record } from '../services/ledger.ts';
+import { findItem, record } from '../services/ledger.ts';
 import { isRunning } from '../services/state-machines.ts';
 
 /** What a person who asks for it is told. */

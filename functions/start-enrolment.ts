@@ -2,9 +2,9 @@ import { inRegionOf } from '../events/event.ts';
 import { executionName, type TriggeredRequest } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
 import { environment, home, profilesIn } from '../lib/config.ts';
-import { profilesForGroup } from '../lib/profiles.ts';
 import { answer, type Call } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
+import { profilesForGroup } from '../profiles/match.ts';
 import { startExecution } from '../services/state-machines.ts';
 
 /**

@@ -1,6 +1,7 @@
 import { EnrolmentRequest } from '../events/request.ts';
 import { InvalidRequest } from '../lib/errors.ts';
-import { Enrolment, type Identity, Instance } from '../lib/state.ts';
+import { Instance } from '../lib/instance.ts';
+import { Enrolment, type Identity } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { readRequestedIdentity, takesOnlyRsa } from '../services/identity/index.ts';
 import { countingRejections } from '../services/identity/refusal.ts';

@@ -1,6 +1,7 @@
 import { executionName, naming } from '../events/request.ts';
 import { environment, home } from '../lib/config.ts';
-import { Enrolment, Instance } from '../lib/state.ts';
+import { Instance } from '../lib/instance.ts';
+import { Enrolment } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { startExecution } from '../services/state-machines.ts';
 

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { InvalidRequest } from './errors.ts';
-import { Exemption, type Profile, regionsOf, type SweepSettings } from './profiles.ts';
+import { Exemption, type Profile, regionsOf, type SweepSettings } from './profile.ts';
 import { faultsOf } from './state.ts';
 import { logger } from './telemetry.ts';
 

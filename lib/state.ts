@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { toDotPath } from 'zod/v4/core';
-import { Associate, EXEMPTIBLE, Metadata, Register } from './profiles.ts';
+import { MetadataOptions } from './instance.ts';
+import { Associate, EXEMPTIBLE, Metadata, Register } from './profile.ts';
 
 /**
  * What an execution of `enrol-node` carries from state to state. The request stays at the top of the state's data; each
@@ -21,78 +22,6 @@ export const TaskContext = z.object({
   retryCount: z.int().min(0),
 });
 export type TaskContext = z.infer<typeof TaskContext>;
-
-/** An instance's metadata options, in the services' own member names; null is a value that the service did not tell. */
-export const MetadataOptions = z.object({
-  state: z.enum(['pending', 'applied']).nullable(),
-  httpTokens: z.enum(['required', 'optional']).nullable(),
-  httpEndpoint: z.enum(['enabled', 'disabled']).nullable(),
-  httpPutResponseHopLimit: z.int().nullable(),
-});
-export type MetadataOptions = z.infer<typeof MetadataOptions>;
-
-/** Whether the options are those that the profile names. What the service did not tell does not comply. */
-export function complies(options: MetadataOptions, wanted: Metadata): boolean {
-  return (
-    options.httpTokens === wanted.httpTokens &&
-    (wanted.httpEndpoint === undefined || options.httpEndpoint === wanted.httpEndpoint) &&
-    (wanted.httpPutResponseHopLimit === undefined || options.httpPutResponseHopLimit === wanted.httpPutResponseHopLimit)
-  );
-}
-
-/** `$.instance`: the instance as the control plane knows it. Nothing here comes from the node. */
-export const Instance = z.object({
-  platform: z.enum(['ec2', 'lightsail']),
-  /** `i-…`, or the Lightsail instance's name. */
-  instanceId: z.string(),
-  /** Its name at the configuration server. */
-  nodeName: z.string(),
-  accountId: z.string(),
-  region: z.string(),
-  /** AMI or blueprint. */
-  imageId: z.string().nullable(),
-  launchTime: z.iso.datetime().nullable(),
-  privateIpAddress: z.string().nullable(),
-  publicIpAddress: z.string().nullable(),
-  autoScalingGroupName: z.string().nullable(),
-  tags: z.record(z.string(), z.string()),
-  metadataOptions: MetadataOptions,
-});
-export type Instance = z.infer<typeof Instance>;
-
-/** An instance and the state it is in, in its service's own word (`pending`, `running`, `terminated`, …). */
-export interface Found {
-  instance: Instance;
-  state: string;
-}
-
-/** Which instance is meant, and in which Region its service is to be asked for it. */
-export type Which = Pick<Instance, 'platform' | 'instanceId' | 'region'>;
-
-/**
- * The name of a Lightsail instance at its configuration server. Another Region may have an instance of the same name: there
- * the Region stands behind it.
- * @param home the stack's own Region
- */
-export function lightsailNodeName({ instanceId, region }: Pick<Which, 'instanceId' | 'region'>, home: string): string {
-  return `${instanceId.toLowerCase()}${region === home ? '' : `.${region}`}`;
-}
-
-/** The key of an instance's item in the ledger. An EC2 instance's id is its own everywhere, a Lightsail name in its Region. */
-export function ledgerKey({ platform, instanceId, region }: Which): string {
-  return platform === 'ec2' ? instanceId : `lightsail/${region}/${instanceId}`;
-}
-
-/**
- * The instance whose item this is in the ledger.
- * @param home the stack's own Region: the one of an EC2 instance of which nothing more is known
- */
-export function namedBy({ instance, region }: { instance: string; region?: string | undefined }, home: string): Which {
-  const [, regionOfName, name] = instance.split('/');
-  return name === undefined || regionOfName === undefined
-    ? { platform: 'ec2', instanceId: instance, region: region ?? home }
-    : { platform: 'lightsail', instanceId: name, region: regionOfName };
-}
 
 /** The lifecycle action that waits for this enrolment. Without a token it is addressed by instance id. */
 export const Hook = z.object({

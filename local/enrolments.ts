@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { namedIn as namedInRequest, type RevertRequest } from '../events/request.ts';
-import { lightsailNodeName } from '../lib/state.ts';
+import { lightsailNodeName } from '../lib/instance.ts';
 import { REGION } from '../world/kernel/account.ts';
 import type { ExecutionView } from '../world/states/engine.ts';
 import type { World } from './world.ts';

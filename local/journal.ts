@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { interpret } from '../events/table.ts';
-import { ledgerKey, sentenceOf } from '../lib/state.ts';
+import { ledgerKey } from '../lib/instance.ts';
+import { sentenceOf } from '../lib/state.ts';
 import type { AwsEvent } from '../world/eventbridge/aws-event.ts';
 import type { Delivery } from '../world/services/lambda.ts';
 import type { ExecutionView, RecordedEvent } from '../world/states/engine.ts';

@@ -1,7 +1,7 @@
 import { AutoScalingClient, PutLifecycleHookCommand } from '@aws-sdk/client-auto-scaling';
 import { CreateTableCommand, DynamoDBClient, paginateScan } from '@aws-sdk/client-dynamodb';
 import { unmarshall } from '@aws-sdk/util-dynamodb';
-import type { Exemption, Profile } from '../lib/profiles.ts';
+import type { Exemption, Profile } from '../lib/profile.ts';
 import type { ProfilesFile } from '../profiles/file.ts';
 import { readProfilesFile } from '../profiles/file.ts';
 import { keysOf } from '../services/identity/certificates.ts';

@@ -1,7 +1,8 @@
-import { type Profile, profileVersion } from '../lib/profiles.ts';
-import { complies, type Instance } from '../lib/state.ts';
-import type { LedgerItem } from '../services/ledger.ts';
+import { complies, type Instance } from '../lib/instance.ts';
+import type { LedgerItem } from '../lib/ledger-item.ts';
+import type { Profile } from '../lib/profile.ts';
 import { type Exemptions, isMoreWanted, withoutExempted } from './exemptions.ts';
+import { profileVersion } from './version.ts';
 
 /** In what way an instance is not as its profile says: a sentence each, null where it is. */
 export interface Drift {

@@ -1,5 +1,6 @@
-import { type Exemptible, type Exemption, isTagged, matches, type Profile } from '../lib/profiles.ts';
-import type { Instance } from '../lib/state.ts';
+import type { Instance } from '../lib/instance.ts';
+import type { Exemptible, Exemption, Profile } from '../lib/profile.ts';
+import { isTagged, matches } from './match.ts';
 
 /** What an instance is exempt from, and by which exemption. */
 export type Exemptions = Readonly<Record<Exemptible, Exemption | null>>;

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { toDotPath } from 'zod/v4/core';
 import { InvalidRequest } from '../lib/errors.ts';
-import { Exemption, Profile, SweepSettings } from '../lib/profiles.ts';
+import { Exemption, Profile, SweepSettings } from '../lib/profile.ts';
 import { isEmpty, nearest, oneOf, shortened, wantedBy } from '../lib/wording.ts';
 import { openYaml } from '../lib/yaml-file.ts';
 import { dayOf, yearAfter } from './exemptions.ts';

@@ -1,6 +1,7 @@
-import { type Metadata, type Profile, profileVersion } from '../lib/profiles.ts';
-import type { MetadataOptions } from '../lib/state.ts';
-import type { LedgerItem } from '../services/ledger.ts';
+import type { MetadataOptions } from '../lib/instance.ts';
+import type { LedgerItem } from '../lib/ledger-item.ts';
+import type { Metadata, Profile } from '../lib/profile.ts';
+import { profileVersion } from './version.ts';
 
 /** Whether the profile closes IMDSv1 on an instance on which it is open. */
 export function closesImdsV1({ httpTokens, httpEndpoint }: MetadataOptions, wanted: Metadata): boolean {

@@ -5,7 +5,8 @@ import {
   DescribeLifecycleHooksCommand,
   RecordLifecycleActionHeartbeatCommand,
 } from '@aws-sdk/client-auto-scaling';
-import type { Hook, Which } from '../lib/state.ts';
+import type { InstanceRef } from '../lib/instance.ts';
+import type { Hook } from '../lib/state.ts';
 import { calling, inRegion, isNamed } from './aws.ts';
 
 const autoScalingIn = inRegion((options) => new AutoScalingClient(options));
@@ -43,7 +44,10 @@ export interface GroupMember {
 }
 
 /** The instance in its group, or undefined when it is in none. Source: Auto Scaling DescribeAutoScalingInstances. */
-export async function findMember({ instanceId, region }: Which, signal: AbortSignal): Promise<GroupMember | undefined> {
+export async function findMember(
+  { instanceId, region }: InstanceRef,
+  signal: AbortSignal,
+): Promise<GroupMember | undefined> {
   const { AutoScalingInstances } = await calling(`describe ${instanceId} in its Auto Scaling group`, () =>
     autoScalingIn(region).send(new DescribeAutoScalingInstancesCommand({ InstanceIds: [instanceId] }), {
       abortSignal: signal,
@@ -87,7 +91,7 @@ export const WAITS_IN_TERMINATION_HOOK = ['Terminating:Wait', 'Warmed:Terminatin
  */
 export async function completeLifecycleAction(
   hook: Hook,
-  { instanceId, region }: Which,
+  { instanceId, region }: InstanceRef,
   result: 'CONTINUE' | 'ABANDON',
   signal: AbortSignal,
 ): Promise<'completed' | 'already-over'> {
@@ -105,7 +109,7 @@ export async function completeLifecycleAction(
 /** Restarts the hook's timer. Source: Auto Scaling RecordLifecycleActionHeartbeat. */
 export async function recordHeartbeat(
   hook: Hook,
-  { instanceId, region }: Which,
+  { instanceId, region }: InstanceRef,
   signal: AbortSignal,
 ): Promise<'recorded' | 'already-over'> {
   const over = await whetherOver(`record a heartbeat for ${instanceId}`, () =>

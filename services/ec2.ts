@@ -8,8 +8,8 @@ import {
   type Reservation,
 } from '@aws-sdk/client-ec2';
 import { MetadataOptionsUnsupported } from '../lib/errors.ts';
-import type { WantedOptions } from '../lib/profiles.ts';
-import type { Found, Instance, MetadataOptions, Which } from '../lib/state.ts';
+import type { Found, Instance, InstanceRef, MetadataOptions } from '../lib/instance.ts';
+import type { WantedOptions } from '../lib/profile.ts';
 import { calling, inRegion, isNamed } from './aws.ts';
 
 const ec2In = inRegion((options) => new EC2Client(options));
@@ -18,14 +18,14 @@ const ec2In = inRegion((options) => new EC2Client(options));
  * The instance, or undefined when EC2 knows no such id, as it may for some seconds after a launch.
  * Source: EC2 DescribeInstances.
  */
-export async function findInstance(which: Which, signal: AbortSignal): Promise<Found | undefined> {
+export async function findInstance(which: InstanceRef, signal: AbortSignal): Promise<Found | undefined> {
   const described = await describe(which, signal);
   if (!described) return undefined;
   const { ownerId, instance } = described;
   return { instance: toInstance(which, ownerId, instance), state: instance.State?.Name ?? 'pending' };
 }
 
-async function describe({ instanceId, region }: Which, signal: AbortSignal) {
+async function describe({ instanceId, region }: InstanceRef, signal: AbortSignal) {
   try {
     const { Reservations } = await calling(`describe ${instanceId} in ${region}`, () =>
       ec2In(region).send(new DescribeInstancesCommand({ InstanceIds: [instanceId] }), { abortSignal: signal }),
@@ -71,7 +71,7 @@ function found({ OwnerId = '', Instances = [] }: Reservation, region: string): F
 }
 
 function toInstance(
-  { instanceId, region }: Omit<Which, 'platform'>,
+  { instanceId, region }: Omit<InstanceRef, 'platform'>,
   accountId: string,
   instance: Ec2Instance,
 ): Instance {
@@ -110,7 +110,7 @@ function toMetadataOptions(options: Ec2Instance['MetadataOptions']): MetadataOpt
  * Source: EC2 ModifyInstanceMetadataOptions.
  */
 export async function updateMetadataOptions(
-  { instanceId, region }: Which,
+  { instanceId, region }: InstanceRef,
   { httpTokens, httpEndpoint, httpPutResponseHopLimit }: WantedOptions,
   signal: AbortSignal,
 ): Promise<void> {

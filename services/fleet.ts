@@ -1,6 +1,6 @@
 import type { Filter } from '@aws-sdk/client-ec2';
-import type { Profile } from '../lib/profiles.ts';
-import type { Found } from '../lib/state.ts';
+import type { Found } from '../lib/instance.ts';
+import type { Profile } from '../lib/profile.ts';
 import * as ec2 from './ec2.ts';
 import * as lightsail from './lightsail.ts';
 

@@ -1,78 +1,18 @@
-import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { DynamoDBDocumentClient, GetCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { ScanCommand } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod';
 import { environment } from '../lib/config.ts';
 import { ClaimedElsewhere, IdentityRejected, InvalidRequest, RegistrationPending } from '../lib/errors.ts';
-import { Associate, EXEMPTIBLE, Register } from '../lib/profiles.ts';
-import { faultsOf, MetadataOptions } from '../lib/state.ts';
-import { calling, clientOptions, isNamed } from './aws.ts';
-
-/**
- * The ledger: one item an instance. It holds who owns the instance and what is known of it.
- *
- *   enrolling ──► enrolled ──► retiring ──► retired (expires)
- *       └──────►  failed  ───────┘
- *
- * An execution that takes an instance makes its generation one more, and every write of an owner names the generation
- * that it owns: a late writer, whose instance somebody else has taken meanwhile, is refused (ClaimedElsewhere).
- */
-const Item = z.object({
-  /** `i-…` or `lightsail/REGION/NAME`. */
-  instance: z.string(),
-  status: z.enum(['enrolling', 'enrolled', 'failed', 'retiring', 'retired']),
-  /** ARN of the execution that owns, or last owned, the instance. */
-  execution: z.string(),
-  generation: z.int(),
-  /** When the owner took it, and when it had finished. */
-  claimedAt: z.string(),
-  endedAt: z.string().optional(),
-  /** When the end of the instance was announced, or asked for. */
-  goneSince: z.string().optional(),
-  /** When IMDSv1 was closed on an instance that had run with it: not at its launch. */
-  hardenedAt: z.string().optional(),
-  /** When the metadata options were put back on request, and for which version of the profile they are left so. */
-  reverted: z.object({ at: z.string(), profileVersion: z.string() }).nullish(),
-  /** The enrolment that a retirement found running, and stops. */
-  interruptedExecution: z.string().optional(),
-  profile: z.string().optional(),
-  profileVersion: z.string().optional(),
-  nodeName: z.string().optional(),
-  region: z.string().optional(),
-  launchTime: z.string().nullish(),
-  autoScalingGroupName: z.string().nullish(),
-  /** Where the profile has it: what a retirement undoes, whatever the profile has become since. */
-  register: Register.nullish(),
-  associate: Associate.nullish(),
-  /** What its profile asks for and it was exempt from. When an exemption is over, an enrolment is due. */
-  exempt: z.array(z.enum(EXEMPTIBLE)).optional(),
-  opsworksInstanceId: z.string().optional(),
-  /** Until when an attempt may still be registering the instance. */
-  registeringUntil: z.string().optional(),
-  /** SHA-256 of the key's SPKI. The first key wins. */
-  publicKeyFingerprint: z.string().optional(),
-  /** The instance's metadata options as they were before we first changed them. */
-  metadataBefore: MetadataOptions.optional(),
-  /** The metadata options were refused for good, and the profile goes on without: why. */
-  metadataUnsupported: z.string().optional(),
-  lastError: z.string().optional(),
-  /** The failure's name, as in lib/errors.ts: it says whether trying again can help. */
-  errorName: z.string().optional(),
-  /** The first sweep that did not see the instance any more; a later one confirms it, or takes this back. */
-  missingSince: z.string().optional(),
-  /** Seconds since the epoch: DynamoDB's TTL for retired items. */
-  expiresAt: z.int().optional(),
-});
-export type LedgerItem = z.infer<typeof Item>;
+import type { MetadataOptions } from '../lib/instance.ts';
+import { LedgerItem } from '../lib/ledger-item.ts';
+import { faultsOf } from '../lib/state.ts';
+import { calling } from './aws.ts';
+import { type Change, type Comparison, documents, get, update } from './ledger-writes.ts';
 
 /** Which item a task writes to, and as whom. */
 export interface Claim {
   instance: string;
   generation: number;
 }
-
-const documents = DynamoDBDocumentClient.from(new DynamoDBClient(clientOptions), {
-  marshallOptions: { removeUndefinedValues: true },
-});
 
 /** As what the owner writes: every write of it names its generation. */
 export function claimOf({ ledgerKey, generation }: { ledgerKey: string; generation: number }): Claim {
@@ -81,7 +21,7 @@ export function claimOf({ ledgerKey, generation }: { ledgerKey: string; generati
 
 /** @throws InvalidRequest for an item that Muster has not written, or not so. */
 function readItem(item: Record<string, unknown> = {}): LedgerItem {
-  const { data, error } = Item.safeParse(item);
+  const { data, error } = LedgerItem.safeParse(item);
   if (data) return data;
   throw new InvalidRequest(
     `The ledger's item ${item.instance} is not as Muster writes it (${faultsOf(error)}). Correct it, or remove it and ` +
@@ -283,76 +223,4 @@ export async function countAbandon(
   const condition = seen ? { equal: { generation: seen.generation } } : { absent: ['instance'] };
   await update(key, { set, remove: [], condition }, signal);
   return true;
-}
-
-async function get(instance: string, signal: AbortSignal) {
-  const { Item: item } = await calling(`read the ledger's item of ${instance}`, () =>
-    documents.send(new GetCommand({ TableName: environment().LEDGER_TABLE, Key: { instance }, ConsistentRead: true }), {
-      abortSignal: signal,
-    }),
-  );
-  return item;
-}
-
-/** What an attribute must be, against a value. */
-type Comparison = readonly [name: string, comparator: '=' | '<=', value: string];
-
-interface Change {
-  set: Record<string, unknown>;
-  /** Only what the item does not have yet. */
-  setOnce?: Record<string, unknown>;
-  remove: string[];
-  condition: { equal?: Record<string, number | string>; absent?: string[]; absentOr?: Comparison };
-}
-
-/** Changes an item, and answers with it as it is then. */
-async function update(instance: string, change: Change, signal: AbortSignal) {
-  const what = { TableName: environment().LEDGER_TABLE, Key: { instance }, ...expressions(change) };
-  try {
-    const { Attributes } = await calling(`write the ledger's item of ${instance}`, () =>
-      documents.send(new UpdateCommand({ ...what, ReturnValues: 'ALL_NEW' }), { abortSignal: signal }),
-    );
-    return Attributes;
-  } catch (cause) {
-    if (!isNamed(cause, 'ConditionalCheckFailedException')) throw cause;
-    throw new ClaimedElsewhere(`Another execution has taken ${instance} in the meantime.`, { cause });
-  }
-}
-
-/** DynamoDB's expressions, with a placeholder for every name: `status` alone is a reserved word. */
-function expressions({ set, setOnce = {}, remove, condition: { equal = {}, absent = [], absentOr } }: Change) {
-  const values = Object.entries({ ...set, ...setOnce }).filter(([, value]) => value !== undefined);
-  const sets = values.map(([name]) =>
-    name in setOnce ? `#${name} = if_not_exists(#${name}, :${name})` : `#${name} = :${name}`,
-  );
-  const removes = remove.filter((name) => set[name] === undefined).map((name) => `#${name}`);
-  const comparisons = absentOr ? [absentOr] : [];
-  const names = [
-    ...values.map(([name]) => name),
-    ...Object.keys(equal),
-    ...absent,
-    ...comparisons.map(([name]) => name),
-    ...remove,
-  ];
-  return {
-    UpdateExpression: [
-      sets.length > 0 && `SET ${sets.join(', ')}`,
-      removes.length > 0 && `REMOVE ${removes.join(', ')}`,
-    ]
-      .filter(Boolean)
-      .join(' '),
-    ConditionExpression: [
-      ...Object.keys(equal).map((name) => `#${name} = :was_${name}`),
-      ...absent.map((name) => `attribute_not_exists(#${name})`),
-      ...comparisons.map(
-        ([name, comparator]) => `(attribute_not_exists(#${name}) OR #${name} ${comparator} :was_${name})`,
-      ),
-    ].join(' AND '),
-    ExpressionAttributeNames: Object.fromEntries(names.map((name) => [`#${name}`, name])),
-    ExpressionAttributeValues: {
-      ...Object.fromEntries(values.map(([name, value]) => [`:${name}`, value])),
-      ...Object.fromEntries(Object.entries(equal).map(([name, value]) => [`:was_${name}`, value])),
-      ...Object.fromEntries(comparisons.map(([name, , value]) => [`:was_${name}`, value])),
-    },
-  };
 }

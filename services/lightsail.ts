@@ -11,15 +11,21 @@ import {
 } from '@aws-sdk/client-lightsail';
 import { home } from '../lib/config.ts';
 import { MetadataOptionsUnsupported } from '../lib/errors.ts';
-import type { WantedOptions } from '../lib/profiles.ts';
-import { type Found, type Instance, lightsailNodeName, type MetadataOptions, type Which } from '../lib/state.ts';
+import {
+  type Found,
+  type Instance,
+  type InstanceRef,
+  lightsailNodeName,
+  type MetadataOptions,
+} from '../lib/instance.ts';
+import type { WantedOptions } from '../lib/profile.ts';
 import { calling, inRegion, isNamed } from './aws.ts';
 
 const lightsailIn = inRegion((options) => new LightsailClient(options));
 
 /** The instance, or undefined when Lightsail knows no such name in this Region. Source: Lightsail GetInstance. */
 export async function findInstance(
-  { instanceId: instanceName, region }: Which,
+  { instanceId: instanceName, region }: InstanceRef,
   signal: AbortSignal,
 ): Promise<Found | undefined> {
   try {
@@ -83,7 +89,7 @@ function toMetadataOptions(options: InstanceMetadataOptions | undefined): Metada
  * Source: Lightsail UpdateInstanceMetadataOptions.
  */
 export async function updateMetadataOptions(
-  { instanceId: instanceName, region }: Which,
+  { instanceId: instanceName, region }: InstanceRef,
   wanted: WantedOptions,
   signal: AbortSignal,
 ): Promise<string | null> {
@@ -113,7 +119,7 @@ export async function updateMetadataOptions(
  * Source: Lightsail GetInstanceMetricData.
  */
 export async function sumOfMetadataNoToken(
-  { instanceId: instanceName, region }: Which,
+  { instanceId: instanceName, region }: InstanceRef,
   { start: startTime, end: endTime }: { start: Date; end: Date },
   signal: AbortSignal,
 ): Promise<number | null> {
@@ -140,7 +146,7 @@ export async function sumOfMetadataNoToken(
  * @throws MetadataOptionsUnsupported when it failed. Source: Lightsail GetOperation.
  */
 export async function checkOperation(
-  { instanceId: instanceName, region }: Which,
+  { instanceId: instanceName, region }: InstanceRef,
   operationId: string,
   signal: AbortSignal,
 ): Promise<void> {

@@ -1,6 +1,6 @@
 import { CloudWatchClient, GetMetricDataCommand, type MetricDataResult } from '@aws-sdk/client-cloudwatch';
 import { InvalidRequest, PermissionDenied, ServiceUnavailable } from '../lib/errors.ts';
-import { ledgerKey, type Which } from '../lib/state.ts';
+import { type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import { calling, inRegion } from './aws.ts';
 import { sumOfMetadataNoToken } from './lightsail.ts';
 
@@ -33,7 +33,7 @@ const DAY_SECONDS = 24 * 3600;
  * "Recommended path to requiring IMDSv2".
  */
 export async function imdsV1Calls(
-  instances: readonly Which[],
+  instances: readonly InstanceRef[],
   { at, lookBackDays }: { at: string; lookBackDays: number },
   signal: AbortSignal,
 ): Promise<Map<string, number | null>> {
@@ -59,13 +59,13 @@ function lookBack(at: string, lookBackDays: number): LookBack {
   return { start, end };
 }
 
-async function ofEc2(instances: readonly Which[], region: string, range: LookBack, signal: AbortSignal) {
+async function ofEc2(instances: readonly InstanceRef[], region: string, range: LookBack, signal: AbortSignal) {
   const counts: (number | null)[] = [];
   for (const some of chunks(instances, METRICS_PER_CALL)) counts.push(...(await sums(some, region, range, signal)));
   return counts;
 }
 
-async function ofLightsail(instances: readonly Which[], range: LookBack, signal: AbortSignal) {
+async function ofLightsail(instances: readonly InstanceRef[], range: LookBack, signal: AbortSignal) {
   const counts: (number | null)[] = [];
   for (const some of chunks(instances, LIGHTSAIL_AT_ONCE))
     counts.push(...(await Promise.all(some.map((instance) => sumOfMetadataNoToken(instance, range, signal)))));
@@ -74,7 +74,7 @@ async function ofLightsail(instances: readonly Which[], range: LookBack, signal:
 
 /** The sums of as many metrics as one call takes; an answer may come in pages. */
 async function sums(
-  instances: readonly Which[],
+  instances: readonly InstanceRef[],
   region: string,
   { start: StartTime, end: EndTime }: LookBack,
   signal: AbortSignal,

@@ -7,7 +7,8 @@ import {
   RegisterInstanceCommand,
 } from '@aws-sdk/client-opsworks';
 import { RegistrationFailed, RegistrationPending } from '../lib/errors.ts';
-import type { Identity, Instance } from '../lib/state.ts';
+import type { Instance } from '../lib/instance.ts';
+import type { Identity } from '../lib/state.ts';
 import { calling, clientOptions, isNamed } from './aws.ts';
 
 const opsWorks = new OpsWorksClient(clientOptions);

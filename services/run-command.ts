@@ -8,7 +8,7 @@ import {
 } from '@aws-sdk/client-ssm';
 import { home } from '../lib/config.ts';
 import { IdentityRejected, InvalidRequest } from '../lib/errors.ts';
-import type { Instance, Which } from '../lib/state.ts';
+import type { Instance, InstanceRef } from '../lib/instance.ts';
 import { calling, inRegion, isNamed } from './aws.ts';
 
 const systemsManagerIn = inRegion((options) => new SSMClient(options));
@@ -21,15 +21,15 @@ export type CommandResult =
   | { outcome: 'failed'; status: string; errorOutput: string };
 
 /** An instance as Systems Manager knows it. */
-type ManagedNode = Pick<Which, 'platform' | 'region'> & { readonly managedId: string };
+type ManagedNode = Pick<InstanceRef, 'platform' | 'region'> & { readonly managedId: string };
 
 /** A Lightsail instance is activated in the stack's own Region, wherever it is itself. */
-function regionOf({ platform, region }: Pick<Which, 'platform' | 'region'>): string {
+function regionOf({ platform, region }: Pick<InstanceRef, 'platform' | 'region'>): string {
   return platform === 'ec2' ? region : home();
 }
 
 /** What the tag `muster-node` of a Lightsail instance's activation is to say. No Lightsail name has a slash. */
-export function activationTag({ instanceId, region }: Pick<Which, 'instanceId' | 'region'>): string {
+export function activationTag({ instanceId, region }: Pick<InstanceRef, 'instanceId' | 'region'>): string {
   return region === home() ? instanceId : `${region}/${instanceId}`;
 }
 

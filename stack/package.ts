@@ -7,7 +7,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { Profile } from '../lib/profiles.ts';
+import type { Profile } from '../lib/profile.ts';
 import { openYaml } from '../lib/yaml-file.ts';
 import { exemptionsRunningOut } from '../profiles/file.ts';
 import { runningOut } from '../services/identity/certificates.ts';

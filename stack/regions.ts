@@ -1,4 +1,4 @@
-import type { Profile } from '../lib/profiles.ts';
+import type { Profile } from '../lib/profile.ts';
 import { nearest } from '../lib/wording.ts';
 import type { YamlFile } from '../lib/yaml-file.ts';
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Profile } from '../lib/profiles.ts';
-import { type Instance, ledgerKey } from '../lib/state.ts';
+import { type Instance, ledgerKey } from '../lib/instance.ts';
+import type { LedgerItem } from '../lib/ledger-item.ts';
+import type { Profile } from '../lib/profile.ts';
 import { closesImdsV1, isReverted } from '../profiles/imdsv1.ts';
-import type { LedgerItem } from '../services/ledger.ts';
 
 /** An instance of the profile's, which nobody is exempt from hardening. */
 export interface FleetMember {

@@ -1,4 +1,4 @@
-import { ledgerKey } from '../lib/state.ts';
+import { ledgerKey } from '../lib/instance.ts';
 import { closesImdsV1 } from '../profiles/imdsv1.ts';
 import { type CanaryFacts, canaryFacts } from './canary.ts';
 import { type HardeningVerdict, hardeningVerdict } from './hardening.ts';

@@ -1,5 +1,6 @@
 import { executionName, naming, SWEEP, type TriggeredRequest } from '../events/request.ts';
-import { type Exemptible, profileVersion } from '../lib/profiles.ts';
+import type { Exemptible } from '../lib/profile.ts';
+import { profileVersion } from '../profiles/version.ts';
 import type { Pace } from './hands.ts';
 import type { Candidate } from './survey.ts';
 

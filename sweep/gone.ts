@@ -1,4 +1,4 @@
-import type { LedgerItem } from '../services/ledger.ts';
+import type { LedgerItem } from '../lib/ledger-item.ts';
 import { isBeingRetired } from './look.ts';
 
 /** What is in the ledger and no more at its service, as far as a sweep can tell. */

@@ -1,6 +1,6 @@
 import type { TriggeredRequest, TriggeredRetirement } from '../events/request.ts';
-import type { Found } from '../lib/state.ts';
-import type { LedgerItem } from '../services/ledger.ts';
+import type { Found } from '../lib/instance.ts';
+import type { LedgerItem } from '../lib/ledger-item.ts';
 
 /** What a sweep does to the world, as far as it may: each is one call of a service. */
 export interface Hands {

@@ -1,7 +1,7 @@
-import type { Profile } from '../lib/profiles.ts';
-import { type Instance, ledgerKey } from '../lib/state.ts';
+import { type Instance, ledgerKey } from '../lib/instance.ts';
+import type { LedgerItem } from '../lib/ledger-item.ts';
+import type { Profile } from '../lib/profile.ts';
 import { closesImdsV1, isReverted } from '../profiles/imdsv1.ts';
-import type { LedgerItem } from '../services/ledger.ts';
 import { type CanaryFacts, DAY_MILLISECONDS } from './canary.ts';
 
 export type HardeningVerdict =

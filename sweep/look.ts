@@ -1,9 +1,11 @@
 import { NOT_YET } from '../lib/errors.ts';
-import { type Exemption, identityFrom, type Profile, profileVersion } from '../lib/profiles.ts';
-import { complies, type Found, type Instance } from '../lib/state.ts';
+import { complies, type Found, type Instance } from '../lib/instance.ts';
+import type { LedgerItem } from '../lib/ledger-item.ts';
+import type { Exemption, Profile } from '../lib/profile.ts';
 import { type Drift, driftOf, isAnothers, isSameInstance } from '../profiles/drift.ts';
 import { type Exemptions, exemptionsOf, exemptParts, withoutExempted } from '../profiles/exemptions.ts';
-import type { LedgerItem } from '../services/ledger.ts';
+import { identityFrom } from '../profiles/plan.ts';
+import { profileVersion } from '../profiles/version.ts';
 
 /** What a sweep makes of an instance that its profile matches and that runs. */
 export interface Look {

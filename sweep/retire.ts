@@ -1,7 +1,7 @@
 import { executionName, naming, SWEEP, type TriggeredRetirement } from '../events/request.ts';
-import { namedBy } from '../lib/state.ts';
+import { namedBy } from '../lib/instance.ts';
+import type { LedgerItem } from '../lib/ledger-item.ts';
 import { isSameInstance } from '../profiles/drift.ts';
-import type { LedgerItem } from '../services/ledger.ts';
 import { countOf, type Gone, whyTooMany } from './gone.ts';
 import { type Hands, type Pace, STARTED_BEFORE } from './hands.ts';
 import type { ReportRow } from './report.ts';

@@ -1,5 +1,5 @@
-import type { Profile } from '../lib/profiles.ts';
-import type { Instance } from '../lib/state.ts';
+import type { Instance } from '../lib/instance.ts';
+import type { Profile } from '../lib/profile.ts';
 import type { Look } from './look.ts';
 import type { ReportRow } from './report.ts';
 

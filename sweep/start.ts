@@ -1,4 +1,4 @@
-import type { Exemptible } from '../lib/profiles.ts';
+import type { Exemptible } from '../lib/profile.ts';
 import { enrolmentOf } from './enrolment.ts';
 import { type Hands, type Pace, STARTED_BEFORE } from './hands.ts';
 import type { ReportRow } from './report.ts';

@@ -1,7 +1,8 @@
-import { matchProfile, type Profile, regionsOf } from '../lib/profiles.ts';
-import { type Found, type Instance, ledgerKey } from '../lib/state.ts';
+import { type Found, type Instance, ledgerKey } from '../lib/instance.ts';
+import type { LedgerItem } from '../lib/ledger-item.ts';
+import { type Profile, regionsOf } from '../lib/profile.ts';
 import { isSameInstance } from '../profiles/drift.ts';
-import type { LedgerItem } from '../services/ledger.ts';
+import { matchProfile } from '../profiles/match.ts';
 import type { FleetMember } from './canary.ts';
 import { isToBeLookedAt, type Look, lookAt, type Policy } from './look.ts';
 import type { ProfileSummary, ReportRow } from './report.ts';

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: CloudFormation's variables
 import { beforeAll, describe, expect, it } from 'vitest';
 import { interpret } from '../events/table.ts';
-import type { Profile } from '../lib/profiles.ts';
+import type { Profile } from '../lib/profile.ts';
 import { roleFaults } from '../stack/permissions/template-roles.ts';
 import { isForOtherRegions, otherRegionOf } from '../stack/template/other-region.ts';
 import { attributeFaults, schemaFaults } from '../stack/template/schema.ts';

@@ -1,4 +1,4 @@
-import type { Associate, ChefInfraServer, PuppetServer } from '../../lib/profiles.ts';
+import type { Associate, ChefInfraServer, PuppetServer } from '../../lib/profile.ts';
 import { secretText } from '../secrets.ts';
 import { chefInfraServer } from './chef-infra/server.ts';
 import { type ConfigServer, FORGOTTEN_AT_ONCE } from './contract.ts';

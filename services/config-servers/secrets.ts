@@ -1,4 +1,4 @@
-import type { Associate } from '../../lib/profiles.ts';
+import type { Associate } from '../../lib/profile.ts';
 import { requireSecret, secretText } from '../secrets.ts';
 import { chefCertificates, chefKey } from './chef-infra/secrets.ts';
 import { readPuppetCredentials } from './puppet/credentials.ts';

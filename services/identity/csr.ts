@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Identity, Instance } from '../../lib/state.ts';
+import type { Instance } from '../../lib/instance.ts';
+import type { Identity } from '../../lib/state.ts';
 import { type Element, encode, fields, oidOf, readDer, Tag } from './der.ts';
 import { keyOf, requireOwnSignature } from './key.ts';
 import { type Reject, rejecting } from './refusal.ts';

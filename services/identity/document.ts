@@ -1,6 +1,7 @@
 import { verify } from 'node:crypto';
 import * as z from 'zod';
-import type { Identity, Instance } from '../../lib/state.ts';
+import type { Instance } from '../../lib/instance.ts';
+import type { Identity } from '../../lib/state.ts';
 import { publicKeyOf, type RegionKey, type RegionKeys } from './certificates.ts';
 import { rejecting } from './refusal.ts';
 

@@ -1,6 +1,7 @@
 import * as z from 'zod';
-import { agentOf } from '../../lib/profiles.ts';
-import type { Enrolment, Identity, Instance } from '../../lib/state.ts';
+import type { Instance } from '../../lib/instance.ts';
+import { agentOf } from '../../lib/profile.ts';
+import type { Enrolment, Identity } from '../../lib/state.ts';
 import { checkRequest, type RequestPolicy } from './csr.ts';
 import { type DocumentTrust, requireOwnDocument } from './document.ts';
 import { rejecting } from './refusal.ts';

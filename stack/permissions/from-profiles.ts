@@ -1,4 +1,4 @@
-import { type Profile, regionsOf } from '../../lib/profiles.ts';
+import { type Profile, regionsOf } from '../../lib/profile.ts';
 
 /** An ARN, or a part of a policy, with CloudFormation's own variables in it. */
 type Sub = { 'Fn::Sub': string };

@@ -1,4 +1,4 @@
-import type { Profile } from '../../lib/profiles.ts';
+import type { Profile } from '../../lib/profile.ts';
 import type { YamlFile } from '../../lib/yaml-file.ts';
 import { secretArn, stackArn } from './from-profiles.ts';
 import type { Need } from './permissions.ts';

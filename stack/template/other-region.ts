@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Profile } from '../../lib/profiles.ts';
+import type { Profile } from '../../lib/profile.ts';
 
 const Resource = z.looseObject({ Type: z.string(), Properties: z.record(z.string(), z.unknown()).default({}) });
 const Template = z.looseObject({ Resources: z.record(z.string(), Resource) });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Exemption } from '../../lib/profiles.ts';
+import type { Exemption } from '../../lib/profile.ts';
 import {
   associations,
   changes,

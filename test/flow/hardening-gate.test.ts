@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SWEEP } from '../../events/request.ts';
-import type { Profile } from '../../lib/profiles.ts';
-import type { Instance } from '../../lib/state.ts';
+import type { Instance } from '../../lib/instance.ts';
+import type { Profile } from '../../lib/profile.ts';
 import { readProfiles } from '../../profiles/file.ts';
 import { listInstances } from '../../services/ec2.ts';
 import { findItem } from '../../services/ledger.ts';

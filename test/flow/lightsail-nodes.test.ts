@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Profile } from '../../lib/profiles.ts';
+import type { Profile } from '../../lib/profile.ts';
 import { PuppetCa } from '../../world/services/puppet-ca.ts';
 import { makeNode } from '../support/make-node.ts';
 import { puppetProfile } from '../support/self-managed.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { OUTCOMES } from '../../events/outcomes.ts';
-import type { Profile } from '../../lib/profiles.ts';
+import type { Profile } from '../../lib/profile.ts';
 import { readProfiles } from '../../profiles/file.ts';
 import { outcomes, type Played, playWorld, startByHand } from '../support/world.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Profile } from '../../lib/profiles.ts';
+import type { Profile } from '../../lib/profile.ts';
 import { ESTATE } from '../../local/estate.ts';
 import { Journal } from '../../local/journal.ts';
 import type { AwsEvent } from '../../world/eventbridge/aws-event.ts';

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type Profile, profileVersion } from '../../lib/profiles.ts';
+import type { Profile } from '../../lib/profile.ts';
 import { ESTATE } from '../../local/estate.ts';
 import { readProfiles } from '../../profiles/file.ts';
+import { profileVersion } from '../../profiles/version.ts';
 import { ledgerOfInstances, type Played, playWorld, startByHand, untilEnded, untilOneEnded } from '../support/world.ts';
 
 const ask = (world: Played, input: unknown) => world.lambda.invoke('muster-dev-revert-metadata', input);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Profile } from '../../lib/profiles.ts';
+import type { Profile } from '../../lib/profile.ts';
 import { deploy, enrolledFleet, HOUR, loseEvents, startsOf, sweep } from '../support/sweeps.ts';
 import { outcomes, type Played, playWorld } from '../support/world.ts';
 

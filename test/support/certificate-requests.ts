@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import type { Instance } from '../../lib/state.ts';
+import type { Instance } from '../../lib/instance.ts';
 import { encode, Tag } from '../../services/identity/der.ts';
 
 export const INSTANCE: Instance = {

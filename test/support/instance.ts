@@ -1,4 +1,4 @@
-import type { Instance } from '../../lib/state.ts';
+import type { Instance } from '../../lib/instance.ts';
 
 /** An instance of a group, whose metadata service still takes IMDSv1. */
 export const WEB: Instance = {

@@ -1,4 +1,4 @@
-import type { ChefInfraServer, Profile, PuppetServer } from '../../lib/profiles.ts';
+import type { ChefInfraServer, Profile, PuppetServer } from '../../lib/profile.ts';
 import type { ChefInfra } from '../../world/services/chef-infra/chef-infra.ts';
 import type { PuppetCa } from '../../world/services/puppet-ca.ts';
 

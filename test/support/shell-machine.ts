@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { it, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
-import type { Instance } from '../../lib/state.ts';
+import type { Instance } from '../../lib/instance.ts';
 import { keysOf } from '../../services/identity/certificates.ts';
 import { IdentitySigner } from '../../world/machines/identity.ts';
 

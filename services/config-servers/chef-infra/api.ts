@@ -1,5 +1,5 @@
 import { InvalidRequest } from '../../../lib/errors.ts';
-import type { ChefInfraServer } from '../../../lib/profiles.ts';
+import type { ChefInfraServer } from '../../../lib/profile.ts';
 import { type Answer, exchange, urlOf } from '../https.ts';
 import { API_VERSION, type Caller, type ChefAnswer, understood } from './answer.ts';
 import { chefCertificates, chefKey } from './secrets.ts';

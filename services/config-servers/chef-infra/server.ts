@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import * as z from 'zod';
 import { AssociationFailed, IdentityRejected, ServerNotFound, ServerNotReady } from '../../../lib/errors.ts';
-import type { ChefInfraServer } from '../../../lib/profiles.ts';
+import type { ChefInfraServer } from '../../../lib/profile.ts';
 import { type ConfigServer, FORGOTTEN_AT_ONCE, type Node } from '../contract.ts';
 import type { ChefAnswer } from './answer.ts';
 import { type ChefOptions, chefApi, chefServerUrl, organizationOf, type Secrets } from './api.ts';

@@ -1,6 +1,6 @@
 import { DescribeServersCommand, OpsWorksCMClient, type Server } from '@aws-sdk/client-opsworkscm';
 import { InvalidStateException, ServerNotFound } from '../../../lib/errors.ts';
-import type { Associate } from '../../../lib/profiles.ts';
+import type { Associate } from '../../../lib/profile.ts';
 import { calling, clientOptions, isNamed } from '../../aws.ts';
 
 /**

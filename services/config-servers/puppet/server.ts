@@ -1,6 +1,6 @@
 import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
 import { AssociationFailed, ServerNotReady } from '../../../lib/errors.ts';
-import type { PuppetServer } from '../../../lib/profiles.ts';
+import type { PuppetServer } from '../../../lib/profile.ts';
 import type { Association } from '../../../lib/state.ts';
 import { type ConfigServer, FORGOTTEN_AT_ONCE, type Node } from '../contract.ts';
 import { type CertificateStatus, PuppetCa, type Refusal } from './ca.ts';

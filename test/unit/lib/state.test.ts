@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ledgerKey, lightsailNodeName, namedBy, type Which } from '../../../lib/state.ts';
+import { type InstanceRef, ledgerKey, lightsailNodeName, namedBy } from '../../../lib/instance.ts';
 
 const HOME = 'eu-west-1';
 const region = fc.constantFrom(HOME, 'us-east-1', 'us-gov-west-1');
-const lightsail: fc.Arbitrary<Which> = fc.record({
+const lightsail: fc.Arbitrary<InstanceRef> = fc.record({
   platform: fc.constant('lightsail' as const),
   instanceId: fc.stringMatching(/^\w([\w.-]{0,40}\w)?$/),
   region,
 });
-const ec2: fc.Arbitrary<Which> = fc.record({
+const ec2: fc.Arbitrary<InstanceRef> = fc.record({
   platform: fc.constant('ec2' as const),
   instanceId: fc.stringMatching(/^i-[0-9a-f]{17}$/),
   region,

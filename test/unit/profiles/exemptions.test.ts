@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { exemptions as compiledExemptions } from '../../../lib/config.ts';
-import { EXEMPTIBLE, type Exemption, type Profile } from '../../../lib/profiles.ts';
-import type { Instance } from '../../../lib/state.ts';
+import type { Instance } from '../../../lib/instance.ts';
+import { EXEMPTIBLE, type Exemption, type Profile } from '../../../lib/profile.ts';
 import { exemptionsOf, exemptParts, isMoreWanted, withoutExempted } from '../../../profiles/exemptions.ts';
 import { WEB } from '../../support/instance.ts';
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { InvalidRequest } from '../../../lib/errors.ts';
-import { profileVersion } from '../../../lib/profiles.ts';
 import { exemptionsRunningOut, readProfiles, readProfilesFile } from '../../../profiles/file.ts';
+import { profileVersion } from '../../../profiles/version.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'muster-profiles-'));
 let files = 0;

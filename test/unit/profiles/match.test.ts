@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { matchProfile, type Profile, profilesForGroup, profileVersion } from '../../../lib/profiles.ts';
-import type { Instance } from '../../../lib/state.ts';
+import type { Instance } from '../../../lib/instance.ts';
+import type { Profile } from '../../../lib/profile.ts';
+import { matchProfile, profilesForGroup } from '../../../profiles/match.ts';
+import { profileVersion } from '../../../profiles/version.ts';
 import { WEB } from '../../support/instance.ts';
 
 const instance: Instance = { ...WEB, tags: { role: 'web' } };

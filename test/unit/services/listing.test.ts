@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Found } from '../../../lib/state.ts';
+import type { Found } from '../../../lib/instance.ts';
 import * as ec2 from '../../../services/ec2.ts';
 import * as lightsail from '../../../services/lightsail.ts';
 import { type Played, playWorld } from '../../support/world.ts';

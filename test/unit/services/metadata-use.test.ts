@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Instance, ledgerKey } from '../../../lib/state.ts';
+import { type Instance, ledgerKey } from '../../../lib/instance.ts';
 import { imdsV1Calls } from '../../../services/metadata-use.ts';
 import { type Played, playWorld } from '../../support/world.ts';
 
@@ -7,9 +7,9 @@ const { signal } = new AbortController();
 const DAY = 24 * 3600 * 1000;
 const CREATE = { availabilityZone: 'eu-west-1a', blueprintId: 'amazon_linux_2023', bundleId: 'nano_3_0' };
 
-type Which = Pick<Instance, 'platform' | 'instanceId' | 'region'>;
-const onEc2 = (instanceId: string, region = 'eu-west-1'): Which => ({ platform: 'ec2', instanceId, region });
-const onLightsail = (instanceId: string): Which => ({ platform: 'lightsail', instanceId, region: 'eu-west-1' });
+type InstanceRef = Pick<Instance, 'platform' | 'instanceId' | 'region'>;
+const onEc2 = (instanceId: string, region = 'eu-west-1'): InstanceRef => ({ platform: 'ec2', instanceId, region });
+const onLightsail = (instanceId: string): InstanceRef => ({ platform: 'lightsail', instanceId, region: 'eu-west-1' });
 
 /** A world in which this many instances have run for so many days. */
 async function haveRun(days: number, count = 1, options: Parameters<typeof playWorld>[0] = {}) {
@@ -21,17 +21,17 @@ async function haveRun(days: number, count = 1, options: Parameters<typeof playW
   return { world, ids, id: ids[0] ?? '' };
 }
 
-const look = ({ clock }: Played, instances: readonly Which[], lookBackDays = 14) =>
+const look = ({ clock }: Played, instances: readonly InstanceRef[], lookBackDays = 14) =>
   imdsV1Calls(instances, { at: new Date(clock.now()).toISOString(), lookBackDays }, signal);
 
-const count = (world: Played, { platform, instanceId }: Which, calls: number, daysAgo: number) =>
+const count = (world: Played, { platform, instanceId }: InstanceRef, calls: number, daysAgo: number) =>
   world[platform].countMetadataNoToken(instanceId, calls, world.clock.now() - daysAgo * DAY);
 
 describe.each([
   ['an EC2 instance', (id: string) => onEc2(id)],
   ['a Lightsail instance', () => onLightsail('blog')],
 ])('the IMDSv1 calls of %s', (_, which) => {
-  const only = (one: Which, calls: number | null) => new Map([[ledgerKey(one), calls]]);
+  const only = (one: InstanceRef, calls: number | null) => new Map([[ledgerKey(one), calls]]);
 
   it('are those of all days within the look-back, and of none before', async () => {
     const { world, id } = await haveRun(30);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Profile } from '../../../lib/profiles.ts';
+import type { Profile } from '../../../lib/profile.ts';
 import { readProfiles } from '../../../profiles/file.ts';
 import { decide } from '../../../sweep/decide.ts';
 import { Survey } from '../../../sweep/survey.ts';

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Metadata, type Profile, profileVersion } from '../../../lib/profiles.ts';
-import type { Instance, MetadataOptions } from '../../../lib/state.ts';
-import type { LedgerItem } from '../../../services/ledger.ts';
+import type { Instance, MetadataOptions } from '../../../lib/instance.ts';
+import type { LedgerItem } from '../../../lib/ledger-item.ts';
+import type { Metadata, Profile } from '../../../lib/profile.ts';
+import { profileVersion } from '../../../profiles/version.ts';
 import { canaryFacts, type FleetMember } from '../../../sweep/canary.ts';
 import { hardeningVerdict } from '../../../sweep/hardening.ts';
 import { WEB } from '../../support/instance.ts';

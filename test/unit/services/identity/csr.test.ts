@@ -1,7 +1,7 @@
 import { createECDH, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { IdentityRejected } from '../../../../lib/errors.ts';
-import type { Instance } from '../../../../lib/state.ts';
+import type { Instance } from '../../../../lib/instance.ts';
 import { checkRequest, type RequestPolicy } from '../../../../services/identity/csr.ts';
 import { encode, Tag } from '../../../../services/identity/der.ts';
 import * as requests from '../../../support/certificate-requests.ts';

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import type { Instance } from '../../../../lib/state.ts';
+import type { Instance } from '../../../../lib/instance.ts';
 import { keysOf } from '../../../../services/identity/certificates.ts';
 import { type DocumentTrust, requireOwnDocument } from '../../../../services/identity/document.ts';
 import { IdentitySigner, identityDocument } from '../../../../world/machines/identity.ts';

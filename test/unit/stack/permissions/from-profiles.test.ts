@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: CloudFormation's and IAM's variables
 import { describe, expect, it } from 'vitest';
-import { Profile } from '../../../../lib/profiles.ts';
+import { Profile } from '../../../../lib/profile.ts';
 import { grantsOf } from '../../../../stack/permissions/from-profiles.ts';
 
 const SECRETS = { caSecret: 'ca', keySecret: 'enrol', retireKeySecret: 'retire' };

@@ -1,6 +1,6 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { ChefInfraServer } from '../../../../../lib/profiles.ts';
+import type { ChefInfraServer } from '../../../../../lib/profile.ts';
 import type { ChefOptions } from '../../../../../services/config-servers/chef-infra/api.ts';
 import { chefServerUrl } from '../../../../../services/config-servers/chef-infra/api.ts';
 import { chefInfraServer } from '../../../../../services/config-servers/chef-infra/server.ts';

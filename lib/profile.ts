@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto';
 import * as z from 'zod';
-import type { Instance } from './state.ts';
 
 /** A name, or a pattern in which `*` stands for any characters. */
 const Glob = z.string().min(1);
@@ -116,18 +114,6 @@ export function agentOf(associate: Associate | null): 'puppet' | 'chef' | 'any' 
   if (!associate) return 'any';
   if (associate.engine === 'opsworks-cm') return associate.serverEngine === 'Puppet' ? 'puppet' : 'chef';
   return associate.engine === 'puppet' ? 'puppet' : 'chef';
-}
-
-/** Who is to show the node's key: the node, whoever asks, or nobody. OpsWorks Stacks takes EC2 instances only. */
-export function identityFrom(
-  { platform }: Pick<Instance, 'platform'>,
-  { register, associate, csrFrom }: Pick<Profile, 'register' | 'associate' | 'csrFrom'>,
-  bringsCsr: boolean,
-): 'node' | 'request' | 'none' {
-  if (platform === 'ec2') return register || associate ? 'node' : 'none';
-  if (!associate) return 'none';
-  if (bringsCsr) return 'request';
-  return csrFrom === 'request' ? 'none' : 'node';
 }
 
 /** Only the options named here are ever changed; httpTokens is named always, because Lightsail resets it otherwise. */
@@ -246,59 +232,7 @@ export const SweepSettings = z.strictObject({
 });
 export type SweepSettings = z.infer<typeof SweepSettings>;
 
-/**
- * The profile's version: changes with what it asks of a node and with nothing else. Whom it matches, how long it waits, what a
- * failure means for a launch and how a sweep goes about it are none of that: a change of those enrols nobody again.
- */
-export function profileVersion({ name, register, associate, csrFrom, metadata }: Profile): string {
-  const { lookBackDays: _, canary: __, ...asked } = metadata ?? {};
-  const content = JSON.stringify({ name, register, associate, csrFrom, ...(metadata && { metadata: asked }) });
-  return createHash('sha256').update(content).digest('hex').slice(0, 12);
-}
-
 /** @param home the stack's own Region */
 export function regionsOf({ regions }: Pick<Profile, 'regions'>, home: string): readonly string[] {
   return regions ?? [home];
-}
-
-/**
- * The first profile that matches the instance.
- * @param home the stack's own Region
- */
-export function matchProfile(profiles: readonly Profile[], instance: Instance, home: string): Profile | undefined {
-  return profiles.find((profile) => {
-    const { match } = profile;
-    if (!regionsOf(profile, home).includes(instance.region)) return false;
-    if (match.autoScalingGroup !== undefined && !matches(match.autoScalingGroup, instance.autoScalingGroupName))
-      return false;
-    if (
-      match.lightsail !== undefined &&
-      !(instance.platform === 'lightsail' && matches(match.lightsail, instance.instanceId))
-    )
-      return false;
-    return isTagged(instance, match.tags);
-  });
-}
-
-/**
- * The profiles of which one decides about the members of an Auto Scaling group, as far as the group's name tells: those
- * that look at tags as well, up to the first that does not.
- */
-export function profilesForGroup(profiles: readonly Profile[], group: string): readonly Profile[] {
-  const possible = profiles.filter(
-    ({ match: { autoScalingGroup = '*', lightsail } }) => lightsail === undefined && matches(autoScalingGroup, group),
-  );
-  const certain = possible.findIndex(({ match }) => match.tags === undefined);
-  return certain === -1 ? possible : possible.slice(0, certain + 1);
-}
-
-/** Whether the instance has all of these tags. */
-export function isTagged(instance: Instance, tags: Readonly<Record<string, string>> = {}): boolean {
-  return Object.entries(tags).every(([key, value]) => instance.tags[key] === value);
-}
-
-/** Whether the name is the glob's. What has no name matches nothing. */
-export function matches(glob: string, name: string | null | undefined): boolean {
-  if (name === null || name === undefined) return false;
-  return new RegExp(`^${glob.split('*').map(RegExp.escape).join('.*')}$`, 's').test(name);
 }

@@ -1,0 +1,60 @@
+import * as z from 'zod';
+import { MetadataOptions } from './instance.ts';
+import { Associate, EXEMPTIBLE, Register } from './profile.ts';
+
+/**
+ * The ledger: one item an instance. It holds who owns the instance and what is known of it.
+ *
+ *   enrolling ──► enrolled ──► retiring ──► retired (expires)
+ *       └──────►  failed  ───────┘
+ *
+ * An execution that takes an instance makes its generation one more, and every write of an owner names the generation
+ * that it owns: a late writer, whose instance somebody else has taken meanwhile, is refused (ClaimedElsewhere).
+ */
+export const LedgerItem = z.object({
+  /** `i-…` or `lightsail/REGION/NAME`. */
+  instance: z.string(),
+  status: z.enum(['enrolling', 'enrolled', 'failed', 'retiring', 'retired']),
+  /** ARN of the execution that owns, or last owned, the instance. */
+  execution: z.string(),
+  generation: z.int(),
+  /** When the owner took it, and when it had finished. */
+  claimedAt: z.string(),
+  endedAt: z.string().optional(),
+  /** When the end of the instance was announced, or asked for. */
+  goneSince: z.string().optional(),
+  /** When IMDSv1 was closed on an instance that had run with it: not at its launch. */
+  hardenedAt: z.string().optional(),
+  /** When the metadata options were put back on request, and for which version of the profile they are left so. */
+  reverted: z.object({ at: z.string(), profileVersion: z.string() }).nullish(),
+  /** The enrolment that a retirement found running, and stops. */
+  interruptedExecution: z.string().optional(),
+  profile: z.string().optional(),
+  profileVersion: z.string().optional(),
+  nodeName: z.string().optional(),
+  region: z.string().optional(),
+  launchTime: z.string().nullish(),
+  autoScalingGroupName: z.string().nullish(),
+  /** Where the profile has it: what a retirement undoes, whatever the profile has become since. */
+  register: Register.nullish(),
+  associate: Associate.nullish(),
+  /** What its profile asks for and it was exempt from. When an exemption is over, an enrolment is due. */
+  exempt: z.array(z.enum(EXEMPTIBLE)).optional(),
+  opsworksInstanceId: z.string().optional(),
+  /** Until when an attempt may still be registering the instance. */
+  registeringUntil: z.string().optional(),
+  /** SHA-256 of the key's SPKI. The first key wins. */
+  publicKeyFingerprint: z.string().optional(),
+  /** The instance's metadata options as they were before we first changed them. */
+  metadataBefore: MetadataOptions.optional(),
+  /** The metadata options were refused for good, and the profile goes on without: why. */
+  metadataUnsupported: z.string().optional(),
+  lastError: z.string().optional(),
+  /** The failure's name, as in lib/errors.ts: it says whether trying again can help. */
+  errorName: z.string().optional(),
+  /** The first sweep that did not see the instance any more; a later one confirms it, or takes this back. */
+  missingSince: z.string().optional(),
+  /** Seconds since the epoch: DynamoDB's TTL for retired items. */
+  expiresAt: z.int().optional(),
+});
+export type LedgerItem = z.infer<typeof LedgerItem>;

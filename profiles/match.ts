@@ -1,0 +1,44 @@
+import type { Instance } from '../lib/instance.ts';
+import { type Profile, regionsOf } from '../lib/profile.ts';
+
+/**
+ * The first profile that matches the instance.
+ * @param home the stack's own Region
+ */
+export function matchProfile(profiles: readonly Profile[], instance: Instance, home: string): Profile | undefined {
+  return profiles.find((profile) => {
+    const { match } = profile;
+    if (!regionsOf(profile, home).includes(instance.region)) return false;
+    if (match.autoScalingGroup !== undefined && !matches(match.autoScalingGroup, instance.autoScalingGroupName))
+      return false;
+    if (
+      match.lightsail !== undefined &&
+      !(instance.platform === 'lightsail' && matches(match.lightsail, instance.instanceId))
+    )
+      return false;
+    return isTagged(instance, match.tags);
+  });
+}
+
+/**
+ * The profiles of which one decides about the members of an Auto Scaling group, as far as the group's name tells: those
+ * that look at tags as well, up to the first that does not.
+ */
+export function profilesForGroup(profiles: readonly Profile[], group: string): readonly Profile[] {
+  const possible = profiles.filter(
+    ({ match: { autoScalingGroup = '*', lightsail } }) => lightsail === undefined && matches(autoScalingGroup, group),
+  );
+  const certain = possible.findIndex(({ match }) => match.tags === undefined);
+  return certain === -1 ? possible : possible.slice(0, certain + 1);
+}
+
+/** Whether the instance has all of these tags. */
+export function isTagged(instance: Instance, tags: Readonly<Record<string, string>> = {}): boolean {
+  return Object.entries(tags).every(([key, value]) => instance.tags[key] === value);
+}
+
+/** Whether the name is the glob's. What has no name matches nothing. */
+export function matches(glob: string, name: string | null | undefined): boolean {
+  if (name === null || name === undefined) return false;
+  return new RegExp(`^${glob.split('*').map(RegExp.escape).join('.*')}$`, 's').test(name);
+}

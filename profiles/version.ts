@@ -1,0 +1,12 @@
+import { createHash } from 'node:crypto';
+import type { Profile } from '../lib/profile.ts';
+
+/**
+ * The profile's version: changes with what it asks of a node and with nothing else. Whom it matches, how long it waits, what a
+ * failure means for a launch and how a sweep goes about it are none of that: a change of those enrols nobody again.
+ */
+export function profileVersion({ name, register, associate, csrFrom, metadata }: Profile): string {
+  const { lookBackDays: _, canary: __, ...asked } = metadata ?? {};
+  const content = JSON.stringify({ name, register, associate, csrFrom, ...(metadata && { metadata: asked }) });
+  return createHash('sha256').update(content).digest('hex').slice(0, 12);
+}

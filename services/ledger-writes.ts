@@ -1,0 +1,81 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBDocumentClient, GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { environment } from '../lib/config.ts';
+import { ClaimedElsewhere } from '../lib/errors.ts';
+import { calling, clientOptions, isNamed } from './aws.ts';
+
+export const documents = DynamoDBDocumentClient.from(new DynamoDBClient(clientOptions), {
+  marshallOptions: { removeUndefinedValues: true },
+});
+
+export async function get(instance: string, signal: AbortSignal) {
+  const { Item: item } = await calling(`read the ledger's item of ${instance}`, () =>
+    documents.send(new GetCommand({ TableName: environment().LEDGER_TABLE, Key: { instance }, ConsistentRead: true }), {
+      abortSignal: signal,
+    }),
+  );
+  return item;
+}
+
+/** What an attribute must be, against a value. */
+export type Comparison = readonly [name: string, comparator: '=' | '<=', value: string];
+
+export interface Change {
+  set: Record<string, unknown>;
+  /** Only what the item does not have yet. */
+  setOnce?: Record<string, unknown>;
+  remove: string[];
+  condition: { equal?: Record<string, number | string>; absent?: string[]; absentOr?: Comparison };
+}
+
+/** Changes an item, and answers with it as it is then. */
+export async function update(instance: string, change: Change, signal: AbortSignal) {
+  const what = { TableName: environment().LEDGER_TABLE, Key: { instance }, ...expressions(change) };
+  try {
+    const { Attributes } = await calling(`write the ledger's item of ${instance}`, () =>
+      documents.send(new UpdateCommand({ ...what, ReturnValues: 'ALL_NEW' }), { abortSignal: signal }),
+    );
+    return Attributes;
+  } catch (cause) {
+    if (!isNamed(cause, 'ConditionalCheckFailedException')) throw cause;
+    throw new ClaimedElsewhere(`Another execution has taken ${instance} in the meantime.`, { cause });
+  }
+}
+
+/** DynamoDB's expressions, with a placeholder for every name: `status` alone is a reserved word. */
+function expressions({ set, setOnce = {}, remove, condition: { equal = {}, absent = [], absentOr } }: Change) {
+  const values = Object.entries({ ...set, ...setOnce }).filter(([, value]) => value !== undefined);
+  const sets = values.map(([name]) =>
+    name in setOnce ? `#${name} = if_not_exists(#${name}, :${name})` : `#${name} = :${name}`,
+  );
+  const removes = remove.filter((name) => set[name] === undefined).map((name) => `#${name}`);
+  const comparisons = absentOr ? [absentOr] : [];
+  const names = [
+    ...values.map(([name]) => name),
+    ...Object.keys(equal),
+    ...absent,
+    ...comparisons.map(([name]) => name),
+    ...remove,
+  ];
+  return {
+    UpdateExpression: [
+      sets.length > 0 && `SET ${sets.join(', ')}`,
+      removes.length > 0 && `REMOVE ${removes.join(', ')}`,
+    ]
+      .filter(Boolean)
+      .join(' '),
+    ConditionExpression: [
+      ...Object.keys(equal).map((name) => `#${name} = :was_${name}`),
+      ...absent.map((name) => `attribute_not_exists(#${name})`),
+      ...comparisons.map(
+        ([name, comparator]) => `(attribute_not_exists(#${name}) OR #${name} ${comparator} :was_${name})`,
+      ),
+    ].join(' AND '),
+    ExpressionAttributeNames: Object.fromEntries(names.map((name) => [`#${name}`, name])),
+    ExpressionAttributeValues: {
+      ...Object.fromEntries(values.map(([name, value]) => [`:${name}`, value])),
+      ...Object.fromEntries(Object.entries(equal).map(([name, value]) => [`:was_${name}`, value])),
+      ...Object.fromEntries(comparisons.map(([name, , value]) => [`:was_${name}`, value])),
+    },
+  };
+}
