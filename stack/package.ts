@@ -81,8 +81,8 @@ try {
 }
 
 async function makeTemplate(): Promise<void> {
-  const osls = fileURLToPath(import.meta.resolve('osls/bin/serverless.js'));
-  const run = promisify(execFile)(process.execPath, [osls, 'package', ...args], { cwd: root });
+  const serverless = fileURLToPath(import.meta.resolve('serverless/bin/serverless.js'));
+  const run = promisify(execFile)(process.execPath, [serverless, 'package', ...args], { cwd: root });
   await run.catch(({ stdout, stderr }: { stdout: string; stderr: string }) => {
     throw new Error(`The Serverless Framework refuses serverless.yml.\n${stdout}${stderr}`);
   });

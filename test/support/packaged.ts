@@ -34,8 +34,8 @@ export async function packageStack(change: (folder: string) => void = () => {}):
   const grants = grantsOf(readProfiles(join(root, 'profiles.yml')));
   writeFileSync(join(folder, 'build/from-profiles.json'), JSON.stringify(grants));
   change(folder);
-  const osls = fileURLToPath(import.meta.resolve('osls/bin/serverless.js'));
-  await promisify(execFile)(process.execPath, [osls, 'package'], { cwd: folder });
+  const serverless = fileURLToPath(import.meta.resolve('serverless/bin/serverless.js'));
+  await promisify(execFile)(process.execPath, [serverless, 'package'], { cwd: folder });
   const file = join(folder, '.serverless/cloudformation-template-update-stack.json');
   return { root: folder, template: JSON.parse(readFileSync(file, 'utf8')) };
 }

@@ -11,12 +11,13 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 function builtBefore(): string {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'muster-package-')));
   for (const part of [
-    'scripts',
+    'stack',
     'lib',
+    'profiles',
     'services',
     'functions',
     'events',
-    'local',
+    'world',
     'resources',
     'serverless.yml',
     'parameters.yml',
