@@ -8,9 +8,8 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import type { SignatureVersion } from '../../../services/config-servers/chef-infra/signature.ts';
 import { type SelfSigned, selfSigned } from '../../pki/self-signed.ts';
-import { isSignedBy, type SignedByHeaders, signatureOf } from './authentication.ts';
+import { isSignedBy, type SignatureVersion, type SignedByHeaders, signatureOf } from './authentication.ts';
 
 export interface ChefInfraOptions {
   readonly now?: () => Date;
@@ -157,7 +156,8 @@ export class ChefInfra {
     const { sign, timestamp, userId } = signatureOf(request);
     if (!this.#versions.some((version) => sign.includes(`version=${version};`)))
       return refusal(400, 'Unsupported authentication protocol version');
-    if (Math.abs(Date.parse(timestamp) - this.#now().getTime()) > SKEW_MILLISECONDS)
+    // Written so that a timestamp that does not parse (NaN) is refused too.
+    if (!(Math.abs(Date.parse(timestamp) - this.#now().getTime()) <= SKEW_MILLISECONDS))
       return refusal(401, `Failed to authenticate as ${userId}. Synchronize the clock on your host.`);
     if (!isKnown) return refusal(404, `organization '${organization}' does not exist.`);
     const actor = this.#actors.get(userId);

@@ -70,6 +70,31 @@ describe('the double of a Chef Infra Server', () => {
     expect(await ask(request)).toMatchObject({ status: 404, body: { error: ["node 'web-1' not found"] } });
   });
 
+  it.each([
+    ['15 minutes late', -15 * 60_000, 404],
+    ['more than 15 minutes late', -15 * 60_000 - 1000, 401],
+    ['15 minutes early', 15 * 60_000, 404],
+    ['more than 15 minutes early', 15 * 60_000 + 1000, 401],
+  ])('compares the timestamp with its own clock: %s', async (_what, skew, status) => {
+    const now = new Date('2031-05-06T07:08:09Z');
+    const { chef, ask } = await shop({ now: () => now });
+    const timestamp = new Date(now.getTime() + skew);
+    expect(await ask({ by: chef.admin, path: '/nodes/web-1', timestamp })).toMatchObject({ status });
+  });
+
+  it('refuses a timestamp that is no date', async () => {
+    const { chef } = await shop();
+    const peer = { url: new URL(chef.url).origin, ca: chef.certificate, timeoutMilliseconds: 5_000 };
+    const headers = { 'X-Ops-Sign': 'algorithm=sha256;version=1.3;', 'X-Ops-Userid': 'muster-retire' };
+    const call = { method: 'GET', path: '/organizations/shop/nodes/web-1', body: '' };
+    const answer = await exchange(
+      peer,
+      { ...call, headers: { ...headers, 'X-Ops-Timestamp': 'yesterday' } },
+      new AbortController().signal,
+    );
+    expect(answer).toMatchObject({ status: 401, text: expect.stringContaining('Synchronize the clock') });
+  });
+
   it('lets a validator make clients that are none, once for each name, and nothing else', async () => {
     const { chef, ask, introduce } = await shop();
     const by = chef.validator;
