@@ -9,7 +9,6 @@ import type { Clock } from '../kernel/clock.ts';
 import type { Random } from '../kernel/random.ts';
 import { uuid } from '../kernel/uuid.ts';
 import { type Service, ServiceError } from '../wire/service.ts';
-import { type CallCounts, countCalls } from './count-calls.ts';
 
 interface Secret {
   readonly name: string;
@@ -23,7 +22,6 @@ interface Secret {
 /** AWS Secrets Manager, as far as secrets are read: by name or ARN, their current version. */
 export class SecretsManager {
   readonly service: Service;
-  readonly calls: CallCounts = {};
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #secrets = new Map<string, Secret>();
@@ -44,7 +42,7 @@ export class SecretsManager {
       GetSecretValue: (input: GetSecretValueCommandInput) => this.#getSecretValue(input),
       DescribeSecret: (input: DescribeSecretCommandInput) => this.#describeSecret(input),
     };
-    this.service = { name: 'secretsmanager', operations: countCalls(operations, this.calls) };
+    this.service = { name: 'secretsmanager', operations };
   }
 
   /** Makes the secret, or gives it another text. */

@@ -16,7 +16,6 @@ import type { Random } from '../../kernel/random.ts';
 import { type Rate, TokenBucket } from '../../kernel/token-bucket.ts';
 import { uuid } from '../../kernel/uuid.ts';
 import { type Operation, type Service, ServiceError } from '../../wire/service.ts';
-import { type CallCounts, countCalls } from '../count-calls.ts';
 import { pageBySerial } from '../paging/serial-page.ts';
 import { readNodeKey, readOrganization } from './attributes.ts';
 import { type Association, ConfigurationServer, type ServerSpecification } from './server.ts';
@@ -39,7 +38,6 @@ export interface OpsWorksCmOptions {
 
 interface OpsWorksCmSnapshot {
   readonly servers: Record<string, { status: ServerStatus; associations: readonly Association[] }>;
-  readonly calls: CallCounts;
   /** Calls that were refused for the rate. */
   readonly throttled: number;
 }
@@ -61,7 +59,6 @@ interface PendingRequest {
  */
 export class OpsWorksCm {
   readonly service: Service;
-  readonly calls: CallCounts = {};
   readonly #options: OpsWorksCmOptions;
   readonly #servers: ReadonlyMap<string, ConfigurationServer>;
   readonly #requests = new Map<string, PendingRequest>();
@@ -81,7 +78,7 @@ export class OpsWorksCm {
       ),
       DescribeServers: this.#limited((input: DescribeServersCommandInput) => this.#describeServers(input)),
     };
-    this.service = { name: 'opsworks-cm', operations: countCalls(operations, this.calls) };
+    this.service = { name: 'opsworks-cm', operations };
   }
 
   /** Puts a server into a status until something else does. */
@@ -101,7 +98,7 @@ export class OpsWorksCm {
 
   snapshot(): OpsWorksCmSnapshot {
     const servers = [...this.#servers].map(([name, { status, associations }]) => [name, { status, associations }]);
-    return { servers: Object.fromEntries(servers), calls: { ...this.calls }, throttled: this.#throttled };
+    return { servers: Object.fromEntries(servers), throttled: this.#throttled };
   }
 
   #limited<Input, Output>(operation: Operation<Input, Output>): Operation<Input, Output> {

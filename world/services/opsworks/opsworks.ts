@@ -22,7 +22,6 @@ import type { IdentitySigner } from '../../machines/identity.ts';
 import type { SimulatedNode } from '../../machines/node.ts';
 import { isRsaPublicKeyPem, publicKeySha256 } from '../../pki/keys.ts';
 import { type Service, ServiceError } from '../../wire/service.ts';
-import { type CallCounts, countCalls } from '../count-calls.ts';
 import { REGISTRATION_TIMING, Registration, type RegistrationStatus, type RegistrationTiming } from './registration.ts';
 
 const HOSTNAME_CHARACTERS = 63;
@@ -57,7 +56,6 @@ interface OpsWorksSnapshot {
     readonly status: RegistrationStatus;
     readonly layerIds: readonly string[];
   }[];
-  readonly calls: CallCounts;
 }
 
 /** The members of an identity document that registration reads. */
@@ -70,7 +68,6 @@ const IdentityDocument = z.object({ instanceId: z.string(), accountId: z.string(
  */
 export class OpsWorks {
   readonly service: Service;
-  readonly calls: CallCounts = {};
   readonly #options: OpsWorksOptions;
   readonly #timing: RegistrationTiming;
   readonly #registrations = new Map<string, Registration>();
@@ -87,7 +84,7 @@ export class OpsWorks {
       DescribeStacks: (input: DescribeStacksCommandInput) => this.#describeStacks(input),
       DescribeLayers: (input: DescribeLayersCommandInput) => this.#describeLayers(input),
     };
-    this.service = { name: 'opsworks', operations: countCalls(operations, this.calls) };
+    this.service = { name: 'opsworks', operations };
   }
 
   snapshot(): OpsWorksSnapshot {
@@ -98,7 +95,7 @@ export class OpsWorks {
       status,
       layerIds,
     }));
-    return { instances, calls: { ...this.calls } };
+    return { instances };
   }
 
   async #register(input: RegisterInstanceCommandInput): Promise<RegisterInstanceResult> {

@@ -4,7 +4,6 @@ import type { Random } from '../../kernel/random.ts';
 import { uuid } from '../../kernel/uuid.ts';
 import type { RestEndpoint } from '../../wire/endpoint.ts';
 import { ServiceError } from '../../wire/service.ts';
-import { type CallCounts, countCalls } from '../count-calls.ts';
 import {
   type ListObjectsV2Input,
   type ListObjectsV2Output,
@@ -30,7 +29,6 @@ const PAGE = 1000;
 /** Amazon S3, as far as texts are put into buckets that are there, read and listed. Its buckets are versioned. */
 export class S3 {
   readonly endpoint: RestEndpoint;
-  readonly calls: CallCounts = {};
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #buckets: ReadonlyMap<string, Map<string, StoredObject>>;
@@ -45,7 +43,7 @@ export class S3 {
       HeadObject: (input: ObjectInput) => this.#find(input),
       ListObjectsV2: (input: ListObjectsV2Input) => this.#listObjects(input),
     };
-    this.endpoint = s3Rest(countCalls(operations, this.calls));
+    this.endpoint = s3Rest(operations);
   }
 
   /** The text of an object, undefined where there is none. */

@@ -14,7 +14,6 @@ import { uuid } from '../../kernel/uuid.ts';
 import type { Fleet } from '../../machines/fleet.ts';
 import type { SimulatedNode } from '../../machines/node.ts';
 import { type RequestContext, type Service, ServiceError } from '../../wire/service.ts';
-import { type CallCounts, countCalls } from '../count-calls.ts';
 import type { CommandDocument, CommandResult } from './documents.ts';
 import { describeInstanceInformation } from './inventory.ts';
 import { Invocation } from './invocation.ts';
@@ -55,7 +54,6 @@ const TIMING: { visibleAfterSeconds: number; deliveredAfterSeconds: number | Ran
  */
 export class SystemsManager {
   readonly service: Service;
-  readonly calls: CallCounts = {};
   readonly #options: SystemsManagerOptions;
   readonly #timing: typeof TIMING;
   /** By Region and command id, then by instance id. */
@@ -72,7 +70,7 @@ export class SystemsManager {
       DescribeInstanceInformation: (input: DescribeInstanceInformationCommandInput) =>
         describeInstanceInformation(input, options.fleet, options.clock.now()),
     };
-    this.service = { name: 'ssm', operations: countCalls(operations, this.calls) };
+    this.service = { name: 'ssm', operations };
   }
 
   /** Makes the commands that are sent from now on slow, or fail. */
@@ -80,12 +78,12 @@ export class SystemsManager {
     this.#disturbances.push({ ...disturbance });
   }
 
-  /** Commands by status, calls by operation. */
-  snapshot(): { commands: Record<string, number>; calls: CallCounts } {
+  /** How many commands have each status. */
+  snapshot(): { commands: Record<string, number> } {
     const commands: Record<string, number> = {};
     for (const invocations of this.#commands.values())
       for (const { status } of invocations.values()) commands[status] = (commands[status] ?? 0) + 1;
-    return { commands, calls: { ...this.calls } };
+    return { commands };
   }
 
   #sendCommand(input: SendCommandCommandInput, { region = REGION }: InRegion): SendCommandResult {
