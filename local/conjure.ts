@@ -1,18 +1,31 @@
 import { EnrolmentRequest } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
 import { InvalidRequest } from '../lib/errors.ts';
+import { isoSeconds } from '../world/eventbridge/aws-event.ts';
 import { REGION } from '../world/kernel/account.ts';
 import type { Group } from '../world/services/auto-scaling/group.ts';
 import type { LifecycleHook } from '../world/services/auto-scaling/lifecycle-actions.ts';
 import type { Announcement } from './event-files.ts';
 import type { World } from './world.ts';
 
+/** Creates everything that the announcements name, then sends them. */
+export function play(world: World, announcements: readonly Announcement[]): void {
+  for (const announcement of announcements) conjure(world, announcement);
+  for (const announcement of announcements) announce(world, announcement);
+}
+
+/** An event gets the current time: with the time in its file, its launch would have expired long ago. */
+function announce({ clock, bus, machines, enrolNodeArn }: World, announcement: Announcement): void {
+  if (announcement.kind === 'event') bus.deliver({ ...announcement.event, time: isoSeconds(clock.now()) });
+  else machines.start({ stateMachineArn: enrolNodeArn, input: JSON.stringify(announcement.input) });
+}
+
 /**
- * Brings into being what an announcement speaks of, in the situation that it tells: the group and its hook, the
- * instance, the lifecycle action with its token, the Lightsail instance. What exists already stays as it is. An
- * announcement that cannot be read brings nothing: whoever it is meant for refuses it in its own words.
+ * Creates the group and its hook, the instance, the lifecycle action with its token, or the Lightsail instance that an
+ * announcement names. Existing ones stay as they are. An announcement that cannot be parsed creates nothing: its
+ * function reports the error.
  */
-export function conjure(world: World, announcement: Announcement): void {
+function conjure(world: World, announcement: Announcement): void {
   for (const request of requestsOf(announcement)) {
     if (request.lightsailInstanceName) conjureLightsail(world, request.lightsailInstanceName);
     else if (request.instanceId) conjureEc2(world, request, request.instanceId);

@@ -8,6 +8,7 @@ import { uuid } from '../world/kernel/uuid.ts';
 import type { AutoScaling } from '../world/services/auto-scaling/auto-scaling.ts';
 import type { Ec2 } from '../world/services/ec2/ec2.ts';
 import type { Lightsail } from '../world/services/lightsail/lightsail.ts';
+import { Fault, type Faults } from '../world/wire/faults.ts';
 import type { Control } from '../world/wire/listen.ts';
 import { ServiceError } from '../world/wire/service.ts';
 
@@ -18,7 +19,7 @@ export interface Controlled {
   readonly ec2: Pick<Ec2, 'terminate' | 'instance' | 'countMetadataNoToken'>;
   readonly lightsail: Pick<Lightsail, 'createInstances' | 'deleteInstance' | 'countMetadataNoToken'>;
   readonly clock: Pick<Clock, 'now'>;
-  readonly faults: { set(faults: unknown): void; list(): unknown };
+  readonly faults: Pick<Faults, 'set' | 'list'>;
   /** The state of every service. */
   readonly world: () => unknown;
 }
@@ -109,7 +110,7 @@ function routesOf(controlled: Controlled): Readonly<Record<string, Readonly<Reco
     '/_local/faults': {
       GET: () => faults.list(),
       PUT: (body) => {
-        faults.set(body);
+        faults.set(readFaults(body));
         return faults.list();
       },
     },
@@ -118,6 +119,14 @@ function routesOf(controlled: Controlled): Readonly<Record<string, Readonly<Reco
 
 function read<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
   return parse(schema, body, { subject: 'it', preface: 'The body is not what this path takes:' });
+}
+
+/** Each fault by itself, so that the sentence names the faulty one. */
+function readFaults(body: unknown): Fault[] {
+  if (!Array.isArray(body)) throw new InvalidRequest('The faults must be a JSON list of objects, one for each fault.');
+  return body.map((fault, index) =>
+    parse(Fault, fault, { subject: 'it', preface: `Fault ${index + 1} cannot be set:` }),
+  );
 }
 
 async function terminate(controlled: Controlled, body: z.infer<typeof Terminate>): Promise<unknown> {

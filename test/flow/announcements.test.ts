@@ -1,8 +1,8 @@
 import { globSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { play } from '../../local/conjure.ts';
 import { readEventFiles } from '../../local/event-files.ts';
 import { Journal } from '../../local/journal.ts';
-import { play } from '../../local/play.ts';
 import { untilAtRest } from '../../local/rest.ts';
 import { playWorld, START } from '../support/world.ts';
 

@@ -1,11 +1,10 @@
 import * as z from 'zod';
-import { parse } from '../../events/parse.ts';
-import { InvalidRequest } from '../../lib/errors.ts';
 import { loadModel } from './model.ts';
 import type { Protocol } from './protocol.ts';
 import { SERVICES, ServiceError } from './service.ts';
 
-const Fault = z
+/** The check of one fault: known service and operation, and no contradiction. */
+export const Fault = z
   .strictObject({
     service: z.enum([...SERVICES, 'dynamodb', 's3']),
     /** Every operation of the service when left out. */
@@ -45,19 +44,16 @@ const Fault = z
 /** One way in which a service misbehaves: the body of `PUT /_local/faults` is a list of these. */
 export type Fault = z.infer<typeof Fault>;
 
-/** The faults in force. The first that matches a call meets it. */
+/** The faults in force. The first that matches a call applies. */
 export class Faults {
   #faults: Fault[] = [];
 
   /**
    * Replaces all faults.
-   * @throws InvalidRequest with a sentence that names fault and field
+   * @throws ZodError when one is invalid; those in force stay
    */
   set(faults: unknown): void {
-    if (!Array.isArray(faults)) throw new InvalidRequest('The faults must be a JSON list, of one object for each.');
-    this.#faults = faults.map((fault, index) =>
-      parse(Fault, fault, { subject: 'it', preface: `Fault ${index + 1} cannot be set:` }),
-    );
+    this.#faults = z.array(Fault).parse(faults);
   }
 
   /** What is still in force; `times` counts what is left. */

@@ -98,6 +98,25 @@ it('shows what every service holds', async () => {
   });
 });
 
+it.each([
+  [{}, 'The faults must be a JSON list of objects, one for each fault.'],
+  [[{ service: 'sqs', error: 'X' }], 'Fault 1 cannot be set: service must be "opsworks" or "opsworks-cm" or'],
+  [[{ service: 'ec2', operation: 'StopInstances', error: 'X' }], 'ec2 has no operation StopInstances here, only Des'],
+  [[{ service: 'ec2', error: 'X', tims: 3 }], 'Fault 1 cannot be set: Unknown field "tims". Did you mean "times"?'],
+  [[{ service: 'ec2', error: 'X', times: 0 }], 'Fault 1 cannot be set: times must be at least 1, not 0.'],
+  [[{ service: 'ec2', delaySeconds: 0 }], 'Fault 1 cannot be set: delaySeconds must be more than 0, not 0.'],
+  [[{ service: 'ec2', error: 'X' }, { service: 'ec2' }], 'Fault 2 cannot be set: Say what goes wrong'],
+  [[{ service: 'ec2', error: 'X' }, 'ec2'], 'Fault 2 cannot be set: it must be an object, not "ec2".'],
+  [[{ service: 'ec2', delaySeconds: 1, after: true }], 'An answer is lost only with error, statusCode or drop'],
+  [[{ service: 'ec2', drop: true, error: 'X' }], 'A dropped call has no error or statusCode'],
+])('refuses faults with a sentence that names fault and field: %j', async (body, sentence) => {
+  expect(await world.control('PUT', '/_local/faults', body)).toEqual({
+    status: 400,
+    body: { message: expect.stringContaining(sentence) },
+  });
+  expect(await world.control('GET', '/_local/faults', undefined)).toEqual({ status: 200, body: [] });
+});
+
 it('keeps faults, and refuses one that is none', async () => {
   const faults = [{ service: 'lightsail', operation: 'GetInstance', error: 'ServiceException', times: 2 }];
   expect(await world.control('PUT', '/_local/faults', faults)).toEqual({ status: 200, body: faults });
