@@ -4,7 +4,7 @@ import type { Random } from '../kernel/random.ts';
 import { uuid } from '../kernel/uuid.ts';
 import { dynamoDb } from '../services/dynamodb.ts';
 import { type Answer, jsonAnswer, xmlAnswer } from './answer.ts';
-import { type Call, type Endpoint, modelled, type RestEndpoint } from './endpoint.ts';
+import { type ApiRequest, type Call, type Endpoint, modelled, type RestEndpoint } from './endpoint.ts';
 import { DROPPED, type Faults, refusalOf } from './faults.ts';
 import { loadModel } from './model.ts';
 import { query } from './query-dialects.ts';
@@ -12,16 +12,6 @@ import { type Service, ServiceError } from './service.ts';
 
 /** The header by which a call says from which Lambda invocation it comes: `LambdaHost` sets it on its handlers' calls. */
 export const INVOCATION_HEADER = 'x-muster-invocation';
-
-export interface ApiRequest {
-  readonly method: string;
-  /** Path and query. */
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: string;
-  /** The request's own hold on the clock. */
-  readonly hold: Hold;
-}
 
 /** One API call, as it ended. */
 export interface ApiCall {

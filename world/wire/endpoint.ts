@@ -1,10 +1,20 @@
+import type { Hold } from '../kernel/hold.ts';
 import type { Answer } from './answer.ts';
-import type { ApiRequest } from './apis.ts';
 import { awsJson } from './json.ts';
 import { loadModel } from './model.ts';
 import type { Protocol } from './protocol.ts';
 import { awsQuery } from './query.ts';
 import type { RequestContext, Service, ServiceName } from './service.ts';
+
+export interface ApiRequest {
+  readonly method: string;
+  /** Path and query. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: string;
+  /** The request's own hold on the clock. */
+  readonly hold: Hold;
+}
 
 /** A request as it came over HTTP, routed. */
 export interface Call extends RequestContext {

@@ -1,9 +1,5 @@
-import type { Emit } from '../../eventbridge/aws-event.ts';
-import type { Clock } from '../../kernel/clock.ts';
-import type { Random } from '../../kernel/random.ts';
 import { uuid } from '../../kernel/uuid.ts';
 import { type Service, ServiceError } from '../../wire/service.ts';
-import type { Ec2 } from '../ec2/ec2.ts';
 import {
   type Activity,
   at,
@@ -16,21 +12,7 @@ import {
 import { LifecycleActions } from './lifecycle-actions.ts';
 import { type AnnouncedLaunch, Members } from './members.ts';
 import { autoScalingOperations } from './operations.ts';
-
-export interface AutoScalingOptions {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly emit: Emit;
-  readonly ec2: Ec2;
-  /** From the start of a launch to its hooks. */
-  readonly launchSeconds?: number;
-  /** From the last hook's completion to service, or to termination. */
-  readonly proceedSeconds?: number;
-  /** From an instance's end to the launch that replaces it. */
-  readonly relaunchSeconds?: number;
-  /** How long it takes to notice that an instance was terminated behind the group's back. */
-  readonly healthCheckSeconds?: number;
-}
+import type { AutoScalingOptions } from './options.ts';
 
 /**
  * Amazon EC2 Auto Scaling. A group converges: it launches, replaces and terminates until it has as many instances as it

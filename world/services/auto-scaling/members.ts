@@ -3,10 +3,10 @@ import { awsEvent } from '../../eventbridge/aws-event.ts';
 import { Timers } from '../../kernel/timers.ts';
 import { uuid } from '../../kernel/uuid.ts';
 import type { Ec2Instance } from '../ec2/instance.ts';
-import type { AutoScalingOptions } from './auto-scaling.ts';
 import { abandonedMessage, activityEvent, type EventContent, lifecycleActionEvent, type Outcome } from './events.ts';
 import { type Activity, at, type Group, instanceTags, type Member, type Place } from './group.ts';
 import type { LifecycleAction, LifecycleActions, LifecycleHook, LifecycleTransition } from './lifecycle-actions.ts';
+import type { AutoScalingOptions } from './options.ts';
 
 const DEFAULTS = { launchSeconds: 3, proceedSeconds: 1, relaunchSeconds: 15, healthCheckSeconds: 30 };
 

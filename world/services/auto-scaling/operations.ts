@@ -17,10 +17,10 @@ import { REGION } from '../../kernel/account.ts';
 import { type RequestContext, type Service, ServiceError } from '../../wire/service.ts';
 import { pageBySerial } from '../paging/serial-page.ts';
 import type { Input } from '../types.ts';
-import type { AutoScaling } from './auto-scaling.ts';
 import { describeActivity } from './events.ts';
 import { type Activity, describeGroup, describeMember, type Group, type Member } from './group.ts';
-import type { LifecycleHook, LifecycleResult } from './lifecycle-actions.ts';
+import type { LifecycleActions, LifecycleHook, LifecycleResult } from './lifecycle-actions.ts';
+import type { Members } from './members.ts';
 
 const MAX_GLOBAL_TIMEOUT_SECONDS = 48 * 3600;
 
@@ -30,6 +30,16 @@ type Heartbeat = Input<RecordLifecycleActionHeartbeatType, ActionMembers>;
 type Hook = Input<PutLifecycleHookType, ActionMembers>;
 type Capacity = Input<SetDesiredCapacityType, 'AutoScalingGroupName' | 'DesiredCapacity'>;
 type Terminate = Input<TerminateInstanceInAutoScalingGroupType, 'InstanceId' | 'ShouldDecrementDesiredCapacity'>;
+
+/** The part of Auto Scaling that its API acts on. */
+interface AutoScaling {
+  readonly groups: ReadonlyMap<string, Group>;
+  readonly members: Pick<Members, 'get' | 'all'>;
+  readonly actions: Pick<LifecycleActions, 'complete' | 'heartbeat'>;
+  group(name: string): Group;
+  setDesiredCapacity(name: string, capacity: number): readonly string[];
+  terminate(instanceId: string, shouldDecrementDesiredCapacity: boolean): Activity;
+}
 
 /** The API of the groups. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/ */
 export function autoScalingOperations(autoScaling: AutoScaling): Service['operations'] {

@@ -7,10 +7,18 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { REGION } from '../../kernel/account.ts';
 import { type Answer, xmlAnswer } from '../../wire/answer.ts';
-import type { ApiRequest } from '../../wire/apis.ts';
-import type { RestEndpoint } from '../../wire/endpoint.ts';
+import type { ApiRequest, RestEndpoint } from '../../wire/endpoint.ts';
 import { type Service, ServiceError } from '../../wire/service.ts';
-import type { StoredObject } from './s3.ts';
+
+/** An object as it is stored, in its newest version. Its content is text: no other is kept here. */
+export interface StoredObject {
+  readonly key: string;
+  readonly body: string;
+  readonly contentType: string;
+  readonly etag: string;
+  readonly versionId: string;
+  readonly lastModified: Date;
+}
 
 export interface ObjectInput {
   readonly Bucket: string;

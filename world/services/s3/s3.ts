@@ -9,18 +9,9 @@ import {
   type ListObjectsV2Output,
   type ObjectInput,
   type PutObjectInput,
+  type StoredObject,
   s3Rest,
 } from './rest.ts';
-
-/** An object as it is stored, in its newest version. Its content is text: no other is kept here. */
-export interface StoredObject {
-  readonly key: string;
-  readonly body: string;
-  readonly contentType: string;
-  readonly etag: string;
-  readonly versionId: string;
-  readonly lastModified: Date;
-}
 
 /** S3's own limit. Source: Creating object key names. */
 const MOST_KEY_BYTES = 1024;
