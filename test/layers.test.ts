@@ -22,6 +22,7 @@ const refused = [
   ['services/x.ts', '../world/kernel/account.ts'],
   ['services/identity/x.ts', '../../sweep/report.ts'],
   ['profiles/x.ts', '../events/request.ts'],
+  ['profiles/x.ts', '../services/ledger.ts'],
   ['profiles/x.ts', '../functions/sweep.ts'],
   ['sweep/x.ts', '../services/lightsail.ts'],
   ['sweep/x.ts', '../functions/sweep.ts'],
