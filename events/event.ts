@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { parse } from './parse.ts';
+import { parse } from '../lib/schema-faults.ts';
 import { Instant, type TriggeredRequest, type TriggeredRetirement } from './request.ts';
 
 /** What an event asks for. `reason` is a sentence for the log. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import type { InstanceRef } from '../lib/instance.ts';
 import { EXEMPTIBLE, InstanceId, RegionName } from '../lib/profile.ts';
-import { parse } from './parse.ts';
+import { parse } from '../lib/schema-faults.ts';
 
 /** The service's model and its console disagree about `.` and about `_` at the ends: whatever either takes, passes. */
 export const LightsailInstanceName = z.stringFormat(

@@ -1,7 +1,7 @@
+import { parse } from '../lib/schema-faults.ts';
 import { EventBridgeEvent, type Interpretation, ignored, type Parser } from './event.ts';
 import { launchLifecycleAction, terminateLifecycleAction } from './lifecycle-action.ts';
 import { lightsailApiCall } from './lightsail-api-call.ts';
-import { parse } from './parse.ts';
 import { launchSuccessful, terminateSuccessful } from './scaling-successful.ts';
 import { isTestNotification } from './test-notification.ts';
 

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { InvalidRequest } from './errors.ts';
 import { Exemption, type Profile, regionsOf, type SweepSettings } from './profile.ts';
-import { faultsOf } from './state.ts';
+import { faultsOf } from './schema-faults.ts';
 import { logger } from './telemetry.ts';
 
 /** What the stack tells its functions. The names are those of `provider.environment` in serverless.yml. */

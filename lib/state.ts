@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { toDotPath } from 'zod/v4/core';
 import { MetadataOptions } from './instance.ts';
 import { Associate, EXEMPTIBLE, Metadata, Register } from './profile.ts';
 
@@ -166,9 +165,4 @@ export function sentenceOf({ Error: name, Cause }: Failure): string {
   } catch {
     return Cause || `${name} without further words.`;
   }
-}
-
-/** What a schema does not accept: each field, and what is wrong with it. */
-export function faultsOf({ issues }: z.ZodError): string {
-  return issues.map(({ path, message }) => [toDotPath(path), message].filter(Boolean).join(': ')).join('; ');
 }

@@ -2,7 +2,8 @@ import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import * as z from 'zod';
 import { InvalidRequest, NOT_YET, OutOfTime } from './errors.ts';
-import { faultsOf, TaskContext } from './state.ts';
+import { faultsOf } from './schema-faults.ts';
+import { TaskContext } from './state.ts';
 import { emit, logger, withoutPem } from './telemetry.ts';
 
 /** What a handler is given beside its input. */

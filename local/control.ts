@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { parse } from '../events/parse.ts';
 import { InvalidRequest } from '../lib/errors.ts';
+import { parse } from '../lib/schema-faults.ts';
 import { REGION } from '../world/kernel/account.ts';
 import type { Clock } from '../world/kernel/clock.ts';
 import type { Random } from '../world/kernel/random.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
-import { parse } from '../events/parse.ts';
 import { InvalidRequest } from '../lib/errors.ts';
+import { parse } from '../lib/schema-faults.ts';
 import type { AwsEvent } from '../world/eventbridge/aws-event.ts';
 import { compilePattern } from '../world/eventbridge/event-pattern.ts';
 import { readDeployment } from './deployment.ts';

@@ -4,7 +4,7 @@ import { environment } from '../lib/config.ts';
 import { ClaimedElsewhere, IdentityRejected, InvalidRequest, RegistrationPending } from '../lib/errors.ts';
 import type { MetadataOptions } from '../lib/instance.ts';
 import { LedgerItem } from '../lib/ledger-item.ts';
-import { faultsOf } from '../lib/state.ts';
+import { faultsOf } from '../lib/schema-faults.ts';
 import { calling } from './aws.ts';
 import { type Change, type Comparison, documents, get, update } from './ledger-writes.ts';
 

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { nearest, wantedBy } from '../lib/wording.ts';
+import { wantedBy } from '../lib/schema-faults.ts';
+import { nearest } from '../lib/wording.ts';
 import { openYaml } from '../lib/yaml-file.ts';
 import { faultOfSchedule } from './schedule.ts';
 

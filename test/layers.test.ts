@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 const refused = [
   ['world/wire/x.ts', '../../lib/errors.ts'],
   ['world/wire/x.ts', '../../services/ledger.ts'],
-  ['world/wire/x.ts', '../../events/parse.ts'],
+  ['world/wire/x.ts', '../../lib/schema-faults.ts'],
   ['world/wire/x.ts', '../../profiles/file.ts'],
   ['world/wire/x.ts', '../../local/world.ts'],
   ['world/wire/x.ts', '../../test/support/call.ts'],

@@ -102,6 +102,11 @@ describe('reading a profiles file', () => {
       /:5 profiles\[0\]\.lifecycleHook: it has no value: give it a string\.$/,
     ],
     [
+      'a map for a text, with a name that objects have by themselves',
+      profile('    lifecycleHook: { toString: false }\n'),
+      /:5 profiles\[0\]\.lifecycleHook: it must be a string, not \{"toString":false\}\.$/,
+    ],
+    [
       'a number for a text',
       profile('    match: { tags: { release: 2 } }\n').replace('    match: { autoScalingGroup: "web-*" }\n', ''),
       /:4 profiles\[0\]\.match\.tags\.release: it must be a string, not 2: write "2", in quotes\.$/,
