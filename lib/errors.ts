@@ -23,12 +23,7 @@ export class IdentityPending extends Error {
   override readonly name = 'IdentityPending';
 }
 
-/** The OpsWorks CM server is not in a state to take the node now (maintenance, backup). OpsWorks CM's own name. */
-export class InvalidStateException extends Error {
-  override readonly name = 'InvalidStateException';
-}
-
-/** The configuration server cannot be reached or is starting. */
+/** The configuration server cannot be reached, is starting, or takes no nodes now (maintenance, backup). */
 export class ServerNotReady extends Error {
   override readonly name = 'ServerNotReady';
 }
@@ -152,7 +147,6 @@ export const NOT_YET = [
   'InstanceNotReady',
   'ClaimedElsewhere',
   'IdentityPending',
-  'InvalidStateException',
   'ServerNotReady',
   'Throttled',
   'ServiceUnavailable',

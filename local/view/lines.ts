@@ -7,7 +7,7 @@ import { durationOf, OUTCOMES, placeOf, refusalWords, stepWord, timeOf } from '.
 /**
  * One line for everything that happens, in the order in which it happens: for pipes, files and build logs.
  *
- *     07:09:24  web        i-0a1b2c3d4e5f60718  AssociateNode: InvalidStateException: The server …
+ *     07:09:24  web        i-0a1b2c3d4e5f60718  AssociateNode: ServerNotReady: The server …
  */
 export function lineView(world: World, journal: Journal): View {
   const print = (story: Pick<Story, 'instance' | 'platform'>, text: string) => {

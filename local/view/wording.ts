@@ -36,12 +36,12 @@ export function stepWord({ state, attempts }: Step): string {
   return attempts > 1 ? `${state} ×${attempts}` : state;
 }
 
-/** Why a step has not been done, so far or at first: `InvalidStateException ×3: The server … is UNDER_MAINTENANCE …`. */
+/** Why a step has not been done, so far or at first: `ServerNotReady ×3: The server … is UNDER_MAINTENANCE …`. */
 export function refusalWords({ refusals }: Step): string[] {
   return refusals.map(({ error, times, sentence }) => `${error}${times > 1 ? ` ×${times}` : ''}: ${sentence}`);
 }
 
-/** The wait that took the longest: `3m 49s in AssociateNode. InvalidStateException ×4: …`; empty when nothing waited. */
+/** The wait that took the longest: `3m 49s in AssociateNode. ServerNotReady ×4: …`; empty when nothing waited. */
 export function longestWait({ steps }: Story): string {
   const took = ({ enteredAt, leftAt = enteredAt }: Step) => leftAt - enteredAt;
   const [longest] = steps.filter(({ refusals }) => refusals.length > 0).sort((a, b) => took(b) - took(a));

@@ -12,20 +12,14 @@ export interface Node {
  * @throws from any call: ServerNotReady or Throttled (try again), ServerNotFound, PermissionDenied (never).
  */
 export interface ConfigServer {
-  /**
-   * Has the server take the node under its name and with its key.
-   * @throws InvalidStateException while an OpsWorks CM server is not in a state to.
-   */
+  /** Has the server take the node under its name and with its key. */
   associate(node: Node, signal: AbortSignal): Promise<Association>;
   /**
    * Asks whether the server has finished, and brings what the node needs back.
    * @throws AssociationPending while it has not; AssociationFailed when it refused.
    */
   confirm(node: Node, association: Association, signal: AbortSignal): Promise<Association>;
-  /**
-   * Has the server forget the node. A node that it does not know is a success.
-   * @throws InvalidStateException while an OpsWorks CM server is not in a state to.
-   */
+  /** Has the server forget the node. A node that it does not know is a success. */
   disassociate(nodeName: string, signal: AbortSignal): Promise<Disassociation>;
   /**
    * Asks whether the server has forgotten the node.

@@ -19,7 +19,7 @@ for (const [serverEngine, name] of [
 ] as const)
   describeConfigServer(name, {
     start: () => start(serverEngine),
-    notReady: ['InvalidStateException'],
+    notReady: ['ServerNotReady'],
     issuesCertificates: serverEngine === 'Puppet',
     takesTime: true,
     canBeHopeless: true,

@@ -15,7 +15,7 @@ describe('a Chef server that is UNDER_MAINTENANCE for 55 minutes', () => {
     expect(enrolment.attempts.AssociateNode).toBeGreaterThan(5);
     expect(enrolment.attempts.KeepWaiting).toBeGreaterThan(1);
     expect(world.logs).toContainEqual(
-      expect.objectContaining({ message: 'Not yet', state: 'AssociateNode', error: 'InvalidStateException' }),
+      expect.objectContaining({ message: 'Not yet', state: 'AssociateNode', error: 'ServerNotReady' }),
     );
     const [action] = launchActions(world);
     expect(action).toMatchObject({ result: 'CONTINUE', resolvedBy: 'caller' });

@@ -1,5 +1,5 @@
 import { DescribeServersCommand, OpsWorksCMClient, type Server } from '@aws-sdk/client-opsworkscm';
-import { InvalidStateException, ServerNotFound } from '../../../lib/errors.ts';
+import { ServerNotFound, ServerNotReady } from '../../../lib/errors.ts';
 import type { Associate } from '../../../lib/profile.ts';
 import { calling, clientOptions, isNamed } from '../../aws.ts';
 
@@ -44,7 +44,7 @@ export async function refusedForState(
     ? new ServerNotFound(`The server ${serverName} is ${state} and will take no node: restore or replace it.`, {
         cause,
       })
-    : new InvalidStateException(`The server ${serverName} is ${state} and cannot take ${nodeName} now.`, { cause });
+    : new ServerNotReady(`The server ${serverName} is ${state} and cannot take ${nodeName} now.`, { cause });
 }
 
 /** Makes one call about a server that must be there. */

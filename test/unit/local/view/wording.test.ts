@@ -60,7 +60,7 @@ describe('A step', () => {
 
 describe('The longest wait', () => {
   const pending = { error: 'IdentityPending', sentence: 'It is not up.', times: 2 };
-  const busy = { error: 'InvalidStateException', sentence: 'It is UNDER_MAINTENANCE.', times: 3 };
+  const busy = { error: 'ServerNotReady', sentence: 'It is UNDER_MAINTENANCE.', times: 3 };
 
   it('is the step that took longest of those that were refused, with the reason', () => {
     const steps = [
@@ -69,7 +69,7 @@ describe('The longest wait', () => {
       stepOf({ state: 'FinishLaunch', leftAt: 900_000 }),
     ];
     expect(longestWait({ steps } as Story)).toBe(
-      '2m 10s in AssociateNode. InvalidStateException ×3: It is UNDER_MAINTENANCE.',
+      '2m 10s in AssociateNode. ServerNotReady ×3: It is UNDER_MAINTENANCE.',
     );
   });
 
