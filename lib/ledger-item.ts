@@ -2,6 +2,25 @@ import * as z from 'zod';
 import { MetadataOptions } from './instance.ts';
 import { Associate, EXEMPTIBLE, Register } from './profile.ts';
 
+/** What was done for one node at one configuration server. Only the ledger says whose node it is: a name proves nothing. */
+export const LedgerAssociation = z.object({
+  /** The server as the profile named it then: what undoing the association needs, whatever the profile has become since. */
+  server: Associate,
+  nodeName: z.string(),
+  /**
+   * `asked`: presented, and the server may or may not have taken it; `confirmed`: the server has the node with our key;
+   * `refused`: the server has said no, so what it has under this name is not ours; `undone`: taken off the server.
+   */
+  status: z.enum(['asked', 'confirmed', 'refused', 'undone']),
+  /** SHA-256 of the key's SPKI that was presented; null for an engine that takes no key. */
+  publicKeyFingerprint: z.string().nullable(),
+  /** When the status was last changed. */
+  at: z.string(),
+  /** When the server's key was found to be ours and the removal began: from then on a missing key is our own doing. */
+  undoingSince: z.string().optional(),
+});
+export type LedgerAssociation = z.infer<typeof LedgerAssociation>;
+
 /**
  * The ledger: one item an instance. It holds who owns the instance and what is known of it.
  *
@@ -34,10 +53,14 @@ export const LedgerItem = z.object({
   nodeName: z.string().optional(),
   region: z.string().optional(),
   launchTime: z.string().nullish(),
+  /** The instance's ARN at its service: of two Lightsail instances that had one name, it tells one from the other. */
+  arn: z.string().nullish(),
   autoScalingGroupName: z.string().nullish(),
   /** Where the profile has it: what a retirement undoes, whatever the profile has become since. */
   register: Register.nullish(),
   associate: Associate.nullish(),
+  /** By the server's identity: what was done at each, and what of it is undone. */
+  associations: z.record(z.string(), LedgerAssociation).optional(),
   /** What its profile asks for and it was exempt from. When an exemption is over, an enrolment is due. */
   exempt: z.array(z.enum(EXEMPTIBLE)).optional(),
   opsworksInstanceId: z.string().optional(),

@@ -36,17 +36,20 @@ export async function findItem(instance: string, signal: AbortSignal): Promise<L
   return item && readItem(item);
 }
 
-/** Every instance's item, page by page. The groups' items are none of these. @throws InvalidRequest. Source: DynamoDB Scan. */
+/** Every instance's item, page by page. @throws InvalidRequest. Source: DynamoDB Scan. */
 export async function* listItems(signal: AbortSignal): AsyncGenerator<LedgerItem[]> {
   let ExclusiveStartKey: Record<string, unknown> | undefined;
   do {
     const what = { TableName: environment().LEDGER_TABLE, ConsistentRead: true, ExclusiveStartKey };
     const page = await calling('read the ledger', () => documents.send(new ScanCommand(what), { abortSignal: signal }));
-    yield (page.Items ?? [])
-      .filter(({ instance }) => !String(instance).startsWith('group/'))
-      .map((item) => readItem(item));
+    yield (page.Items ?? []).filter(({ instance }) => isInstance(String(instance))).map((item) => readItem(item));
     ExclusiveStartKey = page.LastEvaluatedKey;
   } while (ExclusiveStartKey);
+}
+
+/** The ledger also has items of groups, of node names and of announcements. */
+function isInstance(key: string): boolean {
+  return key.startsWith('i-') || key.startsWith('lightsail/');
 }
 
 /**
