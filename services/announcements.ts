@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { environment } from '../lib/config.ts';
 import { InvalidRequest } from '../lib/errors.ts';
 import { EXEMPTIBLE } from '../lib/profile.ts';
-import { faultsOf } from '../lib/state.ts';
+import { faultsOf } from '../lib/schema-faults.ts';
 import { calling, isNamed } from './aws.ts';
 import { documents } from './ledger-writes.ts';
 
@@ -42,7 +42,7 @@ export type Announcement = z.infer<typeof Announcement>;
 /** Longer than any execution that reads it may wait: two days in a lifecycle hook, ten of a retirement. */
 const KEPT_DAYS = 14;
 
-export const ANNOUNCEMENT_PREFIX = 'announcement/';
+const ANNOUNCEMENT_PREFIX = 'announcement/';
 
 /**
  * Writes what is known of an occasion, before its execution starts. The same occasion may be announced twice: what was

@@ -12,7 +12,7 @@ import { documents } from './ledger-writes.ts';
  *
  *   node/blog-1 ──► lightsail/eu-west-1/BLOG-1
  */
-export const NODE_NAME_PREFIX = 'node/';
+const NODE_NAME_PREFIX = 'node/';
 
 /** Written when the names of every item from before have been recorded. */
 const RECORDED = `${NODE_NAME_PREFIX}:recorded`;
