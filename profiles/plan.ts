@@ -1,14 +1,177 @@
-import type { Instance } from '../lib/instance.ts';
-import type { Profile } from '../lib/profile.ts';
+import { ClaimedElsewhere, InstanceGone } from '../lib/errors.ts';
+import { type Instance, ledgerKey } from '../lib/instance.ts';
+import type { LedgerItem } from '../lib/ledger-item.ts';
+import type { Associate, Exemption, Profile } from '../lib/profile.ts';
+import type { Enrolment, TaskContext } from '../lib/state.ts';
+import { type DeadlineFacts, deadlineOf } from './deadline.ts';
+import { driftOf } from './drift.ts';
+import { type Exemptions, exemptParts, withoutExempted } from './exemptions.ts';
+import { profileVersion } from './version.ts';
 
-/** Who is to show the node's key: the node, whoever asks, or nobody. OpsWorks Stacks takes EC2 instances only. */
+/** Everything that the plan of an enrolment depends on. */
+export interface EnrolmentFacts extends Pick<DeadlineFacts, 'hook' | 'hookTimes' | 'announcedAt'> {
+  readonly instance: Instance;
+  readonly profile: Profile;
+  readonly exempt: Exemptions;
+  /** Whether the request carries the node's CSR. */
+  readonly hasCsr: boolean;
+  /** The time of the event or the sweep that made the request; null if a person typed it. */
+  readonly requestedAt: string | null;
+  /** The instance's ledger item. */
+  readonly item: LedgerItem | undefined;
+  /** Whether another execution owns the instance and still runs. */
+  readonly isOwnedElsewhere: boolean;
+  readonly task: Pick<TaskContext, 'execution' | 'startTime' | 'enteredTime'>;
+}
+
+export interface EnrolmentPlan {
+  /** Its generation is the one in the ledger before the claim, if there is a claim. */
+  readonly enrolment: Enrolment;
+  /** The ledger fields to claim the instance with; null if it is enrolled and only its launch is left to finish. */
+  readonly claim: ReturnType<typeof claimFor> | null;
+}
+
+/**
+ * Plans what to do with an instance that a profile matches.
+ * @throws InvalidRequest if the hook expires too early; InstanceGone if the request is older than the instance's
+ *   retirement; ClaimedElsewhere while another execution owns the instance
+ */
+export function planEnrolment(facts: EnrolmentFacts): EnrolmentPlan {
+  const { instance, profile, exempt, item, task } = facts;
+  const enrolment = requested(facts);
+  requireNotRetired(facts);
+  const drift = driftOf(instance, item, { profile, exempt, isAssociated: enrolment.wants.association });
+  if (item && !drift.enrolment && !drift.metadata) {
+    const enrolledBefore = item.execution !== task.execution;
+    return { enrolment: { ...enrolment, status: 'enrolled', enrolledBefore }, claim: null };
+  }
+  requireUnowned(facts);
+  // An enrolled node is only hardened: neither the node nor its servers are contacted again.
+  const wants = drift.enrolment ? enrolment.wants : { ...NOTHING_WANTED.wants, hardening: true };
+  return { enrolment: { ...enrolment, wants }, claim: claimFor(facts, enrolment) };
+}
+
+/** The answer for an instance that this request does not enrol. */
+export function ignoredEnrolment(instance: Instance, reason: string, { startTime }: TaskContext): Enrolment {
+  return { ...NOTHING_WANTED, status: 'ignored', reason, ledgerKey: ledgerKey(instance), deadline: startTime };
+}
+
+const NOTHING_WANTED = {
+  reason: null,
+  enrolledBefore: false,
+  generation: 0,
+  profile: null,
+  profileVersion: null,
+  onFailure: 'hold',
+  abandonLimit: 0,
+  hook: null,
+  exempt: [],
+  exemptions: { imdsv2: null, association: null },
+  register: null,
+  associate: null,
+  metadata: null,
+  wants: {
+    check: false,
+    hardening: false,
+    identity: 'none',
+    registration: false,
+    association: false,
+    installation: false,
+    assignment: false,
+  },
+} satisfies Partial<Enrolment>;
+
+/** What the profile asks for, without what the instance is exempt from. */
+function requested(facts: EnrolmentFacts): Enrolment {
+  const { instance, profile, exempt, hook, item } = facts;
+  const asked = withoutExempted(profile, exempt);
+  const { register = null, associate = null, metadata = null } = asked;
+  return {
+    ...NOTHING_WANTED,
+    status: 'enrolling',
+    ledgerKey: ledgerKey(instance),
+    generation: item?.generation ?? 0,
+    profile: profile.name,
+    profileVersion: profileVersion(profile),
+    onFailure: profile.onFailure,
+    abandonLimit: profile.abandonLimit,
+    hook,
+    deadline: deadlineOf({ ...facts, startTime: facts.task.startTime }),
+    exempt: exemptParts(profile, exempt),
+    exemptions: { imdsv2: summaryOf(exempt.imdsv2), association: summaryOf(exempt.association) },
+    register,
+    associate,
+    metadata,
+    wants: wantsOf(instance, asked, facts.hasCsr),
+  };
+}
+
+function wantsOf(instance: Instance, asked: Profile, hasCsr: boolean): Enrolment['wants'] {
+  const { register, associate, metadata } = asked;
+  const isEc2 = instance.platform === 'ec2';
+  const identity = identityFrom(instance, asked, hasCsr);
+  const association = associate !== undefined && identity !== 'none';
+  return {
+    check: association && associate.engine !== 'opsworks-cm',
+    hardening: metadata !== undefined,
+    identity,
+    registration: isEc2 && register !== undefined,
+    association,
+    // If the request carries the CSR, the requester holds the node's key and takes the certificate from the output.
+    installation: association && identity === 'node' && isInstalled(associate),
+    assignment: isEc2 && register?.layerIds !== undefined,
+  };
+}
+
+/** Where the node's key comes from: the node, the request, or nowhere. OpsWorks Stacks takes EC2 instances only. */
 export function identityFrom(
   { platform }: Pick<Instance, 'platform'>,
   { register, associate, csrFrom }: Pick<Profile, 'register' | 'associate' | 'csrFrom'>,
-  bringsCsr: boolean,
+  hasCsr: boolean,
 ): 'node' | 'request' | 'none' {
   if (platform === 'ec2') return register || associate ? 'node' : 'none';
   if (!associate) return 'none';
-  if (bringsCsr) return 'request';
+  if (hasCsr) return 'request';
   return csrFrom === 'request' ? 'none' : 'node';
+}
+
+/** Chef nodes under OpsWorks CM get nothing from us: their image already has what they need. */
+function isInstalled(associate: Associate): boolean {
+  return associate.engine !== 'opsworks-cm' || associate.serverEngine === 'Puppet';
+}
+
+function summaryOf(exemption: Exemption | null): Enrolment['exemptions']['imdsv2'] {
+  return exemption && { owner: exemption.owner, reason: exemption.reason, until: exemption.expires };
+}
+
+/** Events arrive late and in any order: one from before the retirement is about an instance that is gone. */
+function requireNotRetired({ item, requestedAt, instance: { instanceId } }: EnrolmentFacts): void {
+  if (item?.status !== 'retired' && item?.status !== 'retiring') return;
+  // Not the time of the retirement's claim: by then a Lightsail name may already belong to a new instance.
+  const { goneSince = item.claimedAt } = item;
+  if (!requestedAt || Date.parse(requestedAt) > Date.parse(goneSince)) return;
+  throw new InstanceGone(`${instanceId} has been gone since ${goneSince}, and the event for its launch is older.`);
+}
+
+function requireUnowned({ item, isOwnedElsewhere }: EnrolmentFacts): void {
+  if (!item || !isOwnedElsewhere) return;
+  throw new ClaimedElsewhere(`${item.instance} is ${item.status}: ${item.execution} owns it.`);
+}
+
+function claimFor({ instance, profile, task }: EnrolmentFacts, enrolment: Enrolment) {
+  return {
+    instance: enrolment.ledgerKey,
+    status: 'enrolling' as const,
+    execution: task.execution,
+    claimedAt: task.enteredTime,
+    profile: profile.name,
+    profileVersion: profileVersion(profile),
+    nodeName: instance.nodeName,
+    region: instance.region,
+    launchTime: instance.launchTime,
+    autoScalingGroupName: instance.autoScalingGroupName,
+    exempt: enrolment.exempt,
+    // What was done before the exemption stays in the ledger, so that the retirement undoes it.
+    ...(!enrolment.exemptions.association && { register: enrolment.register, associate: enrolment.associate }),
+  };
 }

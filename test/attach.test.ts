@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { SHORTEST_HEARTBEAT_SECONDS } from '../functions/resolve-profile.ts';
+import { SHORTEST_HEARTBEAT_SECONDS } from '../profiles/deadline.ts';
 import { readProfiles } from '../profiles/file.ts';
 import { matchProfile } from '../profiles/match.ts';
 import { faultsByCfnLint } from '../stack/template/lint.ts';

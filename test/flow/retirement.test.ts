@@ -270,7 +270,7 @@ describe('a retirement by hand', () => {
     retireByHand(world, { instanceId: instance });
     await world.clock.advance(MINUTE);
     expect(retirements(world)[0]?.outcome.cause).toContain(
-      `${instance} is running: retiring it would take it from its servers. Add "confirm": true if that is meant.`,
+      `${instance} is running: retiring it would remove it from its servers. Add "confirm": true if you want that.`,
     );
     expect(associations(world)).toHaveLength(1);
     expect(await world.ledger()).toMatchObject([{ status: 'enrolled' }]);

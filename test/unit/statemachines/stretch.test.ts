@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LONGEST_PAUSE_SECONDS } from '../../../functions/keep-waiting.ts';
-import { SHORTEST_HEARTBEAT_SECONDS } from '../../../functions/resolve-profile.ts';
 import { readDeployment } from '../../../local/deployment.ts';
+import { SHORTEST_HEARTBEAT_SECONDS } from '../../../profiles/deadline.ts';
 
 interface Retrier {
   readonly ErrorEquals: readonly string[];
