@@ -11,6 +11,7 @@ import { profileVersion } from '../profiles/version.ts';
 import { WorldClock } from '../world/kernel/clock.ts';
 import { seededRandom } from '../world/kernel/random.ts';
 import { sharedKeys } from '../world/pki/keys.ts';
+import { operationsOf } from '../world/wire/endpoint.ts';
 import { createGateway } from '../world/wire/listen.ts';
 import type { Service } from '../world/wire/service.ts';
 
@@ -119,8 +120,8 @@ async function setOptions(world: World, platform: Made['platform'], name: string
 }
 
 /** Without the port between: ten thousand requests would say nothing more. */
-async function perform({ operations }: Service, operation: string, input: object): Promise<void> {
-  await operations[operation]?.(input as never, { requestId: operation });
+async function perform(service: Service, operation: string, input: object): Promise<void> {
+  await operationsOf(service).get(operation)?.(input as never, { requestId: operation });
 }
 
 function itemOf(world: World, { platform, name: instanceId }: Made): LedgerItem {

@@ -2,7 +2,7 @@ import { ACCOUNT_ID, REGION } from '../kernel/account.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Random } from '../kernel/random.ts';
 import { pageBySerial } from '../services/paging/serial-page.ts';
-import { type Service, ServiceError } from '../wire/service.ts';
+import { ServiceError, type ServiceOf } from '../wire/service.ts';
 import { type AwsEvent, awsEvent, isoSeconds } from './aws-event.ts';
 import { compilePattern, UnsupportedPattern } from './event-pattern.ts';
 
@@ -53,7 +53,7 @@ const TIME_BYTES = 14;
  * taken, so that any AWS client can play a launch.
  */
 export class EventBus {
-  readonly service: Service;
+  readonly service: ServiceOf<'events'>;
   readonly #options: EventBusOptions;
   readonly #rules: readonly LoadedRule[];
 
@@ -154,7 +154,7 @@ function described({ name, pattern }: EventRule) {
     Name: name,
     Arn: `arn:aws:events:${REGION}:${ACCOUNT_ID}:rule/${name}`,
     EventPattern: JSON.stringify(pattern),
-    State: 'ENABLED',
+    State: 'ENABLED' as const,
     EventBusName: BUS_NAME,
   };
 }

@@ -8,7 +8,7 @@ import { ACCOUNT_ID, REGION } from '../kernel/account.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Random } from '../kernel/random.ts';
 import { uuid } from '../kernel/uuid.ts';
-import { type Service, ServiceError } from '../wire/service.ts';
+import { ServiceError, type ServiceOf } from '../wire/service.ts';
 
 interface Secret {
   readonly name: string;
@@ -21,7 +21,7 @@ interface Secret {
 
 /** AWS Secrets Manager, as far as secrets are read: by name or ARN, their current version. */
 export class SecretsManager {
-  readonly service: Service;
+  readonly service: ServiceOf<'secretsmanager'>;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #secrets = new Map<string, Secret>();

@@ -5,6 +5,8 @@ import type {
   DescribeStateMachineOutput,
   ExecutionListItem,
   GetExecutionHistoryInput,
+  GetExecutionHistoryOutput,
+  HistoryEvent,
   ListExecutionsInput,
   ListExecutionsOutput,
   ListStateMachinesInput,
@@ -18,9 +20,9 @@ import type {
 } from '@aws-sdk/client-sfn';
 import type { Clock } from '../kernel/clock.ts';
 import { type ExecutionView, executionArn, type StateMachine, type StateMachines } from '../states/engine.ts';
-import { EVENT_LIMIT, type HistoryEvent, toHistoryEvent } from '../states/history.ts';
+import { EVENT_LIMIT, toHistoryEvent } from '../states/history.ts';
 import { exceedsLimit } from '../states/json.ts';
-import { type Service, ServiceError } from '../wire/service.ts';
+import { ServiceError, type ServiceOf } from '../wire/service.ts';
 import { numberedPage } from './paging/numbered-page.ts';
 
 const DAY_MILLISECONDS = 86_400_000;
@@ -31,7 +33,7 @@ const FORBIDDEN_IN_NAMES = /[\s<>{}[\]?*"#%\\^|~`$&,;:/\p{Cc}]/u;
 
 /** AWS Step Functions: the API over the interpreter, for Standard state machines. */
 export class StepFunctions {
-  readonly service: Service;
+  readonly service: ServiceOf<'states'>;
   readonly #machines: StateMachines;
   readonly #clock: Clock;
   /** The answers to redrives, by execution and client token: a repeated request redrives once. */
@@ -93,14 +95,16 @@ export class StepFunctions {
     return { executions: page.items.map(listItem), ...(page.nextToken && { nextToken: page.nextToken }) };
   }
 
-  #history(input: GetExecutionHistoryInput): { events: HistoryEvent[]; nextToken?: string } {
+  #history(input: GetExecutionHistoryInput): GetExecutionHistoryOutput {
     const { events } = this.#execution(input.executionArn);
     const { items, ...more } = numberedPage(events, {
       ...input,
       newestFirst: input.reverseOrder ?? false,
       refuse: invalidToken,
     });
-    return { events: items.map((event) => toHistoryEvent(event, input.includeExecutionData ?? true)), ...more };
+    const shown = items.map((event) => toHistoryEvent(event, input.includeExecutionData ?? true));
+    // Which details an event has follows from its type, which only the SDK's type spells out.
+    return { events: shown as HistoryEvent[], ...more };
   }
 
   #stop({ executionArn: arn, error, cause }: StopExecutionInput): StopExecutionOutput {

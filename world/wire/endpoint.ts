@@ -2,9 +2,10 @@ import type { Hold } from '../kernel/hold.ts';
 import type { Answer } from './answer.ts';
 import { awsJson } from './json.ts';
 import { loadModel } from './model.ts';
+import type { ServiceName } from './operations.ts';
 import type { Protocol } from './protocol.ts';
 import { awsQuery } from './query.ts';
-import type { RequestContext, Service, ServiceName } from './service.ts';
+import type { Operation, RequestContext, Service } from './service.ts';
 
 export interface ApiRequest {
   readonly method: string;
@@ -41,13 +42,19 @@ export interface RestEndpoint extends Endpoint {
   operationOf(request: Pick<ApiRequest, 'method' | 'url'>): string;
 }
 
+/** A service's operations by the name that a request has. Which input each takes, its service's model has checked. */
+export function operationsOf({ operations }: Service): ReadonlyMap<string, Operation<never, unknown>> {
+  return new Map(Object.entries<Operation<never, unknown>>(operations));
+}
+
 /** A double behind the protocol that its service's model prescribes. */
 export function modelled(service: Service): Endpoint {
   const model = loadModel(service.name);
   const protocol = model.metadata.protocol === 'json' ? awsJson(service.name, model) : awsQuery(model);
-  const served = Object.keys(service.operations).join(', ');
+  const operations = operationsOf(service);
+  const served = [...operations.keys()].join(', ');
   const operationOf = (operation: string) => {
-    const perform = Object.hasOwn(service.operations, operation) ? service.operations[operation] : undefined;
+    const perform = operations.get(operation);
     if (perform && Object.hasOwn(model.operations, operation)) return perform;
     const why = `The local world's ${service.name} serves no operation ${operation}, only ${served}.`;
     throw protocol.unknownOperation(operation, why);

@@ -1,7 +1,8 @@
 import * as z from 'zod';
 import { loadModel } from './model.ts';
+import { SERVICES } from './operations.ts';
 import type { Protocol } from './protocol.ts';
-import { SERVICES, ServiceError } from './service.ts';
+import { ServiceError } from './service.ts';
 
 /** The check of one fault: known service and operation, and no contradiction. */
 export const Fault = z

@@ -2,8 +2,9 @@ import { jsonAnswer } from './answer.ts';
 import { validationSentence, violations } from './check.ts';
 import { encode, type Style } from './encode.ts';
 import { type Model, membersOf, type Shape, shapeOf } from './model.ts';
+import type { ServiceName } from './operations.ts';
 import type { Protocol } from './protocol.ts';
-import { ServiceError, type ServiceName } from './service.ts';
+import { ServiceError } from './service.ts';
 
 /** AWS JSON 1.0 and 1.1: the operation stands in X-Amz-Target, timestamps are seconds, errors are named by `__type`. */
 export function awsJson(service: ServiceName, model: Model): Protocol {

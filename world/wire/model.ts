@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { ServiceName } from './service.ts';
+import type { ServiceName } from './operations.ts';
 
 /** A reference to a shape, with what this use of it says about the wire. */
 export interface Reference {
@@ -39,6 +39,8 @@ export interface Shape {
 /** A trimmed AWS service model: `models/README.md` says where it comes from. */
 export interface Model {
   readonly metadata: {
+    /** The version and the file of botocore that the model was trimmed from. */
+    readonly source: string;
     readonly apiVersion: string;
     readonly protocol: 'json' | 'query' | 'ec2';
     readonly jsonVersion?: string;

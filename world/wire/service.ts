@@ -1,22 +1,9 @@
+import type { ModelledInput, ModelledOutput, OperationName, ServiceName } from './operations.ts';
+
 /**
  * The contract between the loopback port and a double: the port reads, checks and writes the protocol, the double
  * behaves.
  */
-
-/** The services that are called by a model of their operations: models/. */
-export const SERVICES = [
-  'opsworks',
-  'opsworks-cm',
-  'lightsail',
-  'ec2',
-  'autoscaling',
-  'ssm',
-  'secretsmanager',
-  'states',
-  'events',
-  'cloudwatch',
-] as const;
-export type ServiceName = (typeof SERVICES)[number];
 
 export interface RequestContext {
   /** The UUID that the answer bears in `x-amzn-RequestId`. */
@@ -26,17 +13,32 @@ export interface RequestContext {
 }
 
 /**
- * One operation of a service. Its input has been checked against the service's model and bears the API's own member
- * names. In its output an instant is a `Date` and a blob a `Uint8Array`. To refuse, it throws a `ServiceError`; any
- * other error is a fault of the double and reaches the client as InternalFailure.
+ * One operation of a service. Its input has been checked against the service's model and has the API's member names. In
+ * its output an instant is a `Date` and a blob a `Uint8Array`. It refuses by throwing a `ServiceError`; any other error
+ * is a fault of the double and reaches the client as InternalFailure.
+ *
+ * Written as a method, so that a double may require the members that the model requires: the SDK's types make every
+ * member optional.
  */
-export type Operation<Input, Output> = (input: Input, context: RequestContext) => Output | Promise<Output>;
+export type Operation<Input, Output> = {
+  perform(input: Input, context: RequestContext): Output | Promise<Output>;
+}['perform'];
 
-export interface Service {
-  readonly name: ServiceName;
-  /** Keyed by the API's operation names. */
-  readonly operations: Record<string, Operation<never, unknown>>;
+/** The operations of one service, by the API's names: every one that its model has, and no other. */
+export type Operations<Name extends ServiceName> = {
+  readonly [Operated in OperationName<Name>]: Operation<ModelledInput<Name, Operated>, ModelledOutput<Name, Operated>>;
+};
+
+/** The double of a service: it serves every operation of the model. */
+export interface ServiceOf<Name extends ServiceName> {
+  readonly name: Name;
+  readonly operations: Operations<Name>;
 }
+
+/** Any service behind the port. One of a test may serve only some operations. */
+export type Service = {
+  [Name in ServiceName]: { readonly name: Name; readonly operations: Partial<Operations<Name>> };
+}[ServiceName];
 
 /** An answer that the service refuses with: `code` is the service's own error name, `message` its sentence. */
 export class ServiceError extends Error {

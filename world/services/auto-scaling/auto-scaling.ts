@@ -1,5 +1,5 @@
 import { uuid } from '../../kernel/uuid.ts';
-import { type Service, ServiceError } from '../../wire/service.ts';
+import { ServiceError, type ServiceOf } from '../../wire/service.ts';
 import {
   type Activity,
   at,
@@ -19,7 +19,7 @@ import type { AutoScalingOptions } from './options.ts';
  * wants. `auto-scaling-members.ts` shows the way of each.
  */
 export class AutoScaling {
-  readonly service: Service;
+  readonly service: ServiceOf<'autoscaling'>;
   readonly actions: LifecycleActions;
   readonly groups = new Map<string, Group>();
   readonly members: Members;

@@ -14,7 +14,7 @@ import type {
   TerminateInstanceInAutoScalingGroupType,
 } from '@aws-sdk/client-auto-scaling';
 import { REGION } from '../../kernel/account.ts';
-import { type RequestContext, type Service, ServiceError } from '../../wire/service.ts';
+import { type Operations, type RequestContext, ServiceError } from '../../wire/service.ts';
 import { pageBySerial } from '../paging/serial-page.ts';
 import type { Input } from '../types.ts';
 import { describeActivity } from './events.ts';
@@ -29,7 +29,7 @@ type Complete = Input<CompleteLifecycleActionType, ActionMembers | 'LifecycleAct
 type Heartbeat = Input<RecordLifecycleActionHeartbeatType, ActionMembers>;
 type Hook = Input<PutLifecycleHookType, ActionMembers>;
 type Capacity = Input<SetDesiredCapacityType, 'AutoScalingGroupName' | 'DesiredCapacity'>;
-type Terminate = Input<TerminateInstanceInAutoScalingGroupType, 'InstanceId' | 'ShouldDecrementDesiredCapacity'>;
+type Terminate = Input<TerminateInstanceInAutoScalingGroupType, 'ShouldDecrementDesiredCapacity'>;
 
 /** The part of Auto Scaling that its API acts on. */
 interface AutoScaling {
@@ -42,7 +42,7 @@ interface AutoScaling {
 }
 
 /** The API of the groups. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/ */
-export function autoScalingOperations(autoScaling: AutoScaling): Service['operations'] {
+export function autoScalingOperations(autoScaling: AutoScaling): Operations<'autoscaling'> {
   return {
     CompleteLifecycleAction: (input: Complete, context: RequestContext) => {
       refuseElsewhere(autoScaling, input.AutoScalingGroupName, context);
@@ -64,10 +64,13 @@ export function autoScalingOperations(autoScaling: AutoScaling): Service['operat
     ) => describeHooks(groupIn(autoScaling, input.AutoScalingGroupName, context), input),
     SetDesiredCapacity: (input: Capacity) => {
       autoScaling.setDesiredCapacity(input.AutoScalingGroupName, input.DesiredCapacity);
+      return {};
     },
-    TerminateInstanceInAutoScalingGroup: (input: Terminate) => {
-      const member = autoScaling.members.get(input.InstanceId);
-      const activity = autoScaling.terminate(input.InstanceId, input.ShouldDecrementDesiredCapacity);
+    TerminateInstanceInAutoScalingGroup: ({ InstanceId, ShouldDecrementDesiredCapacity }: Terminate) => {
+      if (InstanceId === undefined)
+        throw new ServiceError('ValidationError', 'The local world terminates one instance a call: give InstanceId.');
+      const member = autoScaling.members.get(InstanceId);
+      const activity = autoScaling.terminate(InstanceId, ShouldDecrementDesiredCapacity);
       return { Activity: member && describe(activity, member) };
     },
     DescribeAutoScalingInstances: (input: DescribeAutoScalingInstancesType, context: RequestContext) =>

@@ -1,7 +1,7 @@
 import type { GetMetricDataInput, GetMetricDataOutput, MetricDataQuery } from '@aws-sdk/client-cloudwatch';
 import { REGION } from '../../kernel/account.ts';
 import type { Clock } from '../../kernel/clock.ts';
-import { type RequestContext, type Service, ServiceError } from '../../wire/service.ts';
+import { type RequestContext, ServiceError, type ServiceOf } from '../../wire/service.ts';
 import type { Input } from '../types.ts';
 import type { Datapoint, Range } from './metadata-use.ts';
 
@@ -30,7 +30,7 @@ const DAY_MILLISECONDS = 24 * 3600 * 1000;
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
  */
 export class CloudWatch {
-  readonly service: Service;
+  readonly service: ServiceOf<'cloudwatch'>;
   readonly #options: CloudWatchOptions;
 
   constructor(options: CloudWatchOptions) {

@@ -13,7 +13,7 @@ import type { Clock } from '../../kernel/clock.ts';
 import { hex } from '../../kernel/hex.ts';
 import type { Random } from '../../kernel/random.ts';
 import { Timers } from '../../kernel/timers.ts';
-import { type RequestContext, type Service, ServiceError } from '../../wire/service.ts';
+import { type RequestContext, ServiceError, type ServiceOf } from '../../wire/service.ts';
 import { type Datapoint, MetadataUse, type Range } from '../cloudwatch/metadata-use.ts';
 import { pageBySerial } from '../paging/serial-page.ts';
 import type { Input, Writable } from '../types.ts';
@@ -81,7 +81,7 @@ const REMEMBERED_SECONDS = 3600;
  * https://docs.aws.amazon.com/AWSEC2/latest/APIReference/
  */
 export class Ec2 {
-  readonly service: Service;
+  readonly service: ServiceOf<'ec2'>;
   readonly #options: Ec2Options & typeof DEFAULTS;
   readonly #observers: Ec2Observer[];
   readonly #instances = new Map<string, Writable<Ec2Instance>>();

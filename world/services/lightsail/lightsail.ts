@@ -17,7 +17,7 @@ import { ACCOUNT_ID, REGION, regionOf } from '../../kernel/account.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import type { Random } from '../../kernel/random.ts';
 import { uuid } from '../../kernel/uuid.ts';
-import type { Operation, RequestContext, Service } from '../../wire/service.ts';
+import type { Operation, RequestContext, ServiceOf } from '../../wire/service.ts';
 import { MetadataUse } from '../cloudwatch/metadata-use.ts';
 import { pageBySerial } from '../paging/serial-page.ts';
 import type { Input, Writable } from '../types.ts';
@@ -99,7 +99,7 @@ const CREATED_METADATA: LightsailMetadataOptions = {
  * https://docs.aws.amazon.com/lightsail/2016-11-28/api-reference/
  */
 export class Lightsail {
-  readonly service: Service;
+  readonly service: ServiceOf<'lightsail'>;
   readonly createInstances: Operation<Create, OperationsAnswer>;
   readonly deleteInstance: Operation<Delete, OperationsAnswer>;
   readonly #options: LightsailOptions & typeof DEFAULTS;

@@ -15,7 +15,7 @@ import { type Range, secondsWithin } from '../../kernel/duration.ts';
 import type { Random } from '../../kernel/random.ts';
 import { type Rate, TokenBucket } from '../../kernel/token-bucket.ts';
 import { uuid } from '../../kernel/uuid.ts';
-import { type Operation, type Service, ServiceError } from '../../wire/service.ts';
+import { type Operation, ServiceError, type ServiceOf } from '../../wire/service.ts';
 import { pageBySerial } from '../paging/serial-page.ts';
 import { readNodeKey, readOrganization } from './attributes.ts';
 import { type Association, ConfigurationServer, type ServerSpecification } from './server.ts';
@@ -58,7 +58,7 @@ interface PendingRequest {
  * Disassociating a node that is not associated ends in SUCCESS here; the reference is silent about it.
  */
 export class OpsWorksCm {
-  readonly service: Service;
+  readonly service: ServiceOf<'opsworks-cm'>;
   readonly #options: OpsWorksCmOptions;
   readonly #servers: ReadonlyMap<string, ConfigurationServer>;
   readonly #requests = new Map<string, PendingRequest>();

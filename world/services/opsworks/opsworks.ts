@@ -21,7 +21,7 @@ import type { Fleet } from '../../machines/fleet.ts';
 import type { IdentitySigner } from '../../machines/identity.ts';
 import type { SimulatedNode } from '../../machines/node.ts';
 import { isRsaPublicKeyPem, publicKeySha256 } from '../../pki/keys.ts';
-import { type Service, ServiceError } from '../../wire/service.ts';
+import { ServiceError, type ServiceOf } from '../../wire/service.ts';
 import { REGISTRATION_TIMING, Registration, type RegistrationStatus, type RegistrationTiming } from './registration.ts';
 
 const HOSTNAME_CHARACTERS = 63;
@@ -67,7 +67,7 @@ const IdentityDocument = z.object({ instanceId: z.string(), accountId: z.string(
  * https://docs.aws.amazon.com/opsworks/latest/APIReference/
  */
 export class OpsWorks {
-  readonly service: Service;
+  readonly service: ServiceOf<'opsworks'>;
   readonly #options: OpsWorksOptions;
   readonly #timing: RegistrationTiming;
   readonly #registrations = new Map<string, Registration>();

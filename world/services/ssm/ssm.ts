@@ -13,7 +13,7 @@ import type { Random } from '../../kernel/random.ts';
 import { uuid } from '../../kernel/uuid.ts';
 import type { Fleet } from '../../machines/fleet.ts';
 import type { SimulatedNode } from '../../machines/node.ts';
-import { type RequestContext, type Service, ServiceError } from '../../wire/service.ts';
+import { type RequestContext, ServiceError, type ServiceOf } from '../../wire/service.ts';
 import type { CommandDocument, CommandResult } from './documents.ts';
 import { describeInstanceInformation } from './inventory.ts';
 import { Invocation } from './invocation.ts';
@@ -53,7 +53,7 @@ const TIMING: { visibleAfterSeconds: number; deliveredAfterSeconds: number | Ran
  * DescribeInstanceInformation. https://docs.aws.amazon.com/systems-manager/latest/APIReference/
  */
 export class SystemsManager {
-  readonly service: Service;
+  readonly service: ServiceOf<'ssm'>;
   readonly #options: SystemsManagerOptions;
   readonly #timing: typeof TIMING;
   /** By Region and command id, then by instance id. */

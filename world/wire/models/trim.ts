@@ -1,48 +1,80 @@
 /**
- * Makes the service models of this folder from botocore's: `node world/wire/models/trim.ts DATA_FOLDER…`.
- * A data folder is botocore's `data`; the first that knows a service gives its model.
+ * Makes the service models of this folder, and operations.ts, from botocore's: README.md says how to get its two versions.
+ *
+ *   node world/wire/models/trim.ts BOTOCORE_FOLDER…              the recorded versions only
+ *   node world/wire/models/trim.ts --any-version BOTOCORE_FOLDER…   whichever version; record it in VERSIONS afterwards
  */
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 
+/** The versions of botocore that the committed models come from. OpsWorks has left the newer one. */
+const VERSIONS = { current: '1.43.107', withOpsWorks: '1.29.27' } as const;
+
 type Json = Record<string, unknown>;
+interface Source {
+  readonly model: FullModel;
+  /** `botocore 1.43.107, ec2/2016-11-15/service-2.json`. */
+  readonly name: string;
+}
 interface FullModel {
   metadata: Json;
   operations: Record<string, { input?: Json; output?: Json; errors?: { shape: string }[] }>;
   shapes: Record<string, Json>;
 }
 
-const operations: Record<string, { folder: string; names: string }> = {
+interface Served {
+  /** botocore's name for the service. */
+  readonly folder: string;
+  readonly version: string;
+  readonly names: string;
+}
+
+const served: Record<string, Served> = {
   opsworks: {
     folder: 'opsworks',
+    version: VERSIONS.withOpsWorks,
     names:
       'RegisterInstance AssignInstance UnassignInstance DescribeInstances DeregisterInstance DescribeStacks DescribeLayers',
   },
   'opsworks-cm': {
     folder: 'opsworkscm',
+    version: VERSIONS.withOpsWorks,
     names: 'AssociateNode DisassociateNode DescribeNodeAssociationStatus DescribeServers',
   },
   lightsail: {
     folder: 'lightsail',
+    version: VERSIONS.current,
     names:
       'CreateInstances CreateInstancesFromSnapshot DeleteInstance GetInstance GetInstances UpdateInstanceMetadataOptions GetOperation GetInstanceMetricData',
   },
-  ec2: { folder: 'ec2', names: 'DescribeInstances ModifyInstanceMetadataOptions RunInstances TerminateInstances' },
+  ec2: {
+    folder: 'ec2',
+    version: VERSIONS.current,
+    names: 'DescribeInstances ModifyInstanceMetadataOptions RunInstances TerminateInstances',
+  },
   autoscaling: {
     folder: 'autoscaling',
+    version: VERSIONS.current,
     names:
       'CompleteLifecycleAction RecordLifecycleActionHeartbeat DescribeLifecycleHooks DescribeAutoScalingInstances DescribeAutoScalingGroups PutLifecycleHook SetDesiredCapacity TerminateInstanceInAutoScalingGroup',
   },
-  ssm: { folder: 'ssm', names: 'SendCommand GetCommandInvocation DescribeInstanceInformation' },
+  ssm: {
+    folder: 'ssm',
+    version: VERSIONS.current,
+    names: 'SendCommand GetCommandInvocation DescribeInstanceInformation',
+  },
   states: {
     folder: 'stepfunctions',
+    version: VERSIONS.current,
     names:
       'StartExecution DescribeExecution ListExecutions GetExecutionHistory StopExecution RedriveExecution ListStateMachines DescribeStateMachine',
   },
-  secretsmanager: { folder: 'secretsmanager', names: 'GetSecretValue DescribeSecret' },
-  cloudwatch: { folder: 'cloudwatch', names: 'GetMetricData' },
-  events: { folder: 'events', names: 'PutEvents ListRules DescribeRule TestEventPattern' },
+  secretsmanager: { folder: 'secretsmanager', version: VERSIONS.current, names: 'GetSecretValue DescribeSecret' },
+  cloudwatch: { folder: 'cloudwatch', version: VERSIONS.current, names: 'GetMetricData' },
+  events: { folder: 'events', version: VERSIONS.current, names: 'PutEvents ListRules DescribeRule TestEventPattern' },
 };
 
 /**
@@ -67,14 +99,29 @@ const referenceKeys = ['shape', 'locationName', 'queryName'];
 const pick = (from: Json, keys: readonly string[]): Json =>
   Object.fromEntries(keys.filter((key) => from[key] !== undefined).map((key) => [key, from[key]]));
 
-function read(folders: readonly string[], service: string): FullModel {
-  for (const folder of folders.map((data) => join(data, service)).filter(existsSync)) {
-    const version = readdirSync(folder).sort().at(-1) ?? '';
-    const file = join(folder, version, 'service-2.json');
-    if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'));
-    if (existsSync(`${file}.gz`)) return JSON.parse(gunzipSync(readFileSync(`${file}.gz`)).toString());
+/** A folder of botocore (the one that holds `data` and `__init__.py`), by its version. */
+function versionOf(folder: string): string {
+  const file = join(folder, '__init__.py');
+  if (!existsSync(file)) throw new Error(`${folder} is not botocore's folder: it has no __init__.py.`);
+  const [, version] = /^__version__ = ['"]([\d.]+)['"]/m.exec(readFileSync(file, 'utf8')) ?? [];
+  if (version === undefined) throw new Error(`${file} states no __version__.`);
+  return version;
+}
+
+function read(botocores: ReadonlyMap<string, string>, { folder, version }: Served, isAnyVersion: boolean): Source {
+  const usable = [...botocores].filter(([found]) => isAnyVersion || found === version);
+  for (const [found, botocore] of usable) {
+    const service = join(botocore, 'data', folder);
+    if (!existsSync(service)) continue;
+    const apiVersion = readdirSync(service).sort().at(-1) ?? '';
+    const file = join(service, apiVersion, 'service-2.json');
+    const text = existsSync(file) ? readFileSync(file) : gunzipSync(readFileSync(`${file}.gz`));
+    return { model: JSON.parse(text.toString()), name: `botocore ${found}, ${folder}/${apiVersion}/service-2.json` };
   }
-  throw new Error(`No botocore model of ${service} in ${folders.join(', ') || 'no folder: name one'}.`);
+  const given = [...botocores.keys()].join(', ') || 'none';
+  throw new Error(
+    `The model of ${folder} was trimmed from botocore ${version}, and the versions given are ${given}. Give that version, or trim from another with --any-version.`,
+  );
 }
 
 /** The shapes that `roots` reach, themselves included. */
@@ -110,7 +157,7 @@ function trimShape(shape: Json, isInput: boolean): Json {
   return trimmed;
 }
 
-function trim(model: FullModel, names: readonly string[]): Json {
+function trim({ model, name: source }: Source, names: readonly string[]): Json {
   const kept = names.map((name) => {
     const operation = model.operations[name];
     if (!operation) throw new Error(`botocore's model has no operation ${name}.`);
@@ -122,7 +169,7 @@ function trim(model: FullModel, names: readonly string[]): Json {
   const errors = kept.flatMap(([, operation]) => operation.errors?.map((error) => error.shape) ?? []);
   const all = [...reach(model, [...shapesOf('input'), ...shapesOf('output'), ...errors])].sort();
   return {
-    metadata: { ...pick(model.metadata, metadataKeys), protocol: protocolOf(model) },
+    metadata: { source, ...pick(model.metadata, metadataKeys), protocol: protocolOf(model) },
     operations: Object.fromEntries(
       kept.map(([name, { input, output }]) => [
         name,
@@ -140,11 +187,30 @@ function protocolOf({ metadata: { protocol } }: FullModel): string {
   return played[String(protocol)] ?? String(protocol);
 }
 
-const folders = process.argv.slice(2);
-for (const [service, { folder, names }] of Object.entries(operations)) {
-  const file = join(import.meta.dirname, `${service}.json`);
-  const model = read(folders, folder);
-  for (const [shape, amendment] of Object.entries(amendments[service] ?? {}))
-    Object.assign(model.shapes[shape] ?? {}, amendment);
-  writeFileSync(file, `${JSON.stringify(trim(model, names.split(' ')))}\n`);
+/** A module of the operations' names, from which the types of the doubles follow. */
+function operationsModule(): string {
+  const lists = Object.entries(served).map(([service, { names }]) => {
+    const key = /^\w+$/.test(service) ? service : `'${service}'`;
+    return `  ${key}: [\n${names
+      .split(' ')
+      .map((name) => `    '${name}',\n`)
+      .join('')}  ],\n`;
+  });
+  return `/** Generated by trim.ts: the operations of the models beside it, by service. */\nexport const OPERATIONS = {\n${lists.join('')}} as const;\n`;
 }
+
+const { values, positionals } = parseArgs({
+  options: { 'any-version': { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+const botocores = new Map(positionals.map((folder) => [versionOf(folder), folder]));
+const models = Object.entries(served).map(([service, wanted]) => {
+  const source = read(botocores, wanted, values['any-version']);
+  for (const [shape, amendment] of Object.entries(amendments[service] ?? {}))
+    Object.assign(source.model.shapes[shape] ?? {}, amendment);
+  return { service, text: JSON.stringify(trim(source, wanted.names.split(' '))) };
+});
+for (const { service, text } of models) writeFileSync(join(import.meta.dirname, `${service}.json`), `${text}\n`);
+const operations = join(import.meta.dirname, 'operations.ts');
+writeFileSync(operations, operationsModule());
+execFileSync('npx', ['biome', 'format', '--write', operations], { stdio: 'inherit' });

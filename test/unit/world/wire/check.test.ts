@@ -3,11 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { validationSentence, violations } from '../../../../world/wire/check.ts';
 import { awsJson } from '../../../../world/wire/json.ts';
 import { loadModel, type Model } from '../../../../world/wire/model.ts';
+import { SERVICES, type ServiceName } from '../../../../world/wire/operations.ts';
 import { awsQuery } from '../../../../world/wire/query.ts';
-import { SERVICES, ServiceError, type ServiceName } from '../../../../world/wire/service.ts';
+import { ServiceError } from '../../../../world/wire/service.ts';
 
 const model: Model = {
-  metadata: { apiVersion: '1', protocol: 'json', serviceFullName: 'Test' },
+  metadata: { source: 'this test', apiVersion: '1', protocol: 'json', serviceFullName: 'Test' },
   operations: {},
   shapes: {
     Input: {

@@ -1,5 +1,5 @@
 import { CreateTableCommand, DynamoDBClient, GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
-import { DescribeServersCommand, OpsWorksCMClient } from '@aws-sdk/client-opsworkscm';
+import { DescribeServersCommand, type DescribeServersResponse, OpsWorksCMClient } from '@aws-sdk/client-opsworkscm';
 import { describe, expect, it } from 'vitest';
 import { WorldClock } from '../../../../world/kernel/clock.ts';
 import { createGateway } from '../../../../world/wire/listen.ts';
@@ -84,14 +84,14 @@ describe('The port', () => {
   it('holds the clock while a request is handled, and no longer', async () => {
     const clock = new WorldClock({ speed: Number.POSITIVE_INFINITY, start: new Date(0) });
     let isHour = false;
-    let answer: (output: unknown) => void = () => {};
+    let answer: (output: DescribeServersResponse) => void = () => {};
     let isAsked: () => void = () => {};
     const asked = new Promise<void>((resolve) => {
       isAsked = resolve;
     });
     const DescribeServers = () => {
       isAsked();
-      return new Promise((resolve) => {
+      return new Promise<DescribeServersResponse>((resolve) => {
         answer = resolve;
       });
     };

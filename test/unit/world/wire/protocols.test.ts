@@ -16,7 +16,8 @@ import { AssociateNodeCommand, DescribeServersCommand, OpsWorksCMClient } from '
 import { ExecutionAlreadyExists, SFNClient, StartExecutionCommand } from '@aws-sdk/client-sfn';
 import { GetCommandInvocationCommand, SendCommandCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { describe, expect, it } from 'vitest';
-import { type Operation, type Service, ServiceError, type ServiceName } from '../../../../world/wire/service.ts';
+import type { ServiceName } from '../../../../world/wire/operations.ts';
+import { type Operation, type Service, ServiceError } from '../../../../world/wire/service.ts';
 import { openPort, post } from '../../../support/open-port.ts';
 
 const refuse = (code: string, message: string) => () => {
