@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '../kernel/clock.ts';
 import { Hold } from '../kernel/hold.ts';
+import { refusalOf } from './admission.ts';
 import type { Apis } from './apis.ts';
 
 /** Answers `/_local/*`: `path` begins with `/_local/`, `body` is the parsed JSON, undefined when there is none. */
@@ -72,6 +73,8 @@ function portSentence(error: NodeJS.ErrnoException, port: number): string {
 }
 
 async function serve(world: GatewayWorld | undefined, request: IncomingMessage, response: ServerResponse) {
+  const refusal = refusalOf(request);
+  if (refusal) return refuse(request, response, refusal.statusCode, refusal.sentence);
   if (!world) return sendText(response, 503, 'No world stands behind this port yet.');
   // Time stands still while a request is handled, for a client outside of the process has no hold of its own.
   const hold = new Hold(world.clock);
@@ -90,6 +93,13 @@ async function serve(world: GatewayWorld | undefined, request: IncomingMessage, 
     // The client went away while it sent, or the control handler failed: either way nobody else would hear of it.
     if (!response.headersSent) sendText(response, 500, error instanceof Error ? error.message : String(error));
   }
+}
+
+/** Closes the connection, because the body of a refused request is not read. */
+function refuse(request: IncomingMessage, response: ServerResponse, statusCode: number, sentence: string): void {
+  response.setHeader('connection', 'close');
+  sendText(response, statusCode, sentence);
+  request.resume();
 }
 
 const WELCOME =
