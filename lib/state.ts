@@ -156,6 +156,15 @@ export type Disassociation = z.infer<typeof Disassociation>;
 export const Failure = z.object({ Error: z.string(), Cause: z.string().default('') });
 export type Failure = z.infer<typeof Failure>;
 
+/** `$.decision`: what a failed enrolment means for its launch. */
+export interface FailureDecision {
+  readonly action: 'hold' | 'abandon' | 'continue' | 'none';
+  /** Whether what was done for the instance is undone. */
+  readonly undo: boolean;
+  /** Why the launch is held although the profile says abandon: a sentence. Null if the profile is followed. */
+  readonly instead: string | null;
+}
+
 const LambdaCause = z.object({ errorMessage: z.string() });
 
 /** The sentence in a failure. Lambda hands it over as JSON; Step Functions' own failures are plain text or empty. */

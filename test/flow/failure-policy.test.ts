@@ -59,7 +59,7 @@ describe('a launch whose enrolment failed for good', () => {
   it('continue: serves as it is', async () => {
     const { world, instance, failed } = await playFailure('continue');
     expect(failed.cause).toMatch(
-      new RegExp(`To enrol it, mend this and start enrol-node with {"instanceId":"${instance}"}\\.$`),
+      new RegExp(`To enrol it, fix this and start enrol-node with {"instanceId":"${instance}"}\\.$`),
     );
     await world.clock.advance(MINUTE);
     expect(world.autoScaling.members.get(instance)?.lifecycleState).toBe('InService');

@@ -69,7 +69,7 @@ describe.each(['refuses', 'fails'] as const)('a blueprint whose instances cannot
     create(world, ['blog'], 'wordpress');
     const failed = await untilOneEnded(world);
     expect(failed).toMatchObject({ outcome: 'failed', cause: expect.stringContaining('does not support IMDSv2') });
-    expect(failed.cause).toContain('To enrol it, mend this and start enrol-node with {"lightsailInstanceName":');
+    expect(failed.cause).toContain('To enrol it, fix this and start enrol-node with {"lightsailInstanceName":');
     expect(world.machines.executions()[0]?.outcome.error).toBe('MetadataOptionsUnsupported');
   });
 

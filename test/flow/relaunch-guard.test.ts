@@ -89,7 +89,7 @@ describe('an abandoned enrolment', () => {
       'UndoEnrolment',
       'EnrolmentFailed',
     ]);
-    expect(enrolment?.outcome.cause).toMatch(/By then it was registered .*; retire-node takes that back\./);
+    expect(enrolment?.outcome.cause).toMatch(/By then it was registered .*; retire-node undoes that\./);
     expect([associations(world), registrations(world)]).toEqual([[], []]);
     expect(await ledgerOfInstances(world)).toMatchObject([{ status: 'retired' }]);
     const ends = world.machines.executions(world.retireNodeArn).map(({ stateName }) => stateName);

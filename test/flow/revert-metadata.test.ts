@@ -62,7 +62,7 @@ describe('metadata options', () => {
       instance: instanceId,
       state: 'pending',
       metadataOptions,
-      message: expect.stringContaining('ask again'),
+      message: expect.stringContaining('Invoke this again'),
     });
     expect(await ask(world, { instanceId })).toMatchObject({ state: 'pending' });
     await seconds(world, 10);
@@ -192,7 +192,7 @@ describe('a request', () => {
     const { instanceId } = world.ec2.launch({});
     expect(await refusal(world, { instanceId })).toEqual({
       name: 'InvalidRequest',
-      sentence: `The ledger does not know ${instanceId}: Muster has changed nothing of it.`,
+      sentence: `${instanceId} is not in the ledger: Muster has not changed it.`,
     });
     expect(sentTo(world)).toEqual([]);
     expect(await ledgerOfInstances(world)).toEqual([]);
@@ -204,7 +204,7 @@ describe('a request', () => {
     });
     expect(await refusal(world, { instanceId })).toEqual({
       name: 'InvalidRequest',
-      sentence: `The ledger has no metadata options of ${instanceId} from before: Muster has not changed them.`,
+      sentence: `The ledger has no earlier metadata options of ${instanceId}: Muster has not changed them.`,
     });
     expect(await recordOf(world, instanceId)).not.toHaveProperty('reverted');
   });

@@ -1,0 +1,52 @@
+import { NEVER } from '../lib/errors.ts';
+import type { Enrolment, FailureDecision, Hook } from '../lib/state.ts';
+
+export interface FailureFacts {
+  /** The error's name. */
+  readonly error: string;
+  /** Undefined if the enrolment failed before ResolveProfile had answered. */
+  readonly enrolment: Pick<Enrolment, 'status' | 'onFailure'> | undefined;
+  /** The hook in which the launch waits. */
+  readonly hook: Hook | null;
+  /** Whether the ledger has the node as enrolled by this execution: only its launch is left to finish. */
+  readonly isEnrolled: boolean;
+}
+
+/**
+ * The whole failure policy, except the limit on abandons, which `decideAbandon` applies:
+ *
+ *   the instance is gone ──────────────────────────► none      undone: nothing else will undo it
+ *   no launch waits, or not any more ──────────────► none      left as it is, for a person
+ *   its profile is not known yet ──────────────────► hold      nothing says what else to do
+ *   it is enrolled, only its launch is not finished ► hold      a good node is never abandoned
+ *   onFailure: hold ───────────────────────────────► hold
+ *   onFailure: continue ───────────────────────────► continue  into service as it is, because the profile says so
+ *   onFailure: abandon ─┬─ no verdict on the instance ► hold    it may be an outage, or our own fault
+ *                       ├─ abandonLimit is reached ► hold      a server that is down must not make a group replace its
+ *                       │                                      instances in a loop
+ *                       └─ else ───────────────────► abandon   undone; Auto Scaling launches another
+ *
+ * "Not ready yet" never gets here before its deadline: it waits in KeepWaiting, and arrives as DeadlinePassed.
+ */
+export function decideFailure({ error, enrolment, hook, isEnrolled }: FailureFacts): FailureDecision {
+  if (error === 'InstanceGone') return { ...decision('none'), undo: enrolment?.status === 'enrolling' };
+  if (!hook || error === 'LaunchDecided') return decision('none');
+  if (!enrolment || isEnrolled) return decision('hold');
+  if (enrolment.onFailure !== 'abandon') return decision(enrolment.onFailure);
+  if (!NEVER.some((name) => name === error))
+    return decision('hold', 'It is held and not abandoned, because this is no verdict on the instance.');
+  return { action: 'abandon', undo: true, instead: null };
+}
+
+/** The decision for a launch to abandon, once it is known whether its group's limit allows one more. */
+export function decideAbandon(abandonLimit: number, isWithinLimit: boolean): FailureDecision {
+  if (isWithinLimit) return { action: 'abandon', undo: true, instead: null };
+  return decision(
+    'hold',
+    `It is held and not abandoned, because ${abandonLimit} launches of its group were abandoned within an hour.`,
+  );
+}
+
+function decision(action: FailureDecision['action'], instead: string | null = null): FailureDecision {
+  return { action, undo: false, instead };
+}

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import { NEVER } from '../../../lib/errors.ts';
+import type { Enrolment, FailureDecision, Hook } from '../../../lib/state.ts';
+import { decideAbandon, decideFailure } from '../../../profiles/failure.ts';
+
+const HOOK: Hook = {
+  autoScalingGroupName: 'web',
+  lifecycleHookName: 'muster-launch',
+  lifecycleActionToken: '87654321-4321-4321-4321-210987654321',
+};
+
+interface Case {
+  error?: string;
+  onFailure?: Enrolment['onFailure'];
+  hook?: Hook | null;
+  /** How far the enrolment got: nowhere (no profile yet), claimed, or enrolled with only its launch left. */
+  progress?: 'nowhere' | 'claimed' | 'enrolled';
+  status?: Enrolment['status'];
+}
+
+function decided(given: Case): FailureDecision {
+  const { error = 'ServerNotFound', onFailure = 'hold', hook = HOOK } = given;
+  const { progress = 'claimed', status = 'enrolling' } = given;
+  const enrolment = progress === 'nowhere' ? undefined : { onFailure, status };
+  return decideFailure({ error, hook, enrolment, isEnrolled: progress === 'enrolled' });
+}
+
+const HOLD = { action: 'hold', undo: false, instead: null };
+const NONE = { action: 'none', undo: false, instead: null };
+const ABANDON = { action: 'abandon', undo: true, instead: null };
+const CONTINUE = { action: 'continue', undo: false, instead: null };
+const held = (because: string) => ({ action: 'hold', undo: false, instead: expect.stringContaining(because) });
+
+const WITHOUT_VERDICT = ['Error', 'TypeError', 'States.TaskFailed', 'States.Runtime', 'Lambda.Unknown', 'Throttled'];
+
+describe('the failure policy', () => {
+  it.each<[string, Case, unknown]>([
+    ['holds when the profile says hold', { onFailure: 'hold' }, HOLD],
+    ['abandons, and undoes, when the profile says abandon', { onFailure: 'abandon' }, ABANDON],
+    ['continues, and undoes nothing, when the profile says continue', { onFailure: 'continue' }, CONTINUE],
+    ['does nothing to a launch that does not wait', { onFailure: 'abandon', hook: null }, NONE],
+    ['does nothing to a launch that waits no more', { onFailure: 'abandon', error: 'LaunchDecided' }, NONE],
+    ['never abandons a node that is enrolled', { onFailure: 'abandon', progress: 'enrolled' }, HOLD],
+    [
+      'holds an enrolled node although the profile says continue',
+      { onFailure: 'continue', progress: 'enrolled' },
+      HOLD,
+    ],
+    ['holds when the profile is not known yet', { progress: 'nowhere', error: 'InvalidRequest' }, HOLD],
+    ['does nothing when neither profile nor launch is known', { progress: 'nowhere', hook: null }, NONE],
+    ['undoes what was begun for an instance that is gone', { error: 'InstanceGone' }, { ...NONE, undo: true }],
+    [
+      'undoes nothing for an instance that is gone and was enrolled before',
+      { error: 'InstanceGone', status: 'enrolled' },
+      NONE,
+    ],
+    [
+      'undoes nothing for an instance that went before it was claimed',
+      { error: 'InstanceGone', progress: 'nowhere' },
+      NONE,
+    ],
+  ])('%s', (_sentence, given, decision) => {
+    expect(decided(given)).toEqual(decision);
+  });
+
+  it('abandons within the limit of the group, and holds above it', () => {
+    expect(decideAbandon(3, true)).toEqual(ABANDON);
+    expect(decideAbandon(3, false)).toEqual(held('3 launches of its group were abandoned within an hour'));
+  });
+
+  it.each(NEVER.filter((name) => name !== 'InstanceGone' && name !== 'LaunchDecided'))(
+    'abandons for %s, which is a verdict',
+    (error) => expect(decided({ onFailure: 'abandon', error })).toEqual(ABANDON),
+  );
+
+  it.each(WITHOUT_VERDICT)('holds instead of abandoning for %s, which is none', (error) => {
+    expect(decided({ onFailure: 'abandon', error })).toEqual(held('no verdict'));
+    expect(decided({ onFailure: 'continue', error })).toEqual(CONTINUE);
+    expect(decided({ onFailure: 'hold', error })).toEqual(HOLD);
+  });
+});
