@@ -11,15 +11,16 @@ import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { chefInfraServer } from '../services/config-servers/chef-infra/server.ts';
 import { signatureHeaders } from '../services/config-servers/chef-infra/signature.ts';
-import type { Node } from '../services/config-servers/contract.ts';
 import { connectPuppet } from '../test/support/connect-puppet.ts';
+import { WEB } from '../test/support/instance.ts';
+import type { ProvedNode } from '../test/support/make-node.ts';
 import { chefProfile } from '../test/support/self-managed.ts';
 import { startGoiardi } from '../test/support/servers/goiardi.ts';
 import { startPuppetServer } from '../test/support/servers/puppet-server.ts';
 import { freshKeys, publicKeyPem, RSA_2048 } from '../world/pki/keys.ts';
 import * as x509 from '../world/pki/x509.ts';
 
-type Enrol = (node: Node) => Promise<unknown>;
+type Enrol = (node: ProvedNode) => Promise<unknown>;
 
 const { values } = parseArgs({ options: { enrolments: { type: 'string', default: '200' } } });
 const enrolments = Number(values.enrolments);
@@ -114,14 +115,14 @@ async function compare(server: string, muster: Enrol, byHand: Enrol) {
 }
 
 /** All with one key: prime numbers say nothing about enrolment. */
-async function makeNode(): Promise<Node> {
+async function makeNode(): Promise<ProvedNode> {
   const nodeName = `i-0b${(++serial).toString(16).padStart(6, '0')}`;
   const name = [{ CN: [nodeName] }];
   const csr = await x509.Pkcs10CertificateRequestGenerator.create({ name, keys, signingAlgorithm: RSA_2048 });
   const spki = createPublicKey(publicKey).export({ type: 'spki', format: 'der' });
   const publicKeyFingerprint = createHash('sha256').update(spki).digest('hex');
   const identity = { csr: csr.toString('pem'), publicKey, publicKeyFingerprint, document: '', signature: '' };
-  return { nodeName, identity };
+  return { nodeName, instance: { ...WEB, instanceId: nodeName, nodeName }, identity };
 }
 
 /** One call on a connection of its own, as Muster's are. A 404 is an answer: nothing is there yet. */

@@ -1,6 +1,6 @@
 import * as z from 'zod';
+import { traitsOf } from '../lib/engines.ts';
 import type { Instance } from '../lib/instance.ts';
-import { serverOf } from '../lib/profile.ts';
 import type { Enrolment, Retirement } from '../lib/state.ts';
 
 /**
@@ -99,5 +99,10 @@ function aboutProfile({
   profileVersion,
   associate,
 }: Pick<Enrolment, 'profile' | 'profileVersion' | 'associate'>) {
-  return { profile, profileVersion, engine: associate?.engine ?? null, server: associate ? serverOf(associate) : null };
+  return {
+    profile,
+    profileVersion,
+    engine: associate?.engine ?? null,
+    server: associate ? traitsOf(associate).displayName : null,
+  };
 }

@@ -1,4 +1,4 @@
-import { Associate } from '../lib/profile.ts';
+import { Associate } from '../lib/servers.ts';
 import { task } from '../lib/task.ts';
 import { requireSecrets } from '../services/config-servers/secrets.ts';
 

@@ -1,4 +1,4 @@
-import { Associate } from '../lib/profile.ts';
+import { Associate } from '../lib/servers.ts';
 import { Disassociation, Retirement } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { forgettingServer } from '../services/config-servers/index.ts';

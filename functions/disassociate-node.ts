@@ -1,4 +1,4 @@
-import { Associate } from '../lib/profile.ts';
+import { Associate } from '../lib/servers.ts';
 import { type Disassociation, Retirement } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { disassociatingServer } from '../services/config-servers/index.ts';

@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { aboutRetirement, NOTHING_KNOWN } from '../events/outcomes.ts';
 import { RetirementRequest } from '../events/request.ts';
+import { traitsOf } from '../lib/engines.ts';
 import { ClaimedElsewhere } from '../lib/errors.ts';
-import { serverOf } from '../lib/profile.ts';
 import { Disassociation, Failure, Retirement, sentenceOf } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
@@ -39,7 +39,7 @@ export const handler = task({ request: z.unknown(), soFar: SoFar }, async ({ req
 function whatIsLeft({ retirement, disassociated, deregistration }: SoFar): string {
   const { associate, register, nodeName } = retirement ?? {};
   const left = [
-    associate && !disassociated && `the node ${nodeName} on the server ${serverOf(associate)}`,
+    associate && !disassociated && `the node ${nodeName} on the server ${traitsOf(associate).displayName}`,
     register && !deregistration && `the instance in the stack ${register.stackId}`,
   ].filter(Boolean);
   if (left.length === 0) return '';

@@ -1,8 +1,9 @@
 import { naming } from '../events/request.ts';
 import { environment, home } from '../lib/config.ts';
+import { traitsOf } from '../lib/engines.ts';
 import { IdentityPending } from '../lib/errors.ts';
 import { Instance } from '../lib/instance.ts';
-import { Associate, agentOf } from '../lib/profile.ts';
+import { Associate } from '../lib/servers.ts';
 import type { Command } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { countingRejections } from '../services/identity/refusal.ts';
@@ -14,7 +15,10 @@ export const handler = task(
   async ({ instance, associate }, call): Promise<Command> => {
     const { COLLECT_IDENTITY_DOCUMENT } = environment();
     const managedId = await managedIdOf(instance, call);
-    const parameters = { NodeName: instance.nodeName, Agent: agentOf(associate) };
+    const parameters = {
+      NodeName: instance.nodeName,
+      Agent: (associate && traitsOf(associate).nodeKey?.agent) ?? 'any',
+    };
     const commandId = await sendCommand(COLLECT_IDENTITY_DOCUMENT, { ...instance, managedId }, parameters, call.signal);
     if (commandId) return { commandId, managedId };
     throw new IdentityPending(

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { MetadataOptions } from './instance.ts';
-import { Associate, EXEMPTIBLE, Register } from './profile.ts';
+import { EXEMPTIBLE, Register } from './profile.ts';
+import { Associate } from './servers.ts';
 
 /** What was done for one node at one configuration server. Only the ledger says whose node it is: a name proves nothing. */
 export const LedgerAssociation = z.object({

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { MetadataOptions } from './instance.ts';
-import { Associate, EXEMPTIBLE, Metadata, Register } from './profile.ts';
+import { EXEMPTIBLE, Metadata, Register } from './profile.ts';
+import { Associate } from './servers.ts';
 
 /**
  * What an execution of `enrol-node` carries from state to state. The request stays at the top of the state's data; each

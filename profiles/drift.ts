@@ -1,3 +1,4 @@
+import { needsKey } from '../lib/engines.ts';
 import { complies, type Instance } from '../lib/instance.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
 import type { Profile } from '../lib/profile.ts';
@@ -50,7 +51,7 @@ function whyNotEnrolled(
   )
     return 'Its exemption from association is over.';
   // An enrolment without a CSR has only hardened; one that brings it goes further.
-  if (isAssociated && record.publicKeyFingerprint === undefined) return 'It was hardened and never associated.';
+  if (isAssociated && !mayBeAssociated(record)) return 'It was hardened and never associated.';
   return null;
 }
 
@@ -71,7 +72,12 @@ function whyNotHardened(
 
 /** Whether its servers know another instance by its name, which has to be retired first. */
 export function isAnothers(record: LedgerItem, instance: Instance): boolean {
-  return !isSameInstance(record, instance) && record.status !== 'retired' && record.publicKeyFingerprint !== undefined;
+  return !isSameInstance(record, instance) && record.status !== 'retired' && mayBeAssociated(record);
+}
+
+/** A key is bound before a server is given the node; a server that needs no key may have it without. */
+export function mayBeAssociated({ publicKeyFingerprint, associate }: LedgerItem): boolean {
+  return publicKeyFingerprint !== undefined || Boolean(associate && !needsKey(associate));
 }
 
 /** A Lightsail name can be given again; its instance is then another one. */

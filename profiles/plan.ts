@@ -1,7 +1,8 @@
+import { needsKey, traitsOf } from '../lib/engines.ts';
 import { ClaimedElsewhere, InstanceGone } from '../lib/errors.ts';
 import { type Instance, ledgerKey } from '../lib/instance.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
-import type { Associate, Exemption, Profile } from '../lib/profile.ts';
+import type { Exemption, Profile } from '../lib/profile.ts';
 import type { Enrolment, TaskContext } from '../lib/state.ts';
 import { type DeadlineFacts, deadlineOf } from './deadline.ts';
 import { driftOf } from './drift.ts';
@@ -110,17 +111,27 @@ function wantsOf(instance: Instance, asked: Profile, hasCsr: boolean): Enrolment
   const { register, associate, metadata } = asked;
   const isEc2 = instance.platform === 'ec2';
   const identity = identityFrom(instance, asked, hasCsr);
-  const association = associate !== undefined && identity !== 'none';
+  const association = associate !== undefined && isAssociationWanted(instance, asked, hasCsr);
   return {
-    check: association && associate.engine !== 'opsworks-cm',
+    check: association && traitsOf(associate).secrets.length > 0,
     hardening: metadata !== undefined,
     identity,
     registration: isEc2 && register !== undefined,
     association,
     // If the request carries the CSR, the requester holds the node's key and takes the certificate from the output.
-    installation: association && identity === 'node' && isInstalled(associate),
+    installation: association && identity === 'node' && traitsOf(associate).installation !== null,
     assignment: isEc2 && register?.layerIds !== undefined,
   };
+}
+
+/** Whether the profile's server gets the node: one that needs a key only gets a node that shows it. */
+export function isAssociationWanted(
+  instance: Pick<Instance, 'platform'>,
+  asked: Pick<Profile, 'register' | 'associate' | 'csrFrom'>,
+  hasCsr: boolean,
+): boolean {
+  if (!asked.associate) return false;
+  return !needsKey(asked.associate) || identityFrom(instance, asked, hasCsr) !== 'none';
 }
 
 /** Where the node's key comes from: the node, the request, or nowhere. OpsWorks Stacks takes EC2 instances only. */
@@ -129,15 +140,11 @@ export function identityFrom(
   { register, associate, csrFrom }: Pick<Profile, 'register' | 'associate' | 'csrFrom'>,
   hasCsr: boolean,
 ): 'node' | 'request' | 'none' {
-  if (platform === 'ec2') return register || associate ? 'node' : 'none';
-  if (!associate) return 'none';
+  const isKeyNeeded = associate !== undefined && needsKey(associate);
+  if (platform === 'ec2') return register || isKeyNeeded ? 'node' : 'none';
+  if (!isKeyNeeded) return 'none';
   if (hasCsr) return 'request';
   return csrFrom === 'request' ? 'none' : 'node';
-}
-
-/** Chef nodes under OpsWorks CM get nothing from us: their image already has what they need. */
-function isInstalled(associate: Associate): boolean {
-  return associate.engine !== 'opsworks-cm' || associate.serverEngine === 'Puppet';
 }
 
 function summaryOf(exemption: Exemption | null): Enrolment['exemptions']['imdsv2'] {

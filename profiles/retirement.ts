@@ -2,6 +2,7 @@ import { InvalidRequest } from '../lib/errors.ts';
 import { type Found, type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
 import type { Retirement } from '../lib/state.ts';
+import { mayBeAssociated } from './drift.ts';
 
 /** Everything that the decision about a retirement depends on. */
 export interface RetirementFacts {
@@ -82,7 +83,7 @@ function whyNothing({ item, requestedAt, returnsToWarmPool, isBeingRetired, task
 
 /**
  * What may have to be undone for the instance. The node's key is bound before a stack or a server is told about the node,
- * so without a key there is nothing to undo.
+ * so without a key there is nothing to undo, except at a server that needs none.
  */
 export function retirementOf(
   which: InstanceRef,
@@ -91,7 +92,7 @@ export function retirementOf(
 ): Retirement {
   const isKeyBound = item?.publicKeyFingerprint !== undefined;
   const register = (isKeyBound && item.register) || null;
-  const associate = (isKeyBound && item.associate) || null;
+  const associate = (item && mayBeAssociated(item) && item.associate) || null;
   const { platform, instanceId, region } = which;
   return {
     platform,

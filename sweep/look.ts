@@ -4,7 +4,7 @@ import type { LedgerItem } from '../lib/ledger-item.ts';
 import type { Exemption, Profile } from '../lib/profile.ts';
 import { type Drift, driftOf, isAnothers, isSameInstance } from '../profiles/drift.ts';
 import { type Exemptions, exemptionsOf, exemptParts, withoutExempted } from '../profiles/exemptions.ts';
-import { identityFrom } from '../profiles/plan.ts';
+import { identityFrom, isAssociationWanted } from '../profiles/plan.ts';
 import { profileVersion } from '../profiles/version.ts';
 
 /** What a sweep makes of an instance that its profile matches and that runs. */
@@ -39,8 +39,8 @@ export function isToBeLookedAt({ state }: Found): boolean {
 export function lookAt(instance: Instance, record: LedgerItem | undefined, { profile, exemptions, at }: Policy): Look {
   const exempt = exemptionsOf(exemptions, instance, at);
   const asked = withoutExempted(profile, exempt);
-  const isMoreAsked = identityFrom(instance, asked, false) !== 'none';
-  const isAssociated = isMoreAsked && asked.associate !== undefined;
+  const isAssociated = isAssociationWanted(instance, asked, false);
+  const isMoreAsked = isAssociated || identityFrom(instance, asked, false) !== 'none';
   const drift = driftOf(instance, record, { profile, exempt, isAssociated });
   const isHardened = !profile.metadata || complies(instance.metadataOptions, profile.metadata);
   const known = { drift, exempt, isHardened, isMoreAsked, isEnrolled: drift.enrolment === null };

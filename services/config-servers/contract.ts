@@ -1,9 +1,20 @@
+import { InvalidRequest } from '../../lib/errors.ts';
+import type { Instance } from '../../lib/instance.ts';
 import type { Association, Disassociation, Identity } from '../../lib/state.ts';
 
-/** A node as it is presented to a configuration server: its name from the control plane, its key proved by itself. */
+/** A node as it is presented to a configuration server. */
 export interface Node {
-  nodeName: string;
-  identity: Identity;
+  readonly nodeName: string;
+  /** Its addresses and tags, from the control plane. */
+  readonly instance: Instance;
+  /** The key that it proved; null for an engine that needs none. */
+  readonly identity: Identity | null;
+}
+
+/** @throws InvalidRequest for a node without an identity */
+export function provedIdentity({ nodeName, identity }: Node): Identity {
+  if (identity) return identity;
+  throw new InvalidRequest(`${nodeName} has not proved its key, which its server needs: start its enrolment again.`);
 }
 
 /**

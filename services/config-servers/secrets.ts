@@ -1,22 +1,33 @@
-import type { Associate } from '../../lib/profile.ts';
+import { type NamedSecret, type SecretContent, secretsFor } from '../../lib/engines.ts';
+import type { Associate } from '../../lib/servers.ts';
 import { requireSecret, secretText } from '../secrets.ts';
 import { chefCertificates, chefKey } from './chef-infra/secrets.ts';
-import { readPuppetCredentials } from './puppet/credentials.ts';
+import { puppetAuthorities, readPuppetCredentials } from './puppet/credentials.ts';
+
+interface Secret extends Pick<NamedSecret, 'name' | 'content'> {
+  readonly text: string;
+}
+
+/** The check of each kind of content; `others` are all the secrets of the same server. */
+const CHECKS: { readonly [Content in SecretContent]: (secret: Secret, others: readonly Secret[]) => unknown } = {
+  certificates: ({ name, text }) => chefCertificates(name, text),
+  'chef-key': ({ name, text }) => chefKey(name, text),
+  'puppet-ca': puppetAuthorities,
+  'client-certificate': (secret, others) =>
+    others.filter(({ content }) => content === 'puppet-ca').map((ca) => readPuppetCredentials(ca, secret)),
+};
 
 /**
- * Looks whether the secrets that a profile names are there and what they should be. Of the key that retires only that
- * it is there: who enrols may not read it.
+ * Checks the secrets that a profile names. Of those that only a retirement reads, it checks that they exist: an
+ * enrolment may not read them.
  * @throws InvalidRequest with the secret's name and what is wrong with it, and never with anything of its content.
  */
 export async function requireSecrets(associate: Associate, signal: AbortSignal): Promise<void> {
-  if (associate.engine === 'opsworks-cm') return;
-  const { caSecret, keySecret } = associate;
-  const [ca, key] = await Promise.all([caSecret && secretText(caSecret, signal), secretText(keySecret, signal)]);
-  if (associate.engine === 'puppet') {
-    readPuppetCredentials({ name: associate.caSecret, text: ca ?? '' }, { name: keySecret, text: key });
-  } else {
-    chefKey(keySecret, key);
-    if (caSecret && ca) chefCertificates(caSecret, ca);
-  }
-  await requireSecret(associate.retireKeySecret, signal);
+  const named = secretsFor('enrolment', associate);
+  const secrets = await Promise.all(
+    named.map(async ({ name, content }) => ({ name, content, text: await secretText(name, signal) })),
+  );
+  for (const secret of secrets) CHECKS[secret.content](secret, secrets);
+  for (const { name, readBy } of secretsFor('retirement', associate))
+    if (!readBy.includes('enrolment')) await requireSecret(name, signal);
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod';
+import { traitsOf } from '../../lib/engines.ts';
 import type { Instance } from '../../lib/instance.ts';
-import { agentOf } from '../../lib/profile.ts';
 import type { Enrolment, Identity } from '../../lib/state.ts';
 import { checkRequest, type RequestPolicy } from './csr.ts';
 import { type DocumentTrust, requireOwnDocument } from './document.ts';
@@ -33,9 +33,9 @@ export function readRequestedIdentity(csr: string, instance: Instance, policy: R
   return { ...checkRequest(csr, instance, policy), document: '', signature: '' };
 }
 
-/** Chef's servers and OpsWorks Stacks know a node by an RSA key; Puppet's sign elliptic curves too. */
+/** Whether one of the enrolment's servers refuses elliptic curves. OpsWorks Stacks does. */
 export function takesOnlyRsa({ associate, register }: Pick<Enrolment, 'associate' | 'register'>): boolean {
-  return register !== null || agentOf(associate) !== 'puppet';
+  return register !== null || associate === null || (traitsOf(associate).nodeKey?.isRsaOnly ?? true);
 }
 
 function parseAnswer(output: string, { instanceId }: Instance): z.infer<typeof Answer> {

@@ -1,4 +1,6 @@
+import { type NamedSecret, needsKey, secretsFor, traitsOf } from '../../lib/engines.ts';
 import { type Profile, regionsOf } from '../../lib/profile.ts';
+import type { Associate } from '../../lib/servers.ts';
 
 /** An ARN, or a part of a policy, with CloudFormation's own variables in it. */
 type Sub = { 'Fn::Sub': string };
@@ -12,18 +14,19 @@ const [partition = '', home = '', account] = ['Partition', 'Region', 'AccountId'
  * it, so that a role names the groups, secrets and stacks of the profiles and no other.
  */
 export function grantsOf(profiles: readonly Profile[]) {
-  const servers = profiles.flatMap(({ associate }) => (associate && 'keySecret' in associate ? [associate] : []));
+  const servers = profiles.flatMap(({ associate }) => associate ?? []);
   const asked = profiles.filter(isAskedForIdentity);
-  const authorities = servers.map(({ caSecret }) => caSecret);
+  const enrolling = servers.flatMap((server) => secretsFor('enrolment', server));
+  const retiring = servers.flatMap((server) => secretsFor('retirement', server));
   return {
     /** What an enrolment reads: the key that signs, and whom to trust. */
-    enrolSecrets: secrets([...authorities, ...servers.map(({ keySecret }) => keySecret)]),
+    enrolSecrets: secrets(enrolling),
     /** What a retirement reads. */
-    retireSecrets: secrets([...authorities, ...servers.map(({ retireKeySecret }) => retireKeySecret)]),
+    retireSecrets: secrets(retiring),
     /** What is only looked at, to see that it is there. */
-    retireKeys: secrets(servers.map(({ retireKeySecret }) => retireKeySecret)),
+    retireKeys: secrets(retiring.filter(({ readBy }) => !readBy.includes('enrolment'))),
     /** What a node is sent: Puppet's comes from the server itself. */
-    nodeSecrets: secrets(servers.flatMap((server) => (server.engine === 'chef-infra' ? server.caSecret : []))),
+    nodeSecrets: secretsNamed(servers.flatMap(secretsSentBy)),
     stacks: orNone(
       unique(profiles.flatMap(({ register }) => register?.stackId ?? [])).map(stackArn),
       'opsworks:REGION:stack/none/',
@@ -52,8 +55,13 @@ export function grantsOf(profiles: readonly Profile[]) {
   };
 }
 
+/** The secrets whose texts a node is sent. */
+function secretsSentBy(server: Associate): string[] {
+  return Object.values(traitsOf(server).installation?.secretParameters ?? {});
+}
+
 function isAskedForIdentity({ associate, register }: Profile): boolean {
-  return Boolean(associate || register);
+  return Boolean((associate && needsKey(associate)) || register);
 }
 
 /**
@@ -160,9 +168,12 @@ export function secretArn(name: string): Sub {
   return arn(`secretsmanager:REGION:secret:${name}-??????`);
 }
 
-function secrets(names: readonly (string | undefined)[]): Sub[] {
-  const named = unique(names.flatMap((name) => name ?? []));
-  return orNone(named.map(secretArn), 'secretsmanager:REGION:secret:none/none');
+function secrets(named: readonly NamedSecret[]): Sub[] {
+  return secretsNamed(named.map(({ name }) => name));
+}
+
+function secretsNamed(names: readonly string[]): Sub[] {
+  return orNone(unique(names).map(secretArn), 'secretsmanager:REGION:secret:none/none');
 }
 
 /** A statement must name something: where the profiles name nothing, it names what nobody has. */

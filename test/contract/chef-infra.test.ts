@@ -1,4 +1,4 @@
-import type { ChefInfraServer } from '../../lib/profile.ts';
+import type { ChefInfraServer } from '../../lib/servers.ts';
 import { chefInfraServer } from '../../services/config-servers/chef-infra/server.ts';
 import { ChefInfra } from '../../world/services/chef-infra/chef-infra.ts';
 import { describeConfigServer, type Stage } from '../support/config-server-contract.ts';

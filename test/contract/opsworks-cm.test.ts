@@ -1,5 +1,5 @@
 import { OpsWorksCMClient } from '@aws-sdk/client-opsworkscm';
-import type { Associate } from '../../lib/profile.ts';
+import type { Associate } from '../../lib/servers.ts';
 import { clientOptions } from '../../services/aws.ts';
 import { opsWorksCmServer } from '../../services/config-servers/opsworks-cm/server.ts';
 import { WorldClock } from '../../world/kernel/clock.ts';

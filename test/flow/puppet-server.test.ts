@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { PuppetServer } from '../../lib/profile.ts';
+import type { PuppetServer } from '../../lib/servers.ts';
 import type { WorldOptions } from '../../local/world.ts';
 import { PuppetCa } from '../../world/services/puppet-ca.ts';
 import { databaseProfile, puppetProfile } from '../support/self-managed.ts';

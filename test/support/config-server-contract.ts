@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ConfigServer, Node } from '../../services/config-servers/contract.ts';
+import type { ProvedNode } from './make-node.ts';
 
 /** One server of an engine, and the hands to make it ready, busy or hopeless. */
 export interface Stage {
@@ -10,7 +11,7 @@ export interface Stage {
   /** The server to somebody whose credentials it does not take. */
   readonly asStranger: () => Promise<ConfigServer>;
   /** A node with a key of its own: each call makes another key. */
-  readonly makeNode: (nodeName: string) => Promise<Node>;
+  readonly makeNode: (nodeName: string) => Promise<ProvedNode>;
   /** What the server has now. */
   readonly managedNodes: () => Promise<readonly string[]>;
   /** Lets the server finish what it has begun. */

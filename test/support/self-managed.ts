@@ -1,4 +1,5 @@
-import type { ChefInfraServer, Profile, PuppetServer } from '../../lib/profile.ts';
+import type { Profile } from '../../lib/profile.ts';
+import type { ChefInfraServer, PuppetServer } from '../../lib/servers.ts';
 import type { ChefInfra } from '../../world/services/chef-infra/chef-infra.ts';
 import type { PuppetCa } from '../../world/services/puppet-ca.ts';
 

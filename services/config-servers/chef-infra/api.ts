@@ -1,5 +1,6 @@
+import { chefServerUrl, organizationOf } from '../../../lib/engines.ts';
 import { InvalidRequest } from '../../../lib/errors.ts';
-import type { ChefInfraServer } from '../../../lib/profile.ts';
+import type { ChefInfraServer } from '../../../lib/servers.ts';
 import { type Answer, exchange, urlOf } from '../https.ts';
 import { API_VERSION, type Caller, type ChefAnswer, understood } from './answer.ts';
 import { chefCertificates, chefKey } from './secrets.ts';
@@ -36,6 +37,7 @@ export interface ChefOptions {
 export function chefApi(server: ChefInfraServer, caller: Caller, secrets: Secrets, options: ChefOptions): ChefCall {
   const { now = () => new Date(), timeoutMilliseconds = 3_000 } = options;
   const { clientName: userId, keySecret } = caller;
+  requireOneOrganization(server);
   const url = chefServerUrl(server);
   let version: SignatureVersion = '1.3';
   let credentials: ReturnType<typeof readCredentials> | undefined;
@@ -78,21 +80,11 @@ export function chefApi(server: ChefInfraServer, caller: Caller, secrets: Secret
   };
 }
 
-/**
- * The address of a Chef server's API, as a node's client.rb has it too: with the organization, where there is one.
- * @throws InvalidRequest when the URL and the profile name two organizations.
- */
-export function chefServerUrl({ url, organization }: ChefInfraServer): string {
+/** @throws InvalidRequest when the URL and the profile name two organizations. */
+function requireOneOrganization({ url, organization }: ChefInfraServer): void {
   const named = organizationOf(url);
   if (named && organization && named !== organization)
     throw new InvalidRequest(`A profile names two Chef organizations: ${named} in url, and ${organization}. Keep one.`);
-  const base = url.replace(/\/+$/, '');
-  return named || !organization ? base : `${base}/organizations/${organization}`;
-}
-
-/** The organization that a URL ends in. */
-export function organizationOf(url: string): string | undefined {
-  return /\/organizations\/([^/]+)\/*$/.exec(url)?.[1];
 }
 
 /** Whether the server may not have understood who asks. */

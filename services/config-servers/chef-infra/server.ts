@@ -1,10 +1,12 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import * as z from 'zod';
+import { chefServerUrl, organizationOf } from '../../../lib/engines.ts';
 import { AssociationFailed, IdentityRejected, ServerNotFound, ServerNotReady } from '../../../lib/errors.ts';
-import type { ChefInfraServer } from '../../../lib/profile.ts';
-import { type ConfigServer, FORGOTTEN_AT_ONCE, type Node } from '../contract.ts';
+import type { ChefInfraServer } from '../../../lib/servers.ts';
+import { secretText } from '../../secrets.ts';
+import { type ConfigServer, FORGOTTEN_AT_ONCE, type Node, provedIdentity } from '../contract.ts';
 import type { ChefAnswer } from './answer.ts';
-import { type ChefOptions, chefApi, chefServerUrl, organizationOf, type Secrets } from './api.ts';
+import { type ChefOptions, chefApi, type Secrets } from './api.ts';
 import { LEAST_KEY_BITS } from './secrets.ts';
 
 /** What GET principals answers for one name: a client and a user may share it. */
@@ -21,7 +23,11 @@ const NotFound = z.object({ not_found: z.string().default('principal') });
  * chef-client, which makes its own, would be refused when it saves.
  * Source: Chef Infra Server API, /clients, /nodes, /principals.
  */
-export function chefInfraServer(server: ChefInfraServer, secrets: Secrets, options: ChefOptions = {}): ConfigServer {
+export function chefInfraServer(
+  server: ChefInfraServer,
+  secrets: Secrets = secretText,
+  options: ChefOptions = {},
+): ConfigServer {
   const url = chefServerUrl(server);
   const validator = {
     clientName: server.clientName ?? `${organizationOf(url) ?? 'chef'}-validator`,
@@ -112,8 +118,9 @@ export function chefInfraServer(server: ChefInfraServer, secrets: Secrets, optio
  * The node's key, where a Chef server should take it: some take anything.
  * @throws IdentityRejected for another key than RSA of 2048 bits or more
  */
-function chefKeyOf({ nodeName, identity }: Node): KeyObject {
-  const key = createPublicKey(identity.publicKey);
+function chefKeyOf(node: Node): KeyObject {
+  const { nodeName } = node;
+  const key = createPublicKey(provedIdentity(node).publicKey);
   if (key.asymmetricKeyType === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) >= LEAST_KEY_BITS) return key;
   throw new IdentityRejected(
     `${nodeName} is not enrolled: its key is not RSA of ${LEAST_KEY_BITS} bits or more, and Chef takes no other.`,

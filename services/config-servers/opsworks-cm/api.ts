@@ -1,6 +1,6 @@
 import { DescribeServersCommand, OpsWorksCMClient, type Server } from '@aws-sdk/client-opsworkscm';
 import { ServerNotFound, ServerNotReady } from '../../../lib/errors.ts';
-import type { Associate } from '../../../lib/profile.ts';
+import type { OpsWorksCmServer } from '../../../lib/servers.ts';
 import { calling, clientOptions, isNamed } from '../../aws.ts';
 
 /**
@@ -8,8 +8,6 @@ import { calling, clientOptions, isNamed } from '../../aws.ts';
  * a second attempt within the second only takes its turn from another node's first.
  */
 export const opsWorksCm = new OpsWorksCMClient({ ...clientOptions, maxAttempts: 1 });
-
-export type OpsWorksCmServer = Extract<Associate, { engine: 'opsworks-cm' }>;
 
 /** The states that a server does not leave by itself. Source: OpsWorks CM DescribeServers, Status. */
 const HOPELESS = new Set(['FAILED', 'DELETING', 'TERMINATED']);

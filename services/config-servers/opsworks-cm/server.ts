@@ -1,9 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { AssociateNodeCommand, DisassociateNodeCommand, type EngineAttribute } from '@aws-sdk/client-opsworkscm';
 import { AssociationFailed } from '../../../lib/errors.ts';
+import type { OpsWorksCmServer } from '../../../lib/servers.ts';
 import { calling, isNamed } from '../../aws.ts';
-import type { ConfigServer, Node } from '../contract.ts';
-import { about, describeServer, type OpsWorksCmServer, opsWorksCm, refusedForState } from './api.ts';
+import { type ConfigServer, type Node, provedIdentity } from '../contract.ts';
+import { about, describeServer, opsWorksCm, refusedForState } from './api.ts';
 import { requireSucceeded } from './status.ts';
 
 /**
@@ -102,9 +103,10 @@ export function confirmingDisassociation(
 }
 
 /** A certificate for another key would lock the node out, and would be somebody else's. */
-function requireKeyOf({ serverName }: OpsWorksCmServer, { nodeName, identity }: Node, certificate: string): void {
+function requireKeyOf({ serverName }: OpsWorksCmServer, node: Node, certificate: string): void {
+  const { nodeName } = node;
   const key = new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'pem' });
-  if (String(key).trim() === identity.publicKey.trim()) return;
+  if (String(key).trim() === provedIdentity(node).publicKey.trim()) return;
   throw new AssociationFailed(
     `The server ${serverName} answered with a certificate for another key than ${nodeName}'s.`,
   );
@@ -117,7 +119,8 @@ function attribute({ serverName }: OpsWorksCmServer, attributes: EngineAttribute
   throw new AssociationFailed(`The answer of the server ${serverName} lacks ${name}.`);
 }
 
-function engineAttributes(server: OpsWorksCmServer, { identity }: Node): EngineAttribute[] {
+function engineAttributes(server: OpsWorksCmServer, node: Node): EngineAttribute[] {
+  const identity = provedIdentity(node);
   if (server.serverEngine === 'Puppet') return [{ Name: 'PUPPET_NODE_CSR', Value: identity.csr }];
   return [organization(server), { Name: 'CHEF_NODE_PUBLIC_KEY', Value: identity.publicKey }];
 }

@@ -1,7 +1,7 @@
 import { DescribeNodeAssociationStatusCommand, type OpsWorksCMClient } from '@aws-sdk/client-opsworkscm';
 import { AssociationFailed, AssociationPending, ServerNotReady, Throttled } from '../../../lib/errors.ts';
+import type { OpsWorksCmServer } from '../../../lib/servers.ts';
 import { calling, isNamed } from '../../aws.ts';
-import type { OpsWorksCmServer } from './api.ts';
 
 /**
  * What DescribeNodeAssociationStatus answers for a request that has succeeded.

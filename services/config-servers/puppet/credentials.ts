@@ -29,8 +29,7 @@ export interface Secret {
  * @throws InvalidRequest with the secret's name and what it must hold.
  */
 export function readPuppetCredentials(ca: Secret, key: Secret): PuppetCredentials {
-  const authorities = (ca.text.match(CERTIFICATE_BLOCK) ?? []).map((pem) => readCertificate(pem, ca.name));
-  if (authorities.length === 0) throw malformed(ca.name, "the CA's certificates in PEM: Puppet's own ca.pem");
+  const authorities = puppetAuthorities(ca);
   const { certificate, privateKey } = readClientCertificate(key);
   const client = readCertificate(certificate, key.name);
   if (!isKeyOf(privateKey, client))
@@ -43,6 +42,13 @@ export function readPuppetCredentials(ca: Secret, key: Secret): PuppetCredential
     privateKey,
     certname: /^CN=(.+)$/m.exec(client.subject)?.[1] ?? client.subject,
   };
+}
+
+/** @throws InvalidRequest for a secret without the CA's certificates */
+export function puppetAuthorities({ name, text }: Secret): X509Certificate[] {
+  const authorities = (text.match(CERTIFICATE_BLOCK) ?? []).map((pem) => readCertificate(pem, name));
+  if (authorities.length > 0) return authorities;
+  throw malformed(name, "the CA's certificates in PEM: Puppet's own ca.pem");
 }
 
 function readClientCertificate({ name, text }: Secret): z.infer<typeof ClientCertificate> {

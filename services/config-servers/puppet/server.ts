@@ -1,8 +1,9 @@
 import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
 import { AssociationFailed, ServerNotReady } from '../../../lib/errors.ts';
-import type { PuppetServer } from '../../../lib/profile.ts';
+import type { PuppetServer } from '../../../lib/servers.ts';
 import type { Association } from '../../../lib/state.ts';
-import { type ConfigServer, FORGOTTEN_AT_ONCE, type Node } from '../contract.ts';
+import { secretText } from '../../secrets.ts';
+import { type ConfigServer, FORGOTTEN_AT_ONCE, type Node, provedIdentity } from '../contract.ts';
 import { type CertificateStatus, PuppetCa, type Refusal } from './ca.ts';
 import { readPuppetCredentials } from './credentials.ts';
 
@@ -24,7 +25,7 @@ type Outcome<Result> = { readonly result: Result } | Refusal;
  */
 export function puppetServer(
   server: PuppetServer,
-  secrets: (name: string, signal: AbortSignal) => Promise<string>,
+  secrets: (name: string, signal: AbortSignal) => Promise<string> = secretText,
   { timeoutMilliseconds = CALL_TIMEOUT_MILLISECONDS }: { timeoutMilliseconds?: number } = {},
 ): ConfigServer {
   async function connect(keySecret: string, signal: AbortSignal) {
@@ -42,7 +43,8 @@ export function puppetServer(
      * signed -> done, if for our key · revoked -> a person decides
      */
     async associate(node, signal) {
-      const { nodeName, identity } = node;
+      const { nodeName } = node;
+      const identity = provedIdentity(node);
       const { ca, caCertificate } = await connect(server.keySecret, signal);
       const ours = requestFingerprint(identity.csr);
       /** Whether what is signed may be our doing. */
@@ -135,9 +137,12 @@ function requestFingerprint(csr: string): string {
   return (digest.match(/../g) ?? []).join(':');
 }
 
-function isFor({ nodeName, identity }: Node, certificate: string): boolean {
+function isFor(node: Node, certificate: string): boolean {
+  const { nodeName } = node;
   const issued = readIssued(nodeName, certificate);
-  return issued.subject === `CN=${nodeName}` && issued.publicKey.equals(createPublicKey(identity.publicKey));
+  return (
+    issued.subject === `CN=${nodeName}` && issued.publicKey.equals(createPublicKey(provedIdentity(node).publicKey))
+  );
 }
 
 function readIssued(nodeName: string, certificate: string): X509Certificate {

@@ -30,8 +30,8 @@ describe('what the profiles grant', () => {
       { match: { autoScalingGroup: 'db' }, associate: chef },
     );
     const named = (...names: string[]) => names.map((name) => `secret:${name}-??????`);
-    expect(resources(enrolSecrets)).toEqual(named('ca', 'chef-ca', 'enrol', 'chef-enrol'));
-    expect(resources(retireSecrets)).toEqual(named('ca', 'chef-ca', 'retire', 'chef-retire'));
+    expect(resources(enrolSecrets)).toEqual(named('ca', 'enrol', 'chef-ca', 'chef-enrol'));
+    expect(resources(retireSecrets)).toEqual(named('ca', 'retire', 'chef-ca', 'chef-retire'));
     expect(resources(retireKeys)).toEqual(named('retire', 'chef-retire'));
     expect(resources(nodeSecrets)).toEqual(named('chef-ca'));
   });

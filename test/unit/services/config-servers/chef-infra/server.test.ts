@@ -1,8 +1,8 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { ChefInfraServer } from '../../../../../lib/profile.ts';
+import { chefServerUrl } from '../../../../../lib/engines.ts';
+import type { ChefInfraServer } from '../../../../../lib/servers.ts';
 import type { ChefOptions } from '../../../../../services/config-servers/chef-infra/api.ts';
-import { chefServerUrl } from '../../../../../services/config-servers/chef-infra/api.ts';
 import { chefInfraServer } from '../../../../../services/config-servers/chef-infra/server.ts';
 import { ChefInfra, type ChefInfraOptions } from '../../../../../world/services/chef-infra/chef-infra.ts';
 import { answering } from '../../../../support/answering.ts';
@@ -130,7 +130,7 @@ describe('enrolling with a Chef Infra Server', () => {
     const short = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey;
     for (const key of [elliptic, short]) {
       const publicKey = String(key.export({ type: 'spki', format: 'pem' }));
-      const hostile = { nodeName: NAME, identity: { ...node.identity, publicKey } };
+      const hostile = { ...node, identity: { ...node.identity, publicKey } };
       await expect(server.associate(hostile, signal)).rejects.toMatchObject({ name: 'IdentityRejected' });
     }
     expect(chef.heard).toEqual([]);
@@ -318,6 +318,7 @@ describe('the address of a Chef Infra Server', () => {
   });
 
   it('cannot have two organizations', () => {
-    expect(() => chefServerUrl({ ...PROFILE, organization: 'warehouse' })).toThrow(/two Chef organizations/);
+    const at = () => chefInfraServer({ ...PROFILE, organization: 'warehouse' }, async () => '');
+    expect(at).toThrow(/two Chef organizations/);
   });
 });

@@ -2,12 +2,11 @@ import { X509Certificate } from 'node:crypto';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { NEVER, NOT_YET } from '../../../../../lib/errors.ts';
-import type { Node } from '../../../../../services/config-servers/contract.ts';
 import { freshKeys, publicKeyPem, RSA_2048 } from '../../../../../world/pki/keys.ts';
 import * as x509 from '../../../../../world/pki/x509.ts';
 import { type Interference, PuppetCa } from '../../../../../world/services/puppet-ca.ts';
 import { connectPuppet } from '../../../../support/connect-puppet.ts';
-import { makeNode } from '../../../../support/make-node.ts';
+import { makeNode, type ProvedNode } from '../../../../support/make-node.ts';
 
 const { signal } = new AbortController();
 const NAME = 'i-0123456789abcdef0';
@@ -16,8 +15,8 @@ const REQUEST = `/puppet-ca/v1/certificate_request/${NAME}`;
 const CERTIFICATE = `/puppet-ca/v1/certificate/${NAME}`;
 
 let ca: PuppetCa;
-let node: Node;
-let squatter: Node;
+let node: ProvedNode;
+let squatter: ProvedNode;
 
 beforeAll(async () => {
   ca = await PuppetCa.start();
@@ -280,7 +279,7 @@ function keyOf(certificate: string | null): string {
   return String(publicKey.export({ type: 'spki', format: 'pem' })).trim();
 }
 
-async function nodeWithAlternativeName(): Promise<Node> {
+async function nodeWithAlternativeName(): Promise<ProvedNode> {
   const keys = await freshKeys();
   const csr = await x509.Pkcs10CertificateRequestGenerator.create({
     name: [{ CN: [NAME] }],
@@ -289,5 +288,5 @@ async function nodeWithAlternativeName(): Promise<Node> {
     extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: 'puppet' }])],
   });
   const identity = { ...node.identity, csr: csr.toString('pem'), publicKey: await publicKeyPem(keys.publicKey) };
-  return { nodeName: NAME, identity };
+  return { ...node, identity };
 }
