@@ -1,4 +1,4 @@
-import { InstanceGone, MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
+import { InstanceNotReady, MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
 import { complies, Instance } from '../lib/instance.ts';
 import { Metadata } from '../lib/profile.ts';
 import { Enrolment, Hardening } from '../lib/state.ts';
@@ -23,7 +23,7 @@ export const handler = task(
       return { ...hardening, state: 'unsupported', reason: error.message };
     }
     const found = await findInstance(instance, call.signal);
-    if (!found) throw new InstanceGone(`${instance.instanceId} is gone: there is nothing left to harden.`);
+    if (!found) throw new InstanceNotReady(`${instance.instanceId} is not shown by its service now.`);
     const { metadataOptions } = found.instance;
     if (metadataOptions.state === 'applied' && complies(metadataOptions, metadata))
       return { ...hardening, state: 'applied' };

@@ -1,41 +1,57 @@
 import * as z from 'zod';
-import { type EnrolmentRequest, isSwept, namedIn, parseEnrolmentRequest } from '../events/request.ts';
+import { namedIn, parseEnrolmentRequest } from '../events/request.ts';
 import { home, requireOurRegion } from '../lib/config.ts';
-import { InstanceGone, InstanceNotReady } from '../lib/errors.ts';
+import { InstanceGone, InstanceNotFound, InstanceNotReady } from '../lib/errors.ts';
 import type { Instance, InstanceRef } from '../lib/instance.ts';
 import { task } from '../lib/task.ts';
 import { findInstance } from '../services/instances.ts';
 
-/** A launch is announced before EC2 shows it everywhere. What is not there after this was there and is gone. */
-const VISIBLE_WITHIN_MINUTES = 5;
+/**
+ * For about five minutes EC2 may not show an instance that is there, also one that it has shown before. Source: EC2,
+ * "Eventual consistency in the Amazon EC2 API".
+ */
+const ABSENCE_CONFIRMED_AFTER_MINUTES = 5;
 
-/** Describes the instance that was launched. The name under which a node is enrolled comes from here and never from the node. */
+/** Describes the instance. The name under which a node is enrolled comes from here and never from the node. */
 export const handler = task(
-  { request: z.unknown() },
-  async ({ request, task: { enteredTime } }, call): Promise<Instance> => {
-    const asked = parseEnrolmentRequest(request);
-    const what = namedIn(asked, home());
-    requireOurRegion(what.region);
-    const found = await findInstance(what, call.signal);
-    if (!found) throw absent(what, asked, enteredTime);
+  {
+    request: z.unknown(),
+    /**
+     * When looks began to miss the instance; null if the last look showed it, or there was none. A state machine of the
+     * version before does not know it.
+     */
+    absentSince: z.iso.datetime().nullish(),
+  },
+  async ({ request, absentSince, task: { enteredTime } }, call): Promise<Instance> => {
+    const ref = namedIn(parseEnrolmentRequest(request), home());
+    requireOurRegion(ref.region);
+    const found = await findInstance(ref, call.signal);
+    if (!found) throw absence(ref, absentSince, enteredTime);
     const { instance, state } = found;
     if (state === 'running') return instance;
     if (state === 'pending' || state === 'stopping' || state === 'stopped' || state === 'starting')
-      throw new InstanceNotReady(`${what.instanceId} is ${state}: it can be enrolled once it runs.`);
-    throw new InstanceGone(`${what.instanceId} is ${state}: there is nothing left to enrol.`);
+      throw new InstanceNotReady(`${ref.instanceId} is ${state}: it can be enrolled once it runs.`);
+    throw new InstanceGone(`${ref.instanceId} is ${state}: there is nothing left to enrol.`);
   },
 );
 
-function absent({ platform, instanceId, region }: InstanceRef, { trigger }: EnrolmentRequest, now: string): Error {
+/** One look that misses an instance proves nothing; two do that are minutes apart and have no sighting between them. */
+function absence(
+  { platform, instanceId, region }: InstanceRef,
+  absentSince: string | null | undefined,
+  now: string,
+): Error {
   const [service, field] = platform === 'ec2' ? ['EC2', 'instanceId'] : ['Lightsail', 'lightsailInstanceName'];
-  if (!trigger) {
-    return new InstanceGone(
-      `${service} knows no ${instanceId} in ${region}. Correct ${field}, say its region, or start this in its account.`,
-    );
+  if (!absentSince || minutesBetween(absentSince, now) < ABSENCE_CONFIRMED_AFTER_MINUTES) {
+    const NotYet = absentSince === undefined ? InstanceNotReady : InstanceNotFound;
+    return new NotYet(`${service} does not show ${instanceId} in ${region}. A later look decides if it is gone.`);
   }
-  const announcedMinutesAgo = (Date.parse(now) - Date.parse(trigger.eventTime)) / 60_000;
-  // A sweep has seen it: what it does not find now has gone since.
-  return announcedMinutesAgo < VISIBLE_WITHIN_MINUTES && !isSwept(trigger)
-    ? new InstanceNotReady(`${service} does not show ${instanceId} yet.`)
-    : new InstanceGone(`${service} knows no ${instanceId} any more: it went before it was enrolled.`);
+  return new InstanceGone(
+    `${service} has not shown ${instanceId} in ${region} since ${absentSince}: it is gone, or never was there. If you ` +
+      `started this by hand, check ${field}, its region and its account.`,
+  );
+}
+
+function minutesBetween(from: string, to: string): number {
+  return (Date.parse(to) - Date.parse(from)) / 60_000;
 }

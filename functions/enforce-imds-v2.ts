@@ -1,5 +1,5 @@
 import { EnrolmentRequest, isSwept } from '../events/request.ts';
-import { InstanceGone, MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
+import { InstanceNotReady, MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
 import { complies, Instance } from '../lib/instance.ts';
 import { Metadata } from '../lib/profile.ts';
 import { Enrolment, type Hardening } from '../lib/state.ts';
@@ -14,7 +14,7 @@ export const handler = task(
   { request: EnrolmentRequest.optional(), instance: Instance, enrolment: Enrolment, metadata: Metadata },
   async ({ request, instance, enrolment, metadata, task: { enteredTime } }, call): Promise<Hardening> => {
     const found = await findInstance(instance, call.signal);
-    if (!found) throw new InstanceGone(`${instance.instanceId} is gone: there is nothing left to harden.`);
+    if (!found) throw new InstanceNotReady(`${instance.instanceId} is not shown by its service now.`);
     const before = found.instance.metadataOptions;
     if (complies(before, metadata)) {
       return { state: before.state ?? 'applied', before, operationId: null, reason: null };

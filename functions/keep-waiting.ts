@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { EnrolmentRequest, namedIn } from '../events/request.ts';
 import { home } from '../lib/config.ts';
 import { DeadlinePassed, LaunchDecided } from '../lib/errors.ts';
-import { Enrolment, Failure, sentenceOf, type TaskContext } from '../lib/state.ts';
+import { Enrolment, Failure, sentenceOf, type TaskContext, Waiting } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { recordHeartbeat } from '../services/auto-scaling.ts';
@@ -16,7 +16,7 @@ const UNRESOLVED_MINUTES = { inHook: 47 * 60, otherwise: 60 };
 /** Between two looks at something that takes hours. The state machine adds it to what lies between two heartbeats. */
 export const LONGEST_PAUSE_SECONDS = 840;
 
-const SoFar = z.object({ enrolment: Enrolment.optional(), failure: Failure });
+const SoFar = z.object({ enrolment: Enrolment.optional(), failure: Failure, waiting: Waiting.optional() });
 
 /**
  * What every long wait passes through: keeps the launch from expiring meanwhile, and ends the waiting when its time is
@@ -31,14 +31,24 @@ export const handler = task({ request: EnrolmentRequest, soFar: SoFar }, async (
       `The time for this launch was over at ${deadline}. It waited because of ${failure.Error}: ${sentenceOf(failure)}`,
     );
   emit('SecondsWaiting', secondsBetween(task.startTime, task.enteredTime));
-  const waiting = { deadline, pauseSeconds: pauseSeconds(task, deadline) };
+  const waiting = {
+    deadline,
+    pauseSeconds: pauseSeconds(task, deadline),
+    absentSince: absentSince(soFar, task),
+  };
   if (!hook) return { ...waiting, heartbeat: null };
   const heartbeat = await recordHeartbeat(hook, namedIn(request, home()), call.signal);
-  if (heartbeat === 'recorded') return { ...waiting, heartbeat };
+  // The launch of an instance that is not shown may be over because it is gone: the next look decides.
+  if (heartbeat === 'recorded' || waiting.absentSince !== null) return { ...waiting, heartbeat };
   throw new LaunchDecided(
     `The launch of ${request.instanceId} no longer waits in the hook ${hook.lifecycleHookName} of ${hook.autoScalingGroupName}: it expired or was completed by somebody else.`,
   );
 });
+
+/** Only DescribeInstance says InstanceNotFound. Any other failure comes after a sighting, or after no look at all. */
+function absentSince({ failure, waiting }: z.infer<typeof SoFar>, { enteredTime }: TaskContext): string | null {
+  return failure.Error === 'InstanceNotFound' ? (waiting?.absentSince ?? enteredTime) : null;
+}
 
 function unresolvedDeadline({ lifecycleAction }: EnrolmentRequest, { startTime }: TaskContext): string {
   const minutes = lifecycleAction ? UNRESOLVED_MINUTES.inHook : UNRESOLVED_MINUTES.otherwise;

@@ -8,9 +8,14 @@
 
 // ── Not yet: the state machine tries again ──────────────────────────────────────────────────────────────────────────
 
-/** The instance is not yet visible, or not yet running. */
+/** The instance does not run yet, or its service does not yet show all of it. */
 export class InstanceNotReady extends Error {
   override readonly name = 'InstanceNotReady';
+}
+
+/** The service does not show the instance: not yet, for a moment, or not any more. A later look decides. */
+export class InstanceNotFound extends Error {
+  override readonly name = 'InstanceNotFound';
 }
 
 /** Another execution that still runs owns the instance. */
@@ -70,7 +75,7 @@ export class InvalidRequest extends Error {
   override readonly name = 'InvalidRequest';
 }
 
-/** The instance is terminated or was never there. */
+/** The instance is terminated, or its service has not shown it for minutes. */
 export class InstanceGone extends Error {
   override readonly name = 'InstanceGone';
 }
@@ -145,6 +150,7 @@ export class PermissionDenied extends Error {
 /** What is "not yet": the state machine tries it again, and waits for it until the deadline. */
 export const NOT_YET = [
   'InstanceNotReady',
+  'InstanceNotFound',
   'ClaimedElsewhere',
   'IdentityPending',
   'ServerNotReady',

@@ -77,6 +77,12 @@ export const Enrolment = z.object({
 });
 export type Enrolment = z.infer<typeof Enrolment>;
 
+/** `$.waiting`: what KeepWaiting remembers from one wait to the next. */
+export const Waiting = z.object({
+  /** When looks began to miss the instance, without a sighting since. */
+  absentSince: z.iso.datetime().nullable().default(null),
+});
+
 /** `$.hardening`: how EnforceImdsV2 left the metadata options. */
 export const Hardening = z.object({
   state: z.enum(['applied', 'pending', 'unsupported']),

@@ -86,6 +86,13 @@ export async function untilOneEnded(played: World) {
   return first;
 }
 
+/** How the execution that was started first has ended. */
+export function finishedExecution(played: World) {
+  const [first] = played.machines.executions();
+  if (!first) throw new Error('Nothing was started.');
+  return first.outcome;
+}
+
 export function enrolments(played: World) {
   return played.machines.executions().map((execution) => describeEnrolment(played, execution));
 }
