@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import * as z from 'zod';
 import { functionArn } from '../world/kernel/account.ts';
+import { type DeployedResources, resolveResources } from './resources.ts';
 
 /**
  * What serverless.yml deploys, as the local world plays it and as the tests hold it against the code. Names are those of
@@ -15,6 +16,7 @@ export interface Deployment {
   readonly stateMachines: readonly DeployedStateMachine[];
   /** Names of the variables that every function is given. */
   readonly environment: readonly string[];
+  readonly resources: DeployedResources;
 }
 
 export interface DeployedFunction {
@@ -80,7 +82,8 @@ const HANDLER = /^build\/functions\/([a-z0-9-]+)\/index\.handler$/;
  * @throws Error when a file is missing, or says something in another shape than the ones that are read here
  */
 export function readDeployment(root = fileURLToPath(new URL('..', import.meta.url))): Deployment {
-  const { provider, functions, resources } = Service.parse(readYaml(root, 'serverless.yml'));
+  const { service, provider, functions, resources } = Service.parse(readYaml(root, 'serverless.yml'));
+  const template = Object.assign({}, ...resources.map((part) => part.Resources));
   const all = resources.flatMap((part) => Object.values(part.Resources)).filter((one) => !isScheduled(one));
   const nameOf = functionNames(functions);
   return {
@@ -98,6 +101,7 @@ export function readDeployment(root = fileURLToPath(new URL('..', import.meta.ur
       return { name: machine.StateMachineName, definition: substituted(machine, nameOf) };
     }),
     environment: Object.keys(provider.environment),
+    resources: resolveResources(`${service}-${STAGE}`, template, provider.environment),
   };
 }
 

@@ -6,7 +6,7 @@ import { REGION } from '../world/kernel/account.ts';
 import type { Journal } from './journal.ts';
 import { untilAtRest } from './rest.ts';
 import { Unusable } from './unusable.ts';
-import { REPORTS_BUCKET, type World } from './world.ts';
+import type { World } from './world.ts';
 
 /** Longer than a sweep takes for a launch that is about to be told of. */
 const UNTOLD_MILLISECONDS = 10 * 60_000;
@@ -68,8 +68,8 @@ export function keepReport(world: World, folder: string): string[] {
   });
 }
 
-function stored({ s3 }: World, form: string): string {
-  const text = s3.text(REPORTS_BUCKET, `reports/latest.${form}`);
+function stored({ s3, reportsBucket }: World, form: string): string {
+  const text = s3.text(reportsBucket, `reports/latest.${form}`);
   if (text === undefined) throw new Error(`The sweep has stored no report as ${form}.`);
   return text;
 }

@@ -26,12 +26,7 @@ import { OpsWorks } from '../world/services/opsworks/opsworks.ts';
 import { OpsWorksCm } from '../world/services/opsworks-cm/opsworks-cm.ts';
 import { S3 } from '../world/services/s3/s3.ts';
 import { SecretsManager } from '../world/services/secrets-manager.ts';
-import {
-  type CommandDocument,
-  collectIdentity,
-  installChef,
-  installCredentials,
-} from '../world/services/ssm/documents.ts';
+import type { CommandDocument, Script } from '../world/services/ssm/documents.ts';
 import { SystemsManager } from '../world/services/ssm/ssm.ts';
 import { StepFunctions } from '../world/services/states.ts';
 import { type ExecutionView, type RecordedEvent, StateMachines } from '../world/states/engine.ts';
@@ -39,7 +34,8 @@ import { type ApiCall, Apis } from '../world/wire/apis.ts';
 import { Faults } from '../world/wire/faults.ts';
 import type { Gateway } from '../world/wire/listen.ts';
 import { createControl } from './control.ts';
-import { readDeployment } from './deployment.ts';
+import { type Deployment, readDeployment } from './deployment.ts';
+import { collectIdentity, installChef, installCredentials } from './documents.ts';
 import { ESTATE, type Estate, type HookSettings } from './estate.ts';
 
 export interface WorldOptions {
@@ -60,7 +56,9 @@ export interface WorldOptions {
   readonly nodes?: Pick<SimulatedNodeOptions, 'agentUpAfterSeconds' | 'hasOpsWorksAgent' | 'setupFails' | 'runAgent'>;
   /** The texts of Secrets Manager's secrets, by name. */
   readonly secrets?: Readonly<Record<string, string>>;
-  /** What runs on the nodes in the place of our documents' simulated scripts, by their names. */
+  /** Left out: what serverless.yml deploys. */
+  readonly deployment?: Deployment;
+  /** Run on the nodes instead of our documents' simulated scripts, by the documents' names. */
   readonly documents?: Readonly<Record<string, CommandDocument>>;
   readonly ec2?: Pick<Ec2Options, 'visibleAfterSeconds' | 'pageSize'>;
   readonly lightsail?: Pick<LightsailOptions, 'blueprintsWithoutImdsV2' | 'pageSize'>;
@@ -79,13 +77,11 @@ export interface WorldOptions {
 
 export type World = Awaited<ReturnType<typeof createWorld>>;
 
-const LEDGER_TABLE = 'muster-dev-ledger';
-export const REPORTS_BUCKET = 'muster-dev-reports';
-
 /** A world: the doubles of all services, what is deployed into them, and the machines, all on one clock. */
 export async function createWorld(options: WorldOptions) {
   const { clock, random, gateway, port, estate = ESTATE, keySource = sharedKeys() } = options;
-  const deployment = readDeployment();
+  const { deployment = readDeployment() } = options;
+  const { ledger: ledgerTable, reportsBucket } = deployment.resources;
   const signer = await IdentitySigner.create(new Date(clock.now()));
   const fleet = new Fleet();
   const watchers: ((execution: ExecutionView) => void)[] = [];
@@ -127,10 +123,10 @@ export async function createWorld(options: WorldOptions) {
     clock,
     random,
     fleet,
-    documents: { ...DOCUMENTS, ...options.documents },
+    documents: { ...documentsOf(deployment), ...options.documents },
   });
   const secretsManager = new SecretsManager({ clock, random, secrets: options.secrets ?? {} });
-  const s3 = new S3({ clock, random, buckets: [REPORTS_BUCKET] });
+  const s3 = new S3({ clock, random, buckets: [reportsBucket] });
   const lambda = new LambdaHost({
     clock,
     random,
@@ -146,10 +142,10 @@ export async function createWorld(options: WorldOptions) {
     },
     ...(options.onHistory && { onEvent: options.onHistory }),
   });
-  const arns = new Map(deployment.stateMachines.map((machine) => [machine.name, machines.create(machine)]));
+  const arns = deployment.stateMachines.map((machine) => machines.create(machine));
   const arnOf = (name: string) => {
-    const arn = arns.get(`muster-dev-${name}`);
-    if (arn === undefined) throw new Error(`resources/state-machines.yml has no state machine ${name}.`);
+    const arn = arns.find((candidate) => candidate.endsWith(`-${name}`));
+    if (arn === undefined) throw new Error(`resources/ has no state machine whose name ends with ${name}.`);
     return arn;
   };
   const [enrolNodeArn, retireNodeArn, sweepFleetArn] = [
@@ -181,7 +177,7 @@ export async function createWorld(options: WorldOptions) {
 
   const endpoint = `http://127.0.0.1:${port}`;
   const compiled = profilesOf(options);
-  deploy(endpoint, { enrolNodeArn, retireNodeArn }, compiled);
+  deploy(endpoint, deployment, compiled);
   // Its metadata service signs with a key of its own.
   const regions = [REGION, ...compiled.profiles.flatMap((profile) => profile.regions ?? [])];
   process.env.IDENTITY_KEYS = JSON.stringify(
@@ -191,7 +187,7 @@ export async function createWorld(options: WorldOptions) {
   const dynamoDb = new DynamoDBClient(client);
   const control = createControl({ clock, random, autoScaling, ec2, lightsail, faults, world: snapshot });
   gateway.world = { clock, apis, control };
-  await createLedger(dynamoDb);
+  await dynamoDb.send(new CreateTableCommand(ledgerTable));
   for (const group of estate.groups) autoScaling.createGroup({ DesiredCapacity: 0, MinSize: 0, ...group });
   for (const hook of estate.hooks) await putHook(hook);
   apis.calls.clear();
@@ -229,7 +225,7 @@ export async function createWorld(options: WorldOptions) {
 
   async function ledger(): Promise<Record<string, unknown>[]> {
     const items: Record<string, unknown>[] = [];
-    for await (const { Items = [] } of paginateScan({ client: dynamoDb }, { TableName: LEDGER_TABLE }))
+    for await (const { Items = [] } of paginateScan({ client: dynamoDb }, { TableName: ledgerTable.TableName }))
       items.push(...Items.map((item) => unmarshall(item)));
     return items;
   }
@@ -268,7 +264,7 @@ export async function createWorld(options: WorldOptions) {
       secretsManager,
       s3,
     },
-    ...{ fleet, lambda, machines, apis, faults, control, ledger, snapshot, activate },
+    ...{ fleet, lambda, machines, apis, faults, control, ledger, snapshot, activate, reportsBucket },
     /** Tells of every execution that starts or ends. */
     watch: (watcher: (execution: ExecutionView) => void) => void watchers.push(watcher),
     /** Ends all that moves in this world. The port stays. */
@@ -282,11 +278,22 @@ export async function createWorld(options: WorldOptions) {
 /** Nothing checks them: they only have to be there. */
 const CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local' };
 
-const DOCUMENTS = {
-  'Muster-CollectIdentity': collectIdentity,
-  'Muster-InstallCredentials': installCredentials,
-  'Muster-InstallChef': installChef,
+/** What stands in for the scripts of the documents, by logical id. */
+const SCRIPTS: Readonly<Record<string, Script>> = {
+  CollectIdentityDocument: collectIdentity,
+  InstallCredentialsDocument: installCredentials,
+  InstallChefDocument: installChef,
 };
+
+function documentsOf({ resources }: Deployment): Record<string, CommandDocument> {
+  return Object.fromEntries(
+    resources.documents.map(({ logicalId, name, parameters }) => {
+      const run = SCRIPTS[logicalId];
+      if (!run) throw new Error(`resources/documents.yml has ${logicalId}, which local/world.ts has no script for.`);
+      return [name, { parameters, run }];
+    }),
+  );
+}
 
 /** What the build would compile into the functions. */
 function profilesOf({ profiles, exemptions }: Pick<WorldOptions, 'profiles' | 'exemptions'>): ProfilesFile {
@@ -298,25 +305,20 @@ function profilesOf({ profiles, exemptions }: Pick<WorldOptions, 'profiles' | 'e
   };
 }
 
-/** What the stack would put into the functions' environment. */
+/** Sets the functions' environment: the variables of the stack, and the ones that Lambda and the build add. */
 function deploy(
   endpoint: string,
-  { enrolNodeArn, retireNodeArn }: { enrolNodeArn: string; retireNodeArn: string },
+  { resources: { variables, reportsBucket } }: Deployment,
   profiles: ProfilesFile,
 ): void {
   Object.assign(process.env, {
+    ...variables,
+    // The bucket's own host name would lead out of the local world: the path of the port names the bucket.
+    REPORTS_URL: variables.REPORTS_URL?.replace(/^https:\/\/[^/]+/, `${endpoint}/${reportsBucket}`),
     AWS_ENDPOINT_URL: endpoint,
     AWS_REGION: REGION,
     AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
     AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
-    STAGE: 'dev',
-    LEDGER_TABLE,
-    ENROL_NODE_STATE_MACHINE_ARN: enrolNodeArn,
-    RETIRE_NODE_STATE_MACHINE_ARN: retireNodeArn,
-    COLLECT_IDENTITY_DOCUMENT: 'Muster-CollectIdentity',
-    INSTALL_CREDENTIALS_DOCUMENT: 'Muster-InstallCredentials',
-    INSTALL_CHEF_DOCUMENT: 'Muster-InstallChef',
-    REPORTS_URL: `${endpoint}/${REPORTS_BUCKET}`,
     MUSTER_PROFILES: JSON.stringify(profiles),
   });
 }
@@ -346,15 +348,4 @@ function machineOf(instance: Ec2Instance) {
     privateIp: instance.privateIpAddress,
     launchedAt: instance.launchTime,
   };
-}
-
-async function createLedger(dynamoDb: DynamoDBClient): Promise<void> {
-  await dynamoDb.send(
-    new CreateTableCommand({
-      TableName: LEDGER_TABLE,
-      BillingMode: 'PAY_PER_REQUEST',
-      KeySchema: [{ AttributeName: 'instance', KeyType: 'HASH' }],
-      AttributeDefinitions: [{ AttributeName: 'instance', AttributeType: 'S' }],
-    }),
-  );
 }

@@ -9,7 +9,6 @@ import { readDeployment } from '../local/deployment.ts';
 import { faultsOfDefinition } from '../stack/definition/definition.ts';
 import { LONGEST_ENROLMENT_HOURS } from '../sweep/look.ts';
 import { compilePattern } from '../world/eventbridge/event-pattern.ts';
-import { collectIdentity, installChef, installCredentials } from '../world/services/ssm/documents.ts';
 import { sample, sampleNames } from './support/samples.ts';
 
 const root = new URL('../', import.meta.url);
@@ -163,17 +162,6 @@ describe('the errors', () => {
     const states = definitions.flatMap(({ definition }) => statesOf(definition));
     const retried = states.flatMap(([, { Retry = [] }]) => Retry.flatMap(({ ErrorEquals }) => ErrorEquals));
     expect(NOT_YET.filter((name) => !retried.includes(name))).toEqual([]);
-  });
-});
-
-describe('the documents', () => {
-  it.each([
-    ['CollectIdentityDocument', collectIdentity],
-    ['InstallCredentialsDocument', installCredentials],
-    ['InstallChefDocument', installChef],
-  ])('%s takes what the simulated one takes', (name, { parameters }) => {
-    const { Content } = yaml('resources/documents.yml').Resources[name].Properties;
-    expect(Object.keys(Content.parameters)).toEqual(parameters);
   });
 });
 

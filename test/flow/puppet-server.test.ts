@@ -117,7 +117,7 @@ describe('a secret that', () => {
 describe('a first run that is waited for', () => {
   it('keeps the instance out of service for as long as it takes, and is started once', async () => {
     const world = await playPuppet({ firstRun: 'wait' });
-    world.systemsManager.disturb({ documentName: 'Muster-InstallCredentials', slowerBySeconds: 40 * 60 });
+    world.systemsManager.disturb({ documentName: 'Muster-InstallCredentials-dev', slowerBySeconds: 40 * 60 });
     const [instance = ''] = world.autoScaling.launch('database', 1);
     await world.clock.advance(30 * 60_000);
     expect(world.autoScaling.members.get(instance)?.lifecycleState).toBe('Pending:Wait');
@@ -142,7 +142,7 @@ describe('a first run that is waited for', () => {
   it('is sent again when its command was lost', async () => {
     const world = await playPuppet({ firstRun: 'wait' });
     // The node goes dark in the middle of it, and its command times out after an hour.
-    world.systemsManager.disturb({ documentName: 'Muster-InstallCredentials', slowerBySeconds: 60, times: 1 });
+    world.systemsManager.disturb({ documentName: 'Muster-InstallCredentials-dev', slowerBySeconds: 60, times: 1 });
     const [instance = ''] = world.autoScaling.launch('database', 1);
     while (installations(world).length === 0) await world.clock.advance(1000);
     await world.clock.advance(10_000);

@@ -25,7 +25,7 @@ describe('a launch under Puppet', () => {
   it('fails when the node cannot install its certificate, and says what the node said', async () => {
     const world = await playWorld();
     const outcome = { stdout: '', stderr: 'No space left on device\n', exitCode: 1 };
-    world.systemsManager.disturb({ documentName: 'Muster-InstallCredentials', outcome });
+    world.systemsManager.disturb({ documentName: 'Muster-InstallCredentials-dev', outcome });
     const [instance = ''] = world.autoScaling.launch('database', 1);
     expect(await untilOneEnded(world)).toMatchObject({
       outcome: 'failed',
@@ -38,7 +38,7 @@ describe('a launch under Puppet', () => {
   it('sends a command again that was lost on its way', async () => {
     const world = await playWorld();
     // The node is cut off in the middle of its work: its command times out, and the node comes back.
-    world.systemsManager.disturb({ documentName: 'Muster-CollectIdentity', slowerBySeconds: 900, times: 1 });
+    world.systemsManager.disturb({ documentName: 'Muster-CollectIdentity-dev', slowerBySeconds: 900, times: 1 });
     world.autoScaling.launch('database', 1);
     expect(await untilOneEnded(world)).toMatchObject({ outcome: 'enrolled' });
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { REPORTS_BUCKET, type World } from '../../local/world.ts';
+import type { World } from '../../local/world.ts';
 import { SweepReport } from '../../sweep/report.ts';
 import { formsOf } from '../../sweep/report-forms.ts';
 import { playWorld } from '../support/world.ts';
@@ -23,7 +23,7 @@ async function sweep(world: World, input: object = {}) {
   return SweepReport.parse(JSON.parse(stored(world, 'latest.json')));
 }
 
-const stored = ({ s3 }: World, name: string) => s3.text(REPORTS_BUCKET, `reports/${name}`) ?? '';
+const stored = ({ s3, reportsBucket }: World, name: string) => s3.text(reportsBucket, `reports/${name}`) ?? '';
 const enrolments = ({ machines, enrolNodeArn }: World) => machines.executions(enrolNodeArn);
 
 describe('A sweep', () => {

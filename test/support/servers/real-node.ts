@@ -20,7 +20,7 @@ export interface RealNodes {
 }
 
 interface Content {
-  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly parameters: CommandDocument['parameters'];
   readonly mainSteps: readonly [{ readonly inputs: { readonly runCommand: readonly string[] } }];
 }
 
@@ -32,15 +32,15 @@ export function realNodes(): RealNodes {
   const played = (name: string): CommandDocument => {
     const content: Content = Resources[name].Properties.Content;
     return {
-      parameters: Object.keys(content.parameters),
+      parameters: content.parameters,
       run: (node, parameters) => runScript(folderOf(node.instanceId), scriptOf(content, parameters), node),
     };
   };
   return {
     documents: {
-      'Muster-CollectIdentity': played('CollectIdentityDocument'),
-      'Muster-InstallCredentials': played('InstallCredentialsDocument'),
-      'Muster-InstallChef': played('InstallChefDocument'),
+      'Muster-CollectIdentity-dev': played('CollectIdentityDocument'),
+      'Muster-InstallCredentials-dev': played('InstallCredentialsDocument'),
+      'Muster-InstallChef-dev': played('InstallChefDocument'),
     },
     read: (instanceId, file) => readFileSync(join(folderOf(instanceId), file), 'utf8'),
     close: () => rmSync(root, { recursive: true, force: true }),

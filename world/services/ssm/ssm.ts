@@ -213,9 +213,15 @@ interface CommandContent {
 }
 
 function checkedParameters(document: CommandDocument, given: Record<string, string[]>): Record<string, string> {
-  const unknown = Object.keys(given).find((name) => !document.parameters.includes(name));
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(document.parameters, name));
   if (unknown !== undefined) refuse('InvalidParameters', `Parameter "${unknown}" is not declared in the document.`);
-  return Object.fromEntries(document.parameters.map((name) => [name, onlyValue(name, given[name])]));
+  const checked = Object.entries(document.parameters).map(([name, { allowedPattern }]) => {
+    const value = onlyValue(name, given[name]);
+    if (allowedPattern !== undefined && !new RegExp(allowedPattern).test(value))
+      refuse('InvalidParameters', `Parameter "${name}" has a value that does not match its pattern ${allowedPattern}.`);
+    return [name, value];
+  });
+  return Object.fromEntries(checked);
 }
 
 function onlyValue(name: string, values: readonly string[] = []): string {

@@ -1,9 +1,9 @@
 import { createPublicKey, verify, X509Certificate } from 'node:crypto';
 import { describe, expect, it, vi } from 'vitest';
+import { collectIdentity } from '../../../../local/documents.ts';
 import { CertificateAuthority, commonName } from '../../../../world/pki/certificate-authority.ts';
 import { freshKeys, publicKeySha256, sharedKeys } from '../../../../world/pki/keys.ts';
 import * as x509 from '../../../../world/pki/x509.ts';
-import { collectIdentity } from '../../../../world/services/ssm/documents.ts';
 import { machines } from '../../../support/machines.ts';
 
 describe('a simulated node', () => {
@@ -117,7 +117,7 @@ describe('a simulated node', () => {
   it('answers the identity document command with its request, its document and the signature', async () => {
     const { launch } = await machines();
     const node = launch();
-    const { stdout, exitCode } = await collectIdentity.run(node, { NodeName: 'web-1' });
+    const { stdout, exitCode } = await collectIdentity(node, { NodeName: 'web-1' });
     const { document, signature } = await node.identity();
     expect(exitCode).toBe(0);
     expect(JSON.parse(stdout)).toEqual({

@@ -6,14 +6,25 @@ import type {
   SendCommandResult,
 } from '@aws-sdk/client-ssm';
 import { describe, expect, it } from 'vitest';
-import { type CommandDocument, collectIdentity, installCredentials } from '../../../../world/services/ssm/documents.ts';
+import { collectIdentity, installCredentials } from '../../../../local/documents.ts';
+import type { CommandDocument } from '../../../../world/services/ssm/documents.ts';
 import { SystemsManager } from '../../../../world/services/ssm/ssm.ts';
 import { call } from '../../../support/call.ts';
 import { machines } from '../../../support/machines.ts';
 
 const loud: CommandDocument = {
-  parameters: [],
+  parameters: {},
   run: async () => ({ stdout: 'o'.repeat(30_000), stderr: 'e'.repeat(10_000), exitCode: 0 }),
+};
+
+const CREDENTIALS = ['NodeName', 'Certificate', 'CaCertificate', 'Server', 'ServerPort', 'Environment', 'FirstRun'];
+const DOCUMENTS: Record<string, CommandDocument> = {
+  CollectIdentity: { parameters: { NodeName: { allowedPattern: '^[a-z0-9.-]+$' }, Agent: {} }, run: collectIdentity },
+  InstallCredentials: {
+    parameters: Object.fromEntries(CREDENTIALS.map((name) => [name, {}])),
+    run: installCredentials,
+  },
+  Loud: loud,
 };
 
 async function world() {
@@ -22,7 +33,7 @@ async function world() {
     clock,
     random,
     fleet,
-    documents: { CollectIdentity: collectIdentity, InstallCredentials: installCredentials, Loud: loud },
+    documents: DOCUMENTS,
     timing: { visibleAfterSeconds: 1, deliveredAfterSeconds: 2, runSeconds: 3 },
   });
   const send = (input: Partial<SendCommandCommandInput>) =>
@@ -67,7 +78,13 @@ describe('SendCommand', () => {
       message: 'Document with name Nothing does not exist.',
     });
     const Agent = ['any'];
-    for (const Parameters of [{}, { NodeName: [] }, { NodeName: ['a', 'b'] }, { NodeName: ['a'], Nodename: ['a'] }])
+    for (const Parameters of [
+      {},
+      { NodeName: [] },
+      { NodeName: ['a', 'b'] },
+      { NodeName: ['a'], Nodename: ['a'] },
+      { NodeName: ["a'; rm"] },
+    ])
       await expect(send({ InstanceIds, Parameters: { Agent, ...Parameters } })).rejects.toMatchObject({
         code: 'InvalidParameters',
       });
