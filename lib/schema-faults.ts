@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { toDotPath } from 'zod/v4/core';
+import { $ZodString, toDotPath } from 'zod/v4/core';
 import { InvalidRequest } from './errors.ts';
 import { nearest, shortened } from './wording.ts';
 import type { YamlFile } from './yaml-file.ts';
@@ -78,7 +78,7 @@ function faultIn(issue: z.core.$ZodRawIssue, { input, wanted }: Meant): { says: 
 /** YAML reads an unquoted `2` or `true` as a number or a boolean. */
 function isUnquoted({ code, input, inst }: z.core.$ZodRawIssue): boolean {
   if (typeof input !== 'number' && typeof input !== 'boolean') return false;
-  return code === 'invalid_type' && inst instanceof z.core.$ZodString && z.safeParse(inst, String(input)).success;
+  return code === 'invalid_type' && inst instanceof $ZodString && z.safeParse(inst, String(input)).success;
 }
 
 /** The value that is at fault, and what it should be. */

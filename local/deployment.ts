@@ -1,8 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parse } from 'yaml';
 import * as z from 'zod';
+import { readService, type Service } from '../resources/service.ts';
 import { functionArn } from '../world/kernel/account.ts';
 import { type DeployedResources, resolveResources } from './resources.ts';
 
@@ -43,15 +41,7 @@ export interface DeployedStateMachine {
 
 const STAGE = 'dev';
 
-const Resource = z.object({ Type: z.string(), Properties: z.record(z.string(), z.unknown()).default({}) });
-type Resource = z.infer<typeof Resource>;
-
-const Service = z.object({
-  service: z.string(),
-  provider: z.object({ timeout: z.int(), environment: z.record(z.string(), z.unknown()) }),
-  functions: z.record(z.string(), z.object({ name: z.string(), handler: z.string(), timeout: z.int().optional() })),
-  resources: z.array(z.object({ Resources: z.record(z.string(), Resource).default({}) })),
-});
+type Resource = Service['resources'][number]['Resources'][string];
 
 /** A rule that waits for no event but for its time starts nothing here by itself: whoever plays a world says when. */
 const isScheduled = ({ Properties }: Resource) => 'ScheduleExpression' in Properties;
@@ -71,9 +61,6 @@ const StateMachine = z.object({
   DefinitionSubstitutions: z.record(z.string(), FunctionReference),
 });
 
-/** The framework's variable for the content of another file. */
-const INCLUSION = /^\$\{file\((.+\.yml)\)\}$/;
-
 const HANDLER = /^build\/functions\/([a-z0-9-]+)\/index\.handler$/;
 
 /**
@@ -82,7 +69,7 @@ const HANDLER = /^build\/functions\/([a-z0-9-]+)\/index\.handler$/;
  * @throws Error when a file is missing, or says something in another shape than the ones that are read here
  */
 export function readDeployment(root = fileURLToPath(new URL('..', import.meta.url))): Deployment {
-  const { service, provider, functions, resources } = Service.parse(readYaml(root, 'serverless.yml'));
+  const { service, provider, functions, resources } = readService(root, STAGE);
   const template = Object.assign({}, ...resources.map((part) => part.Resources));
   const all = resources.flatMap((part) => Object.values(part.Resources)).filter((one) => !isScheduled(one));
   const nameOf = functionNames(functions);
@@ -105,21 +92,12 @@ export function readDeployment(root = fileURLToPath(new URL('..', import.meta.ur
   };
 }
 
-/** Reads a YAML file; the Serverless Framework's variables in it give way to what they stand for. */
-function readYaml(root: string, file: string): unknown {
-  const text = readFileSync(join(root, file), 'utf8').replace(/\$\{sls:stage\}/g, STAGE);
-  return JSON.parse(JSON.stringify(parse(text, { merge: true })), (_key, value) => {
-    const [, included] = typeof value === 'string' ? (INCLUSION.exec(value) ?? []) : [];
-    return included ? readYaml(root, included) : value;
-  });
-}
-
 function ofType<Properties extends z.ZodType>(all: Resource[], type: string, schema: Properties) {
   return all.filter((resource) => resource.Type === type).map((resource) => schema.parse(resource.Properties));
 }
 
 /** The framework calls the resource of a function `describeInstance` DescribeInstanceLambdaFunction. */
-function functionNames(functions: z.infer<typeof Service>['functions']) {
+function functionNames(functions: Service['functions']) {
   const names = new Map(
     Object.entries(functions).map(([key, { name }]) => [
       `${key.slice(0, 1).toUpperCase()}${key.slice(1)}LambdaFunction`,

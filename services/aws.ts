@@ -103,7 +103,7 @@ function translated(what: string, cause: unknown): unknown {
 function denialOf(name: string): string | undefined {
   if (DENIED.has(name))
     return (
-      `${name}. Allow it in the function's role (resources/roles.yml); a secret, stack or group is allowed while a ` +
+      `${name}. Allow it in the function's role (resources/functions.yml); a secret, stack or group is allowed while a ` +
       'profile names it.'
     );
   if (CREDENTIALS_NOT_ACCEPTED.has(name))

@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import type { Profile } from '../lib/profile.ts';
 import { openYaml } from '../lib/yaml-file.ts';
 import { exemptionsRunningOut } from '../profiles/file.ts';
+import { GENERATED_FILE, readGenerated } from '../resources/service.ts';
 import { runningOut } from '../services/identity/certificates.ts';
 import { faultsOfSizes } from './bundle/budgets.ts';
 import { type Bundle, bundle, faultsOfBundles } from './bundle/bundle.ts';
@@ -17,13 +18,12 @@ import { readSources } from './bundle/compiled.ts';
 import { faultsOfStateMachines } from './definition/definition.ts';
 import { grantsOf } from './permissions/from-profiles.ts';
 import { needsOf } from './permissions/needs.ts';
-import { faultsOfClients, faultsOfRoles } from './permissions/permissions.ts';
-import { readRoles } from './permissions/roles.ts';
+import { faultsOfClients } from './permissions/permissions.ts';
 import { faultsOfRegions } from './regions.ts';
 import { faultsOfParameters, faultsOfStage, profilesFileOf, stageOf } from './stage.ts';
 import { faultsByCfnLint } from './template/lint.ts';
 import { isForOtherRegions, otherRegionOf } from './template/other-region.ts';
-import { faultsOfStack, faultsOfTemplate } from './template/template.ts';
+import { type Code, faultsOfStack, faultsOfTemplate } from './template/template.ts';
 
 const HALF_A_YEAR_MILLISECONDS = 182 * 24 * 3600 * 1000;
 
@@ -64,14 +64,13 @@ try {
       text: JSON.stringify(profiles),
     }),
     ...faultsOfClients(bundles),
-    ...faultsOfRoles(readRoles(root, bundles, grants), needs),
   ]);
-  console.log(`resources/roles.yml: ${bundles.length} roles allow what the functions send, and no more`);
-  // What resources/roles.yml includes.
+  // What serverless.yml and resources/ include.
+  writeFileSync(join(root, GENERATED_FILE), JSON.stringify(readGenerated(root), null, 2));
   writeFileSync(join(root, 'build/from-profiles.json'), JSON.stringify(grants, null, 2));
   // What serverless.yml asks for: a build for another stage has other profiles in it.
   writeFileSync(builtFor, JSON.stringify({ [stageOf(args)]: profilesFile }));
-  await makeTemplate();
+  await makeTemplate({ bundles, needs });
   await makeOtherRegion(profiles.profiles);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
@@ -80,7 +79,7 @@ try {
   process.exitCode = 1;
 }
 
-async function makeTemplate(): Promise<void> {
+async function makeTemplate(code: Code): Promise<void> {
   const serverless = fileURLToPath(import.meta.resolve('serverless/bin/serverless.js'));
   const run = promisify(execFile)(process.execPath, [serverless, 'package', ...args], { cwd: root });
   await run.catch(({ stdout, stderr }: { stdout: string; stderr: string }) => {
@@ -88,12 +87,14 @@ async function makeTemplate(): Promise<void> {
   });
   const file = '.serverless/cloudformation-template-update-stack.json';
   const template = JSON.parse(readFileSync(join(root, file), 'utf8'));
-  refuse(await faultsOfStack(template, root, stageOf(args)));
+  refuse(await faultsOfStack(template, root, { stage: stageOf(args), code }));
   const lint = await faultsByCfnLint(join(root, file));
   refuse(lint ?? []);
   if (!lint)
     console.warn('SKIPPED: cfn-lint is not installed, and has not looked at the template (pip install cfn-lint).');
-  console.log(`${file}: ${Object.keys(template.Resources).length} resources`);
+  console.log(
+    `${file}: ${Object.keys(template.Resources).length} resources; roles allow what the functions send, and no more`,
+  );
 }
 
 /** Beside the stack's template, for the Regions that profiles name. */

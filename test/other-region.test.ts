@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { interpret } from '../events/table.ts';
 import type { Profile } from '../lib/profile.ts';
-import { roleFaults } from '../stack/permissions/template-roles.ts';
+import { roleFaults } from '../stack/permissions/roles.ts';
 import { isForOtherRegions, otherRegionOf } from '../stack/template/other-region.ts';
 import { attributeFaults, schemaFaults } from '../stack/template/schema.ts';
 import { faultsOfTemplate } from '../stack/template/template.ts';

@@ -151,14 +151,14 @@ describe('the packaged stack', () => {
     ],
     [
       'has a function that is traced and may not say so',
-      /^resources\/roles\.yml:\d+: FinishLaunchLambdaFunction is traced, .* xray:PutTraceSegments: allow it in FinishLaunchRole\.$/,
+      /^resources\/functions\.yml:\d+: FinishLaunchLambdaFunction is traced, .* xray:PutTraceSegments: allow it in FinishLaunchRole\.$/,
       ({ FinishLaunchRole }) => {
         FinishLaunchRole.Properties.Policies[0].PolicyDocument.Statement.splice(1, 1);
       },
     ],
     [
       'has a function that may not write its log',
-      /^resources\/roles\.yml:\d+: FinishLaunchLambdaFunction has a log, .* logs:PutLogEvents: allow it in FinishLaunchRole\.$/,
+      /^resources\/functions\.yml:\d+: FinishLaunchLambdaFunction has a log, .* logs:PutLogEvents: allow it in FinishLaunchRole\.$/,
       ({ FinishLaunchRole }) => {
         FinishLaunchRole.Properties.Policies[0].PolicyDocument.Statement[0].Resource = {
           'Fn::GetAtt': ['KeepWaitingLogGroup', 'Arn'],
@@ -252,7 +252,7 @@ describe('the packaged stack', () => {
     ],
     [
       'has a role that IAM would not take for its size',
-      /^resources\/roles\.yml:\d+: EnforceImdsV2Role has policies of \d+ characters, and IAM takes 10240: let the profiles name fewer .*\.$/,
+      /^resources\/functions\.yml:\d+: EnforceImdsV2Role has policies of \d+ characters, and IAM takes 10240: let the profiles name fewer .*\.$/,
       ({ EnforceImdsV2Role }) => {
         const groups = Array.from({ length: 400 }, (_, index) => `a-group-of-some-name-${index}`);
         const [policy] = EnforceImdsV2Role.Properties.Policies.slice(-1);
@@ -383,14 +383,14 @@ describe('the packaged stack', () => {
     ],
     [
       'has a function that Lambda cannot run',
-      /^resources\/roles\.yml:\d+: The function SweepLambdaFunction cannot take SweepRole: .* lambda\.amazonaws\.com .*\.$/,
+      /^resources\/functions\.yml:\d+: The function SweepLambdaFunction cannot take SweepRole: .* lambda\.amazonaws\.com .*\.$/,
       ({ SweepRole }) => {
         SweepRole.Properties.AssumeRolePolicyDocument.Statement[0].Action = 'sts:TagSession';
       },
     ],
     [
       'has a role that somebody else may take',
-      /^resources\/roles\.yml:\d+: SweepRole may be taken by arn:aws:iam::123456789012:root, which has no use for it: .*\.$/,
+      /^resources\/functions\.yml:\d+: SweepRole may be taken by arn:aws:iam::123456789012:root, which has no use for it: .*\.$/,
       ({ SweepRole }) => {
         SweepRole.Properties.AssumeRolePolicyDocument.Statement[0].Principal.AWS = 'arn:aws:iam::123456789012:root';
       },
@@ -411,7 +411,7 @@ describe('the packaged stack', () => {
     ],
     [
       'has a function whose lines are kept for ever',
-      /^serverless\.yml:\d+: AssociateNodeLambdaFunction has no log group \/aws\/lambda\/muster-dev-associate-node: .*\.$/,
+      /^resources\/functions\.yml:\d+: AssociateNodeLambdaFunction has no log group \/aws\/lambda\/muster-dev-associate-node: .*\.$/,
       ({ AssociateNodeLogGroup }) => {
         AssociateNodeLogGroup.Properties.LogGroupName = '/aws/lambda/somebody-else';
       },

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { parseSweepRequest } from '../events/request.ts';
@@ -6,6 +7,8 @@ import { interpret } from '../events/table.ts';
 import { environment } from '../lib/config.ts';
 import * as errors from '../lib/errors.ts';
 import { readDeployment } from '../local/deployment.ts';
+import { nameOfState, stateOf } from '../resources/functions.ts';
+import { readService } from '../resources/service.ts';
 import { faultsOfDefinition } from '../stack/definition/definition.ts';
 import { LONGEST_ENROLMENT_HOURS } from '../sweep/look.ts';
 import { compilePattern } from '../world/eventbridge/event-pattern.ts';
@@ -31,11 +34,6 @@ const INVOKED_BY_A_PERSON = ['revert-metadata'];
 const statesOf = (definition: { States: Record<string, State> }) => Object.entries(definition.States);
 const tasksOf = (definition: { States: Record<string, State> }) =>
   statesOf(definition).filter(([, { Type }]) => Type === 'Task');
-
-/** `associate-node` for AssociateNode. */
-const fileOf = (state: string) => state.replace(/(?<!^)[A-Z]/g, '-$&').toLowerCase();
-/** AssociateNode for `associate-node`. */
-const stateOf = (file: string) => file.replace(/(^|-)(.)/g, (_, __, letter: string) => letter.toUpperCase());
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -74,15 +72,16 @@ describe('the functions', () => {
   });
 
   it('are tasks of a state machine, take events, or are invoked by a person', () => {
-    const tasks = definitions.flatMap(({ definition }) => tasksOf(definition).map(([state]) => fileOf(state)));
+    const tasks = definitions.flatMap(({ definition }) => tasksOf(definition).map(([state]) => nameOfState(state)));
     const takers = deployment.rules.map(({ functionName }) => functionName.replace('muster-dev-', ''));
     expect([...new Set([...tasks, ...takers, ...INVOKED_BY_A_PERSON])].sort()).toEqual(functions);
   });
 
   it('have a role each, and no role is left over', () => {
-    const roles = Object.values<{ role: string }>(yaml('serverless.yml').functions).map(({ role }) => role);
+    const service = readService(fileURLToPath(root));
+    const roles = Object.values(service.functions).map(({ role }) => role);
     expect(roles.toSorted()).toEqual(functions.map((name) => `${stateOf(name)}Role`).sort());
-    expect(Object.keys(yaml('resources/roles.yml').Resources).sort()).toEqual(roles.toSorted());
+    for (const role of roles) expect(service.resources.filter(({ Resources }) => Resources[role])).toHaveLength(1);
   });
 });
 
@@ -103,7 +102,7 @@ describe('the environment', () => {
   });
 });
 
-const resources = { ...yaml('resources/state-machines.yml').Resources, ...yaml('resources/sweep.yml').Resources };
+const resources = Object.assign({}, ...readService(fileURLToPath(root)).resources.map(({ Resources }) => Resources));
 
 describe('the schedule', () => {
   it('starts the sweep of everything, and no event is a rule of its own', () => {

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { NEVER, NOT_YET } from '../../lib/errors.ts';
+import { nameOfState } from '../../resources/functions.ts';
 import type { Path } from '../template/source.ts';
 import { nextOf, type Retrier, type Scope, type State, type StateFault } from './scopes.ts';
 
@@ -47,7 +48,7 @@ function commentFaults({ Comment }: State): string[] {
 /** The state `AssociateNode` is the file `associate-node.ts`. A state may also call a service, by its ARN. */
 function functionFaults(name: string, { Resource }: State, functions: readonly string[]): string[] {
   if (Resource?.startsWith('arn:')) return [];
-  const file = name.replace(/(?<!^)[A-Z]/g, '-$&').toLowerCase();
+  const file = nameOfState(name);
   const faults = [];
   if (!functions.includes(file)) faults.push(`has no function: functions/${file}.ts is missing`);
   if (Resource !== `\${${name}FunctionArn}`) faults.push(`runs ${Resource}, not \${${name}FunctionArn}`);

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { Fault, Path } from '../template/source.ts';
 import { arnIn, arnOf, ofType, type Resource, resolved, type Template } from '../template/values.ts';
-import { actionOn, allowsRole, type Deed, nameOf, Policy, permits, roleOf, type Statement } from './statements.ts';
+import { actionOn, allowsRole, type Deed, nameOf, permits, readDocument, roleOf, type Statement } from './policy.ts';
 
 const Rule = z.looseObject({
   Targets: z
@@ -23,10 +23,10 @@ interface OwnDeed extends Deed {
 }
 
 /**
- * Looks whether every event, every alarm and every failure may go where it is sent. CloudFormation does not ask: without
- * its permission a rule is made, matches, and delivers nothing.
+ * Checks that every event, alarm and failure may be delivered to its target. CloudFormation does not: without the
+ * permission a rule is created, matches, and delivers nothing.
  */
-export function permissionFaults(template: Template): Fault[] {
+export function deliveryFaults(template: Template): Fault[] {
   return [...deedsOf(template).flatMap((deed) => deedFaults(deed, template)), ...functionFaults(template)];
 }
 
@@ -73,11 +73,7 @@ function deedFaults(deed: OwnDeed, template: Template): Fault[] {
 function resourcePolicies(template: Template): Statement[] {
   const types = ['AWS::SQS::QueuePolicy', 'AWS::SNS::TopicPolicy'];
   return types.flatMap((type) =>
-    ofType(template, type).flatMap(([, { Properties }]) => {
-      // Queues are named by their URLs here; the statements name them by their ARNs.
-      const document = Policy.safeParse(resolved(Properties.PolicyDocument, template));
-      return document.data?.Statement ?? [];
-    }),
+    ofType(template, type).flatMap(([, { Properties }]) => readDocument(resolved(Properties.PolicyDocument, template))),
   );
 }
 

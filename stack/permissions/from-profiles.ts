@@ -10,8 +10,8 @@ type Statement = { Effect: 'Allow'; Action: string; Resource: Sub[]; Condition: 
 const [partition = '', home = '', account] = ['Partition', 'Region', 'AccountId'].map((name) => `$\{AWS::${name}}`);
 
 /**
- * What the profiles say about whom the functions may touch. stack/package.ts writes it where resources/roles.yml reads
- * it, so that a role names the groups, secrets and stacks of the profiles and no other.
+ * What the profiles let the functions reach. stack/package.ts writes it to build/from-profiles.json, which the functions'
+ * roles include: a role names the groups, secrets and stacks of the profiles and no other.
  */
 export function grantsOf(profiles: readonly Profile[]) {
   const servers = profiles.flatMap(({ associate }) => associate ?? []);

@@ -1,19 +1,9 @@
 import type { Bundle } from '../bundle/bundle.ts';
+import type { Fault, Path } from '../template/source.ts';
+import { ofType, resolved, type Template } from '../template/values.ts';
 import { OTHER_ACTIONS, PLATFORM_ACTIONS, PREFIXES, SENT_BY_HAND } from './iam.ts';
-import { type Fault, faultsOfStatement, type Statement, statementsOf } from './policies.ts';
-
-/** A function with the role that it is given. */
-export interface Permitted {
-  readonly bundle: Bundle;
-  /** As it is deployed: `muster-${sls:stage}-finish-launch`. */
-  readonly functionName: string;
-  /** The role's logical name. */
-  readonly role: string;
-  /** Where it is written, or a part of it: `resources/roles.yml:7`. */
-  readonly where: (part?: string) => string;
-  /** Its properties, as CloudFormation takes them. */
-  readonly properties: unknown;
-}
+import { type PlacedStatement, roleOf, type Statement, statementsOf } from './policy.ts';
+import { widthFaults } from './width.ts';
 
 /** What the profiles need that a function can do: to which ARN, and where that is written. */
 export interface Need {
@@ -55,30 +45,62 @@ export function faultsOfClients(bundles: readonly Bundle[]): string[] {
   });
 }
 
+/** A function of the template with its bundle and its role. */
+interface Permitted {
+  readonly bundle: Bundle;
+  /** As it is deployed: `muster-dev-finish-launch`. */
+  readonly functionName: string;
+  /** The role's logical name. */
+  readonly role: string;
+}
+
 /**
- * Holds what functions can send against what their roles allow: nothing missing, nothing more, and nothing wider.
+ * Compares what functions can send with what their roles allow: nothing missing, nothing more, and nothing wider.
  * @param needs what all the profiles need
- * @returns one sentence for each fault: file, line, function and what to do
  */
-export function faultsOfRoles(all: readonly Permitted[], needs: readonly Need[]): string[] {
-  return all.flatMap((permitted) => {
-    const { bundle, role, where, properties, functionName } = permitted;
-    const told = ({ part, fault }: Fault) => `${where(part)}: ${role}, for functions/${bundle.name}.ts, ${fault}.`;
-    const statements = statementsOf(properties);
-    if (!Array.isArray(statements)) return [told(statements)];
-    const own = needs.filter((need) => need.function === bundle.name);
-    const unmet = own.filter((need) => !statements.some((statement) => meets(statement, need)));
-    const faults = [
-      ...sharing(permitted, all),
-      ...differences(bundle, statements),
-      ...statements.flatMap((statement) => faultsOfStatement(statement, functionName)),
-      ...statements.flatMap((statement) => unasked(statement, own)),
-    ];
-    return [
-      ...new Set(faults.map(told)),
-      ...unmet.map(({ sentence }) => `${sentence}, which ${role} (${where()}) does not allow: add it there.`),
-    ];
+export function faultsOfRoles(template: Template, bundles: readonly Bundle[], needs: readonly Need[]): Fault[] {
+  const deployed = ofType(template, 'AWS::Lambda::Function').map(([, { Properties }]) => Properties);
+  const all = bundles.map((bundle) => {
+    const own = deployed.find(({ Handler }) => Handler === `build/functions/${bundle.name}/index.handler`);
+    const role = roleOf(own?.Role, template);
+    return role === undefined ? bundle : { bundle, role, functionName: String(resolved(own?.FunctionName, template)) };
   });
+  return all.flatMap((one) => {
+    if ('role' in one) return roleFaults(one, template, all, needs);
+    const says = `functions/${one.name}.ts has no role in the template: give it an entry in resources/functions.yml.`;
+    return [{ at: [], says }];
+  });
+}
+
+function roleFaults(
+  permitted: Permitted,
+  template: Template,
+  all: readonly (Permitted | Bundle)[],
+  needs: readonly Need[],
+): Fault[] {
+  const { bundle, role, functionName } = permitted;
+  const at = ['Resources', role, 'Properties'];
+  const fault = (says: string, below: Path = []) => {
+    return { at: [...at, ...below], says: `${role}, for functions/${bundle.name}.ts, ${says}.` };
+  };
+  const statements = statementsOf(template.Resources[role]?.Properties);
+  if (!Array.isArray(statements)) return [fault(statements)];
+  const own = needs.filter((need) => need.function === bundle.name);
+  const unmet = own.filter((need) => !statements.some((statement) => meets(statement, need)));
+  const faults = [
+    ...sharing(permitted, all).map((says) => fault(says)),
+    ...missing(bundle, statements).map((says) => fault(says, ['Policies', 0, 'PolicyDocument'])),
+    ...statements.flatMap((statement) =>
+      [...more(bundle, statement), ...widthFaults(statement, functionName), ...unasked(statement, own)].map((says) =>
+        fault(says, statement.at),
+      ),
+    ),
+    ...unmet.map(({ sentence }) => ({
+      at: [],
+      says: `${sentence}, which ${role} does not allow: add it to its grants in resources/functions.yml.`,
+    })),
+  ];
+  return [...new Map(faults.map((one) => [one.says, one])).values()];
 }
 
 function prefixOf(client: string): string {
@@ -89,29 +111,34 @@ function prefixOf(client: string): string {
   );
 }
 
-function sharing({ role, bundle }: Permitted, all: readonly Permitted[]): Fault[] {
-  const others = all.filter((other) => other.role === role && other.bundle !== bundle).map(({ bundle }) => bundle.name);
-  return others.map((other) => ({ fault: `is the role of functions/${other}.ts too: give each a role of its own` }));
+function sharing({ role, bundle }: Permitted, all: readonly (Permitted | Bundle)[]): string[] {
+  return all.flatMap((other) =>
+    'role' in other && other.role === role && other.bundle !== bundle
+      ? [`is the role of functions/${other.bundle.name}.ts too: give each a role of its own`]
+      : [],
+  );
 }
 
-function differences({ name, inputs }: Bundle, statements: readonly Statement[]): Fault[] {
-  const sent = actionsOf({ inputs });
+function missing(bundle: Bundle, statements: readonly PlacedStatement[]): string[] {
   const allowed = new Set(statements.filter(({ Effect }) => Effect === 'Allow').flatMap(({ Action }) => Action));
-  const missing = sent.filter((action) => !allowed.has(action));
-  const more = [...allowed].filter((action) => !sent.includes(action) && !Object.hasOwn(PLATFORM_ACTIONS, action));
-  return [
-    ...missing.map((action) => ({ fault: `lacks ${action}, which ${name} can send: allow it` })),
-    ...more.map((part) => ({ part, fault: `allows ${part}, which ${name} never sends: remove it` })),
-  ];
+  const lacking = actionsOf(bundle).filter((action) => !allowed.has(action));
+  return lacking.map((action) => `lacks ${action}, which ${bundle.name} can send: allow it`);
+}
+
+function more(bundle: Bundle, { Effect, Action }: Statement): string[] {
+  if (Effect === 'Deny') return [];
+  const sent = actionsOf(bundle);
+  const idle = Action.filter((action) => !sent.includes(action) && !Object.hasOwn(PLATFORM_ACTIONS, action));
+  return idle.map((action) => `allows ${action}, which ${bundle.name} never sends: remove it`);
 }
 
 /** Secrets and stacks that a statement allows, and no profile names. */
-function unasked({ Effect, Action, Resource }: Statement, needs: readonly Need[]): Fault[] {
+function unasked({ Effect, Action, Resource }: Statement, needs: readonly Need[]): string[] {
   if (Effect === 'Deny') return [];
-  return Action.filter((action) => /^(secretsmanager|opsworks):/.test(action)).flatMap((part) =>
+  return Action.filter((action) => /^(secretsmanager|opsworks):/.test(action)).flatMap((action) =>
     Resource.filter((resource) => !/:(secret|stack)[:/]none\//.test(resource))
-      .filter((resource) => !needs.some((need) => need.resource === resource && isFor(need, part)))
-      .map((resource) => ({ part, fault: `allows ${part} on ${resource}, which no profile asks for: remove it` })),
+      .filter((resource) => !needs.some((need) => need.resource === resource && isFor(need, action)))
+      .map((resource) => `allows ${action} on ${resource}, which no profile asks for: remove it`),
   );
 }
 

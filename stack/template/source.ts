@@ -1,7 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import * as z from 'zod';
 import { openYaml, type YamlFile } from '../../lib/yaml-file.ts';
+import { FUNCTIONS_FILE, originOf, readFunctions } from '../../resources/functions.ts';
+import { readService } from '../../resources/service.ts';
 
 /** Where something stands in a template: `['Resources', 'LostEvents', 'Properties', 'QueueName']`. */
 export type Path = readonly (string | number)[];
@@ -27,21 +28,20 @@ interface Source {
 
 /** @param root the folder that serverless.yml stands in */
 export function sourcesOf(root: string): Where {
-  const service = open(root, 'serverless.yml');
+  const { table, yaml } = readFunctions(root);
   const resources = resourceFiles(root);
   return (at) => {
     const [section = '', name = '', ...below] = at;
     const written = resources.find(({ yaml }) => yaml.follow([section, name]).depth === 2);
     if (written) return deepest(written, [section, name, ...below]);
-    const path = ['functions', functionOf(String(name))];
-    return service.yaml.follow(path).depth === 2 ? deepest(service, path) : undefined;
+    const origin = originOf(table, at);
+    return origin && yaml.placeOf(origin);
   };
 }
 
-/** The resources as they are written, with the framework's variables in them. */
+/** The resources with the stage still a variable. */
 export function writtenResources(root: string): Record<string, unknown> {
-  const Written = z.object({ Resources: z.record(z.string(), z.unknown()).default({}) });
-  return Object.assign({}, ...resourceFiles(root).map(({ yaml }) => Written.parse(yaml.content()).Resources));
+  return Object.assign({}, ...readService(root).resources.map(({ Resources }) => Resources));
 }
 
 export function render(faults: readonly Fault[], where: Where): string[] {
@@ -51,15 +51,10 @@ export function render(faults: readonly Fault[], where: Where): string[] {
   });
 }
 
-/** The framework makes DescribeInstanceLambdaFunction, DescribeInstanceLogGroup and more of a function `describeInstance`. */
-function functionOf(resource: string): string {
-  const name = resource.replace(/(LambdaFunction|LambdaEvConf|LogGroup|LambdaVersion.*)$/, '');
-  return `${name.slice(0, 1).toLowerCase()}${name.slice(1)}`;
-}
-
 function resourceFiles(root: string): Source[] {
-  const files = readdirSync(join(root, 'resources')).filter((file) => file.endsWith('.yml'));
-  return files.map((file) => open(root, `resources/${file}`));
+  const files = readdirSync(join(root, 'resources')).map((file) => `resources/${file}`);
+  const ofCloudFormation = files.filter((file) => file.endsWith('.yml') && file !== FUNCTIONS_FILE);
+  return ofCloudFormation.map((file) => open(root, file));
 }
 
 function open(root: string, file: string): Source {

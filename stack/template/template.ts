@@ -1,6 +1,7 @@
-import { permissionFaults } from '../permissions/deliveries.ts';
-import { roleSizeFaults } from '../permissions/role-size.ts';
-import { roleFaults } from '../permissions/template-roles.ts';
+import type { Bundle } from '../bundle/bundle.ts';
+import { deliveryFaults } from '../permissions/deliveries.ts';
+import { faultsOfRoles, type Need } from '../permissions/permissions.ts';
+import { roleFaults } from '../permissions/roles.ts';
 import { habitFaults } from './habits.ts';
 import { taskFaults } from './machines.ts';
 import { metricFaults, stageFaults } from './metrics.ts';
@@ -13,13 +14,24 @@ import { Template } from './values.ts';
 const LARGEST_TEMPLATE_BYTES = 1_000_000;
 const MOST_RESOURCES = 500;
 
+/** What the roles are compared with. */
+export interface Code {
+  readonly bundles: readonly Bundle[];
+  /** What all the profiles need. */
+  readonly needs: readonly Need[];
+}
+
 /**
  * Proves as much of a packaged template as can be proved without an account: that CloudFormation would take it, and that
  * what is made of it would do what it is for.
  * @param root the folder that serverless.yml stands in
  * @returns one sentence for each fault: file, line where it was written, and what to do
  */
-export async function faultsOfStack(input: unknown, root: string, stage = 'dev'): Promise<string[]> {
+export async function faultsOfStack(
+  input: unknown,
+  root: string,
+  { stage = 'dev', code }: { stage?: string; code?: Code } = {},
+): Promise<string[]> {
   const where = sourcesOf(root);
   const nulls = nullFaults(input);
   if (nulls.length > 0) return render(nulls, where);
@@ -30,10 +42,10 @@ export async function faultsOfStack(input: unknown, root: string, stage = 'dev')
   const faults = [
     ...(await attributeFaults(template)),
     ...habitFaults(template),
-    ...permissionFaults(template),
+    ...deliveryFaults(template),
     ...roleFaults(template),
+    ...(code ? faultsOfRoles(template, code.bundles, code.needs) : []),
     ...taskFaults(template),
-    ...roleSizeFaults(template),
     ...metricFaults(template),
     ...stageFaults(template, Template.parse({ Resources: writtenResources(root) })),
     ...ruleFaults(template, root, stage),

@@ -93,7 +93,7 @@ describe('a refusal for want of permission', () => {
     world.autoScaling.launch('web', 1);
     const failed = await untilOneEnded(world);
     expect(failed.outcome).toBe('failed');
-    expect(failed.cause).toContain(`${error}. Allow it in the function's role (resources/roles.yml)`);
+    expect(failed.cause).toContain(`${error}. Allow it in the function's role (resources/functions.yml)`);
     expect(errorOf(world)).toBe('PermissionDenied');
   });
 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { readProfiles } from '../../profiles/file.ts';
+import { GENERATED_FILE, readGenerated } from '../../resources/service.ts';
 import { grantsOf } from '../../stack/permissions/from-profiles.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -34,6 +35,7 @@ export async function packageStack(change: (folder: string) => void = () => {}):
   const grants = grantsOf(readProfiles(join(root, 'profiles.yml')));
   writeFileSync(join(folder, 'build/from-profiles.json'), JSON.stringify(grants));
   change(folder);
+  writeFileSync(join(folder, GENERATED_FILE), JSON.stringify(readGenerated(folder)));
   const serverless = fileURLToPath(import.meta.resolve('serverless/bin/serverless.js'));
   await promisify(execFile)(process.execPath, [serverless, 'package'], { cwd: folder });
   const file = join(folder, '.serverless/cloudformation-template-update-stack.json');

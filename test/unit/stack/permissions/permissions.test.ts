@@ -1,25 +1,26 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: CloudFormation's and the framework's variables
-import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { globSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { openYaml } from '../../../../lib/yaml-file.ts';
 import { readProfiles } from '../../../../profiles/file.ts';
+import { readGenerated } from '../../../../resources/service.ts';
 import { bundle } from '../../../../stack/bundle/bundle.ts';
 import { grantsOf } from '../../../../stack/permissions/from-profiles.ts';
 import { SENT_BY_HAND } from '../../../../stack/permissions/iam.ts';
 import { needsOf } from '../../../../stack/permissions/needs.ts';
 import { actionsOf, faultsOfClients, faultsOfRoles } from '../../../../stack/permissions/permissions.ts';
-import { statementsOf } from '../../../../stack/permissions/policies.ts';
-import { readRoles } from '../../../../stack/permissions/roles.ts';
+import { statementsOf } from '../../../../stack/permissions/policy.ts';
+import { render, sourcesOf } from '../../../../stack/template/source.ts';
+import { Template } from '../../../../stack/template/values.ts';
 import { functionNames } from '../../../support/functions.ts';
 
 const root = fileURLToPath(new URL('../../../..', import.meta.url)).replace(/\/$/, '');
 const temporary = () => realpathSync(mkdtempSync(join(tmpdir(), 'muster-roles-')));
 const bundles = await bundle(root, functionNames, {}, temporary());
 const actions = Object.fromEntries(bundles.map((one) => [one.name, actionsOf(one)]));
-const roles = readFileSync(join(root, 'resources/roles.yml'), 'utf8');
 
 const PROFILES = `profiles:
   - name: web
@@ -42,26 +43,41 @@ const PROFILES = `profiles:
       retireClientName: muster-retire
 `;
 
-/** What the build says of a copy of resources/roles.yml in which `part` of a role reads otherwise. */
-function faultsOf(role = '', part = '', otherwise = '', profilesText = PROFILES): string[] {
-  const folder = temporary();
-  mkdirSync(join(folder, 'resources'));
-  cpSync(join(root, 'serverless.yml'), join(folder, 'serverless.yml'));
-  const start = role ? roles.indexOf(`  ${role}:`) : 0;
-  const rest = roles.slice(start);
-  if (start < 0 || !rest.includes(part)) throw new Error(`${role} says no ${part}`);
-  writeFileSync(join(folder, 'resources/roles.yml'), roles.slice(0, start) + rest.replace(part, () => otherwise));
-  const file = join(folder, 'profiles.yml');
-  writeFileSync(file, profilesText);
-  const profiles = readProfiles(file);
-  const needs = needsOf(openYaml(file, 'profiles.yml'), profiles);
-  const faults = faultsOfRoles(readRoles(folder, bundles, grantsOf(profiles)), needs);
-  return faults.map((fault) => fault.replace(/^\S*resources\/roles\.yml:\d+/, 'resources/roles.yml:N'));
+/** The functions and their roles under these profiles, as the framework makes them. */
+function templateOf(profilesFile: string): Template {
+  const { functions, resources } = readGenerated(root);
+  const grants = new Map<string, unknown>(Object.entries(grantsOf(readProfiles(profilesFile))));
+  const deployed = Object.entries(functions as Record<string, { name: string; handler: string; role: string }>).map(
+    ([key, { name, handler, role }]) => [
+      `${key.slice(0, 1).toUpperCase()}${key.slice(1)}LambdaFunction`,
+      {
+        Type: 'AWS::Lambda::Function',
+        Properties: { FunctionName: name, Handler: handler, Role: { 'Fn::GetAtt': [role, 'Arn'] } },
+      },
+    ],
+  );
+  const text = JSON.stringify({ Resources: { ...resources.Resources, ...Object.fromEntries(deployed) } });
+  const filledIn = JSON.parse(text.replaceAll('${sls:stage}', 'dev'), (_key, value) => {
+    const [, part] = /^\$\{file\(build\/from-profiles\.json\):(\w+)\}$/.exec(value) ?? [];
+    return part === undefined ? value : grants.get(part);
+  });
+  return Template.parse(filledIn);
 }
 
-/** The line of the whole file on which the role says this. */
-function lineOf(role: string, part: string): number {
-  return roles.slice(0, roles.indexOf(part, roles.indexOf(`  ${role}:`))).split('\n').length;
+/** The faults of a template in which a part of one role, as JSON, reads otherwise. */
+function faultsOf(role = '', part = '', otherwise = '', profilesText = PROFILES): string[] {
+  const file = join(temporary(), 'profiles.yml');
+  writeFileSync(file, profilesText);
+  const template = templateOf(file);
+  if (role) {
+    const text = JSON.stringify(template.Resources[role]);
+    if (!text.includes(part)) throw new Error(`${role} says no ${part}: ${text}`);
+    template.Resources[role] = JSON.parse(text.replace(part, () => otherwise));
+  }
+  const needs = needsOf(openYaml(file, 'profiles.yml'), readProfiles(file));
+  return render(faultsOfRoles(template, bundles, needs), sourcesOf(root)).map((fault) =>
+    fault.replace(/^resources\/functions\.yml:\d+/, 'resources/functions.yml:N'),
+  );
 }
 
 describe('what a bundle can send', () => {
@@ -121,9 +137,10 @@ describe('the roles under profiles of another Region', () => {
   it('let nobody touch an instance, a group or a Lightsail instance in any Region but theirs', () => {
     const file = join(temporary(), 'profiles.yml');
     writeFileSync(file, profiles);
-    const statements = readRoles(root, bundles, grantsOf(readProfiles(file))).flatMap(({ properties }) => {
-      const read = statementsOf(properties);
-      if (!Array.isArray(read)) throw new Error(read.fault);
+    const roles = Object.values(templateOf(file).Resources).filter(({ Type }) => Type === 'AWS::IAM::Role');
+    const statements = roles.flatMap(({ Properties }) => {
+      const read = statementsOf(Properties);
+      if (!Array.isArray(read)) throw new Error(read);
       return read;
     });
     const arns = statements.flatMap(({ Resource }) =>
@@ -137,16 +154,17 @@ describe('the roles under profiles of another Region', () => {
 });
 
 describe('the build refuses a role that', () => {
+  const ledger = '{"Fn::GetAtt":["Ledger","Arn"]}';
   it('lacks what its function can send', () => {
     expect(faultsOf('KeepWaitingRole', 'autoscaling:RecordLifecycleActionHeartbeat', 'logs:PutLogEvents')).toEqual([
-      'resources/roles.yml:N: KeepWaitingRole, for functions/keep-waiting.ts, lacks ' +
+      'resources/functions.yml:N: KeepWaitingRole, for functions/keep-waiting.ts, lacks ' +
         'autoscaling:RecordLifecycleActionHeartbeat, which keep-waiting can send: allow it.',
     ]);
   });
 
   it('allows what its function never sends', () => {
-    expect(faultsOf('TakeIdentityRole', '[dynamodb:GetItem, ', '[dynamodb:GetItem, dynamodb:DeleteItem, ')).toEqual([
-      'resources/roles.yml:N: TakeIdentityRole, for functions/take-identity.ts, allows dynamodb:DeleteItem, which ' +
+    expect(faultsOf('TakeIdentityRole', '["dynamodb:GetItem",', '["dynamodb:GetItem","dynamodb:DeleteItem",')).toEqual([
+      'resources/functions.yml:N: TakeIdentityRole, for functions/take-identity.ts, allows dynamodb:DeleteItem, which ' +
         'take-identity never sends: remove it.',
     ]);
   });
@@ -158,35 +176,30 @@ describe('the build refuses a role that', () => {
   });
 
   it('says "*" where something narrower is known', () => {
-    expect(faultsOf('ForgetNodeRole', 'Resource: { Fn::GetAtt: [Ledger, Arn] }', "Resource: '*'")).toEqual([
-      'resources/roles.yml:N: ForgetNodeRole, for functions/forget-node.ts, allows dynamodb:UpdateItem on "*": name ' +
+    expect(faultsOf('ForgetNodeRole', ledger, '"*"')).toEqual([
+      'resources/functions.yml:N: ForgetNodeRole, for functions/forget-node.ts, allows dynamodb:UpdateItem on "*": name ' +
         'the resource, or a reason in STARS of stack/permissions/iam.ts.',
     ]);
   });
 
   it('sends commands to instances without a tag', () => {
-    const wide = `
-              - Effect: Allow
-                Action: ssm:SendCommand
-                Resource: 'arn:aws:ec2:*:*:instance/*'
-`;
-    expect(faultsOf('RequestIdentityRole', ' ${file(build/from-profiles.json):commandTargets}\n', wide)).toEqual([
-      'resources/roles.yml:N: RequestIdentityRole, for functions/request-identity.ts, allows ssm:SendCommand on ' +
+    const send = (resource: string) => [{ Effect: 'Allow', Action: 'ssm:SendCommand', Resource: resource }];
+    const faultsOn = (resource: string) => {
+      const file = join(temporary(), 'profiles.yml');
+      writeFileSync(file, PROFILES);
+      const targets = grantsOf(readProfiles(file)).commandTargets;
+      return faultsOf('RequestIdentityRole', JSON.stringify(targets), JSON.stringify(send(resource)));
+    };
+    expect(faultsOn('arn:aws:ec2:*:*:instance/*')).toEqual([
+      'resources/functions.yml:N: RequestIdentityRole, for functions/request-identity.ts, allows ssm:SendCommand on ' +
         'arn:aws:ec2:*:*:instance/*, which is more than one: name it, or give a reason in WILDCARDS of stack/permissions/iam.ts.',
     ]);
-    expect(
-      faultsOf(
-        'RequestIdentityRole',
-        ' ${file(build/from-profiles.json):commandTargets}\n',
-        wide.replace('ec2:*:*', 'ec2:eu-west-1:1'),
-      ),
-    ).toEqual([
-      'resources/roles.yml:N: RequestIdentityRole, for functions/request-identity.ts, allows ssm:SendCommand on ' +
+    expect(faultsOn('arn:aws:ec2:eu-west-1:1:instance/*')).toEqual([
+      'resources/functions.yml:N: RequestIdentityRole, for functions/request-identity.ts, allows ssm:SendCommand on ' +
         'arn:aws:ec2:eu-west-1:1:instance/*, whatever its tags are: add a condition on a tag (…resourceTag/…).',
     ]);
   });
 
-  const ledger = '{ Fn::GetAtt: [Ledger, Arn] }';
   const arn = (service: string, rest: string) =>
     `arn:\${AWS::Partition}:${service}:\${AWS::Region}:\${AWS::AccountId}:${rest}`;
   it.each([
@@ -197,36 +210,31 @@ describe('the build refuses a role that', () => {
     ['ForgetNodeRole', '/default', '/*', 'events:PutEvents'],
     [
       'KeepWaitingRole',
-      '{ Fn::GetAtt: [KeepWaitingLogGroup, Arn] }',
+      '{"Fn::GetAtt":["KeepWaitingLogGroup","Arn"]}',
       arn('logs', 'log-group:*'),
       'logs:CreateLogStream, logs:PutLogEvents',
     ],
-    ['FindEnrolmentRole', ':muster-${sls:stage}-retire-node:*', ':*', 'states:DescribeExecution'],
-    ['FindEnrolmentRole', ':muster-${sls:stage}-retire-node:*', ':muster-*:*', 'states:DescribeExecution'],
+    ['FindEnrolmentRole', ':muster-dev-retire-node:*', ':*', 'states:DescribeExecution'],
+    ['FindEnrolmentRole', ':muster-dev-retire-node:*', ':muster-*:*', 'states:DescribeExecution'],
     ['SweepRole', '${Reports.Arn}/reports/*', '${Reports.Arn}/*', 's3:PutObject'],
-    [
-      'UndoEnrolmentRole',
-      'stateMachine:muster-${sls:stage}-retire-node',
-      'stateMachine:muster-${sls:stage}-*',
-      'states:StartExecution',
-    ],
+    ['UndoEnrolmentRole', 'stateMachine:muster-dev-retire-node', 'stateMachine:muster-dev-*', 'states:StartExecution'],
   ])('gives %s more than %s: %s', (role, part, wide, actions) => {
-    const faults = faultsOf(role, part, part.startsWith('{') ? `{ Fn::Sub: '${wide}' }` : wide);
+    const faults = faultsOf(role, part, part.startsWith('{') ? JSON.stringify({ 'Fn::Sub': wide }) : wide);
     expect(faults).toEqual([expect.stringContaining(`, allows ${actions} on `)]);
     expect(faults.join()).toMatch(
-      /, which is more than one: name it, or give a reason in WILDCARDS of scripts\/iam\.ts\.$/,
+      /, which is more than one: name it, or give a reason in WILDCARDS of stack\/permissions\/iam\.ts\.$/,
     );
   });
 
   it('puts the ARN of several things together', () => {
-    const wide = "{ Fn::Join: ['', [{ Fn::GetAtt: [Ledger, Arn] }, '*']] }";
+    const wide = JSON.stringify({ 'Fn::Join': ['', [{ 'Fn::GetAtt': ['Ledger', 'Arn'] }, '*']] });
     expect(faultsOf('ForgetNodeRole', ledger, wide)).toEqual([
       expect.stringMatching(/allows dynamodb:UpdateItem on \{"Fn::Join".*, which is more than one: /),
     ]);
   });
 
   it.each(['AWS-RunShellScript', 'Muster-*', '*'])('sends the document %s', (name) => {
-    const ours = '${file(build/from-profiles.json):collectDocuments}';
+    const ours = arn('ssm', 'document/${CollectIdentityDocument}');
     expect(faultsOf('RequestIdentityRole', ours, `arn:aws:ssm:us-east-1:1:document/${name}`).join()).toContain(
       `document/${name}: name our document`,
     );
@@ -239,27 +247,32 @@ describe('the build refuses a role that', () => {
     ['KeepWaitingRole', 'autoscaling:RecordLifecycleActionHeartbeat'],
   ])('gives %s the action %s under no condition, or another function’s', (role, action) => {
     expect(
-      faultsOf(role, 'Condition: { ArnEquals: { lambda:SourceFunctionArn', 'Condition: { ArnEquals: { aws:x'),
-    ).toEqual([expect.stringContaining(`allows ${action} without a condition on lambda:SourceFunctionArn: add it.`)]);
-    expect(faultsOf(role, ':function:muster-${sls:stage}-', ':function:muster-${sls:stage}-not-')).toEqual([
+      faultsOf(role, '"Condition":{"ArnEquals":{"lambda:SourceFunctionArn"', '"Condition":{"ArnEquals":{"aws:x"'),
+    ).toEqual([
+      expect.stringContaining(
+        `allows ${action} without a condition on lambda:SourceFunctionArn: add fromOwnCodeOnly: true.`,
+      ),
+    ]);
+    expect(faultsOf(role, ':function:muster-dev-', ':function:muster-dev-not-')).toEqual([
       expect.stringContaining(`allows ${action} to arn:`),
     ]);
   });
 
   it('reads secrets that have a beginning in common', () => {
-    const wide = "'arn:aws:secretsmanager:*:*:secret:muster/*'";
-    const faults = faultsOf('AssociateNodeRole', '${file(build/from-profiles.json):enrolSecrets}', wide).join('\n');
+    const wide = 'arn:aws:secretsmanager:*:*:secret:muster/*';
+    const secret = arn('secretsmanager', 'secret:muster/puppet-ca-??????');
+    const faults = faultsOf('AssociateNodeRole', secret, wide).join('\n');
     expect(faults).toContain('which is no one secret: name each, as …:secret:NAME-??????.');
     expect(faults).toMatch(
-      /profiles\.yml:8: the profile web names the caSecret muster\/puppet-ca, which AssociateNodeRole \(\S+:\d+\) does not allow/,
+      /profiles\.yml:8: the profile web names the caSecret muster\/puppet-ca, which AssociateNodeRole does not allow/,
     );
   });
 
   it('may read what another function is to read', () => {
     const faults = faultsOf(
       'DisassociateNodeRole',
-      '${file(build/from-profiles.json):retireSecrets}',
-      '${file(build/from-profiles.json):enrolSecrets}',
+      'secret:muster/puppet-retire-??????',
+      'secret:muster/puppet-enrol-??????',
     );
     expect(faults.join('\n')).toContain('secret:muster/puppet-enrol-??????, which no profile asks for: remove it');
     expect(faults.join('\n')).toMatch(
@@ -268,51 +281,61 @@ describe('the build refuses a role that', () => {
   });
 
   it('may not touch the stack of a profile', () => {
-    const none = "'arn:${AWS::Partition}:opsworks:${AWS::Region}:${AWS::AccountId}:stack/none/'";
-    expect(faultsOf('RegisterInstanceRole', '${file(build/from-profiles.json):stacks}', none)).toEqual([
+    expect(faultsOf('RegisterInstanceRole', 'stack/4c1c3e2a-8d0e-4c56-9d3e-6f0f5b3f7a11/', 'stack/none/')).toEqual([
       expect.stringMatching(
-        /^profiles\.yml:4: the profile web names the stackId 4c1c3e2a-\S+, which RegisterInstanceRole \(\S+\) does not allow: add it there\.$/,
+        /^profiles\.yml:4: the profile web names the stackId 4c1c3e2a-\S+, which RegisterInstanceRole does not allow: add it to its grants in resources\/functions\.yml\.$/,
       ),
     ]);
   });
 
   it('has a policy that is not written there', () => {
-    const managed = 'ManagedPolicyArns: [arn:aws:iam::aws:policy/AdministratorAccess]\n      Policies:';
-    expect(faultsOf('KeepWaitingRole', 'Policies:', managed)).toEqual([
+    const managed = '"ManagedPolicyArns":["arn:aws:iam::aws:policy/AdministratorAccess"],"Policies":';
+    expect(faultsOf('KeepWaitingRole', '"Policies":', managed)).toEqual([
       expect.stringContaining('KeepWaitingRole, for functions/keep-waiting.ts, has more than policies of its own'),
     ]);
   });
 
   it('hides an action under a condition of the stack', () => {
-    const hidden = "{ Fn::If: [X, { Effect: Allow, Action: ec2:RunInstances, Resource: '*' }, { Ref: AWS::NoValue }] }";
-    const statement = '{ Effect: Allow, Action: *log, Resource: { Fn::GetAtt: [KeepWaitingLogGroup, Arn] } }';
-    expect(faultsOf('KeepWaitingRole', statement, `${statement}\n              - ${hidden}`).join()).toContain(
+    const run = { Effect: 'Allow', Action: 'ec2:RunInstances', Resource: '*' };
+    const hidden = JSON.stringify({ 'Fn::If': ['X', run, { Ref: 'AWS::NoValue' }] });
+    const own = '"Statement":[{"Effect":"Allow","Action":["logs:';
+    expect(faultsOf('KeepWaitingRole', own, own.replace('[', `[${hidden},`)).join()).toContain(
       'allows ec2:RunInstances, which keep-waiting never sends',
     );
   });
 });
 
 describe('a sentence about a role', () => {
-  it('names the line of what is wrong', () => {
-    const [first] = readRoles(
-      root,
-      bundles.filter(({ name }) => name === 'keep-waiting'),
-      grantsOf([]),
-    );
-    expect(first?.where()).toBe(`resources/roles.yml:${lineOf('KeepWaitingRole', 'KeepWaitingRole')}`);
-    const action = 'autoscaling:RecordLifecycleActionHeartbeat';
-    expect(first?.where(action)).toBe(`resources/roles.yml:${lineOf('KeepWaitingRole', action)}`);
-    expect(first?.where('not there')).toBe(first?.where());
+  const lines = readFileSync(join(root, 'resources/functions.yml'), 'utf8').split('\n');
+  const placeOf = (...path: (string | number)[]) => sourcesOf(root)(['Resources', ...path]);
+  const lineAfter = (entry: string, text: string) =>
+    `resources/functions.yml:${lines.findIndex((line, index) => index >= lines.indexOf(entry) && line.includes(text)) + 1}`;
+  const statement = (role: string, index: number) =>
+    placeOf(role, 'Properties', 'Policies', 0, 'PolicyDocument', 'Statement', index);
+
+  it('names the line of the grant', () => {
+    expect(statement('KeepWaitingRole', 2)).toBe(lineAfter('keep-waiting:', 'RecordLifecycleActionHeartbeat'));
+    expect(statement('FindEnrolmentRole', 6)).toBe(lineAfter('find-enrolment:', 'StopExecution'));
+    // Behind the statements about the subnets.
+    expect(statement('AssociateNodeRole', 5)).toBe(lineAfter('associate-node:', 'profiles.enrolSecrets'));
+  });
+
+  it('names the line of the function where no grant makes the statement', () => {
+    expect(statement('KeepWaitingRole', 0)).toBe(lineAfter('keep-waiting:', 'keep-waiting:'));
+    expect(placeOf('KeepWaitingLogGroup')).toBe(lineAfter('keep-waiting:', 'keep-waiting:'));
   });
 });
 
 describe('a function', () => {
-  it('without a role is told to have one', () => {
+  it('without a role is refused', () => {
     const [first] = bundles;
     if (!first) throw new Error('There is no function.');
-    expect(() => readRoles(root, [{ ...first, name: 'mow' }], grantsOf([]))).toThrow(
-      'functions/mow.ts has no role: give it a role in resources/roles.yml, and name it in serverless.yml.',
-    );
+    expect(faultsOfRoles(Template.parse({ Resources: {} }), [{ ...first, name: 'mow' }], [])).toEqual([
+      {
+        at: [],
+        says: 'functions/mow.ts has no role in the template: give it an entry in resources/functions.yml.',
+      },
+    ]);
   });
 });
 
