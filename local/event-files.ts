@@ -3,7 +3,8 @@ import * as z from 'zod';
 import { InvalidRequest } from '../lib/errors.ts';
 import { parse } from '../lib/schema-faults.ts';
 import type { AwsEvent } from '../world/eventbridge/aws-event.ts';
-import { compilePattern } from '../world/eventbridge/event-pattern.ts';
+import { compileRule, isForeign } from '../world/eventbridge/rule.ts';
+import { ACCOUNT_ID } from '../world/kernel/account.ts';
 import { readDeployment } from './deployment.ts';
 import { Unusable } from './unusable.ts';
 
@@ -57,12 +58,17 @@ function readText(file: string): string {
   }
 }
 
-function announcement(content: unknown, where: string, isTaken: (event: unknown) => boolean): Announcement {
+function announcement(content: unknown, where: string, isTaken: (event: AwsEvent) => boolean): Announcement {
   if (!looksLikeEvent(content)) return { kind: 'request', input: content };
   const event = readEvent(content, where);
   if (isTaken(event)) return { kind: 'event', event };
   const kind = `"${event['detail-type']}" of ${event.source}`;
-  throw new Unusable(`${where}: no rule of serverless.yml matches this event, ${kind}, so it would start nothing.`);
+  const reason = isForeign(event)
+    ? ` Its account is ${event.account}: a rule with an account takes only events of this account, ${ACCOUNT_ID}.`
+    : '';
+  throw new Unusable(
+    `${where}: no rule of serverless.yml matches this event, ${kind}, so it would start nothing.${reason}`,
+  );
 }
 
 function readEvent(content: unknown, where: string) {
@@ -81,7 +87,7 @@ function looksLikeEvent(content: unknown): boolean {
 }
 
 /** Whether an event reaches any function. */
-function anyRule(): (event: unknown) => boolean {
-  const patterns = readDeployment().rules.map(({ pattern }) => compilePattern(pattern));
+function anyRule(): (event: AwsEvent) => boolean {
+  const patterns = readDeployment().rules.map(({ pattern }) => compileRule(pattern));
   return (event) => patterns.some((matches) => matches(event));
 }

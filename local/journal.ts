@@ -3,6 +3,8 @@ import { interpret } from '../events/table.ts';
 import { ledgerKey } from '../lib/instance.ts';
 import { sentenceOf } from '../lib/state.ts';
 import type { AwsEvent } from '../world/eventbridge/aws-event.ts';
+import { isForeign } from '../world/eventbridge/rule.ts';
+import { ACCOUNT_ID } from '../world/kernel/account.ts';
 import type { Delivery } from '../world/services/lambda.ts';
 import type { ExecutionView, RecordedEvent } from '../world/states/engine.ts';
 import { type Enrolment, type Named, named, namedIn, outcomeOf } from './enrolments.ts';
@@ -77,8 +79,12 @@ export class Journal extends EventEmitter<JournalEvents> {
   /** The listeners that a world takes. */
   get hear() {
     return {
-      onEvent: (_event: AwsEvent, ruleNames: readonly string[]) => {
+      onEvent: (event: AwsEvent, ruleNames: readonly string[]) => {
         this.#undelivered += ruleNames.length;
+        if (ruleNames.length === 0 && isForeign(event))
+          this.#note(
+            `The event "${event['detail-type']}" ${event.id} is ignored. It is of account ${event.account}, and no rule takes events of another account than ${ACCOUNT_ID}.`,
+          );
       },
       onDelivery: (event: AwsEvent, delivery: Delivery) => this.#delivered(event, delivery),
       onHistory: (execution: ExecutionView, event: RecordedEvent) => this.#heard(execution, event),

@@ -5,6 +5,7 @@ import { pageBySerial } from '../services/paging/serial-page.ts';
 import { ServiceError, type ServiceOf } from '../wire/service.ts';
 import { type AwsEvent, awsEvent, isoSeconds } from './aws-event.ts';
 import { compilePattern, UnsupportedPattern } from './event-pattern.ts';
+import { compileRule } from './rule.ts';
 
 /** A rule of the default bus: where an event goes whose shape fits the pattern. */
 export interface EventRule {
@@ -25,7 +26,7 @@ export interface EventBusOptions {
 
 interface LoadedRule extends EventRule {
   readonly serial: number;
-  readonly matches: (event: unknown) => boolean;
+  readonly matches: (event: AwsEvent) => boolean;
 }
 
 interface Entry {
@@ -125,9 +126,9 @@ interface ListRulesInput {
   Limit?: number;
 }
 
-function compile(rule: EventRule): (event: unknown) => boolean {
+function compile(rule: EventRule): (event: AwsEvent) => boolean {
   try {
-    return compilePattern(rule.pattern);
+    return compileRule(rule.pattern);
   } catch (error) {
     if (error instanceof UnsupportedPattern) error.message = `Rule ${rule.name}: ${error.message}`;
     throw error;

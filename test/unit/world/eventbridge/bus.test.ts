@@ -191,3 +191,31 @@ describe('TestEventPattern', () => {
     expect(await call('TestEventPattern', { EventPattern, Event })).toMatchObject({ status: 400, __type: code });
   });
 });
+
+describe('An event of another account', () => {
+  const event = (account: string): AwsEvent => ({
+    version: '0',
+    id: account,
+    'detail-type': 'EC2 Instance Launch Successful',
+    source: 'aws.autoscaling',
+    account,
+    time: '2031-05-06T07:08:09Z',
+    region: 'eu-west-1',
+    resources: [],
+    detail: {},
+  });
+
+  it('matches no rule with an account in its pattern, whichever accounts that lists', () => {
+    const { bus, heard } = busOf([
+      { name: 'own', pattern: { account: ['123456789012'] } },
+      { name: 'other', pattern: { account: ['210987654321'] } },
+      { name: 'any', pattern: { source: ['aws.autoscaling'] } },
+    ]);
+    expect(bus.deliver(event('210987654321'))).toEqual(['any']);
+    expect(bus.deliver(event('123456789012'))).toEqual(['own', 'any']);
+    expect(heard).toEqual([
+      ['210987654321', ['any']],
+      ['123456789012', ['own', 'any']],
+    ]);
+  });
+});
