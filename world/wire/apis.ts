@@ -100,7 +100,7 @@ export class Apis {
   async #meetFaults(endpoint: Endpoint, call: RoutedCall): Promise<Answer> {
     const fault = this.#options.faults.take(endpoint.name, call.operation, call.input);
     if (fault?.delaySeconds !== undefined) await this.#delay(call, fault.delaySeconds);
-    const refusal = fault && refusalOf(fault, endpoint.protocol.throttling);
+    const refusal = fault && refusalOf(fault, call.operation, endpoint.protocol.throttling);
     if (refusal && !fault.after) throw refusal;
     const answer = await endpoint.perform(call);
     if (refusal) throw refusal;

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { ACCOUNT_ID } from '../kernel/account.ts';
 import { loadModel } from './model.ts';
 import { SERVICES } from './operations.ts';
 import type { Protocol } from './protocol.ts';
@@ -14,6 +15,8 @@ export const Fault = z
     error: z.string().min(1).optional(),
     message: z.string().optional(),
     statusCode: z.int().min(400).max(599).optional(),
+    /** Refuses as IAM does under an organization's policy, by the service's own error and sentence. */
+    deniedBy: z.literal('service control policy').optional(),
     /** World time that passes before the call is looked at. */
     delaySeconds: z.number().positive().optional(),
     /** Closes the connection instead of answering. */
@@ -29,13 +32,15 @@ export const Fault = z
   })
   .superRefine((fault, context) => {
     const refuse = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message });
-    const fails = fault.error !== undefined || fault.statusCode !== undefined || fault.drop === true;
+    const fails = [fault.error, fault.statusCode, fault.deniedBy, fault.drop].some((given) => given !== undefined);
     if (!fails && fault.delaySeconds === undefined)
-      refuse('error', 'Say what goes wrong: error, statusCode, drop or delaySeconds.');
+      refuse('error', 'Say what goes wrong: error, statusCode, deniedBy, drop or delaySeconds.');
     if (fault.after && !fails)
-      refuse('after', 'An answer is lost only with error, statusCode or drop: add one, or remove after.');
+      refuse('after', 'An answer is lost only with error, statusCode, deniedBy or drop: add one, or remove after.');
     if (fault.drop && (fault.error ?? fault.statusCode) !== undefined)
       refuse('drop', 'A dropped call has no error or statusCode: remove them, or drop.');
+    if (fault.deniedBy && (fault.error ?? fault.statusCode ?? fault.drop) !== undefined)
+      refuse('deniedBy', 'A denied call has its own error: remove error, statusCode and drop, or deniedBy.');
     const known = operationsOf(fault.service);
     if (fault.operation !== undefined && known && !known.includes(fault.operation)) {
       refuse('operation', `${fault.service} has no operation ${fault.operation} here, only ${known.join(', ')}.`);
@@ -76,8 +81,16 @@ export class Faults {
 /** What `drop` stands for: no answer at all, and the connection closed. */
 export const DROPPED = new ServiceError('ConnectionDropped', 'A fault closed the connection.');
 
-/** How a fault refuses a call; undefined when it only delays. `throttling` is the service's own way to say that. */
-export function refusalOf(fault: Fault, throttling: Protocol['throttling']): ServiceError | undefined {
+/**
+ * How a fault refuses a call of an operation; undefined when it only delays. `throttling` is the service's own way to say
+ * that.
+ */
+export function refusalOf(
+  fault: Fault,
+  operation: string,
+  throttling: Protocol['throttling'],
+): ServiceError | undefined {
+  if (fault.deniedBy) return denial(fault.service, operation, fault.deniedBy);
   if (fault.drop) return DROPPED;
   if (fault.error === undefined && fault.statusCode === undefined) return undefined;
   const isThrottling = /^(Throttling(Exception)?|RequestLimitExceeded)$/.test(fault.error ?? '');
@@ -88,6 +101,20 @@ export function refusalOf(fault: Fault, throttling: Protocol['throttling']): Ser
     message,
     fault.statusCode ?? (isThrottling ? throttling.statusCode : usualStatus(code)),
   );
+}
+
+/** IAM's sentence for a denial that no policy of the account can lift. */
+function denial(service: Fault['service'], operation: string, policy: string): ServiceError {
+  const caller = `arn:aws:sts::${ACCOUNT_ID}:assumed-role/local/local`;
+  const sentence = `User: ${caller} is not authorized to perform: ${service}:${operation} with an explicit deny in a ${policy}`;
+  if (service === 'ec2')
+    return new ServiceError(
+      'UnauthorizedOperation',
+      `You are not authorized to perform this operation. ${sentence}`,
+      403,
+    );
+  if (service === 'autoscaling' || service === 's3') return new ServiceError('AccessDenied', sentence, 403);
+  return new ServiceError('AccessDeniedException', sentence);
 }
 
 function usualStatus(code: string): number {

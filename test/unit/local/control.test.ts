@@ -107,7 +107,10 @@ it.each([
   [[{ service: 'ec2', delaySeconds: 0 }], 'Fault 1 cannot be set: delaySeconds must be more than 0, not 0.'],
   [[{ service: 'ec2', error: 'X' }, { service: 'ec2' }], 'Fault 2 cannot be set: Say what goes wrong'],
   [[{ service: 'ec2', error: 'X' }, 'ec2'], 'Fault 2 cannot be set: it must be an object, not "ec2".'],
-  [[{ service: 'ec2', delaySeconds: 1, after: true }], 'An answer is lost only with error, statusCode or drop'],
+  [
+    [{ service: 'ec2', delaySeconds: 1, after: true }],
+    'An answer is lost only with error, statusCode, deniedBy or drop',
+  ],
   [[{ service: 'ec2', drop: true, error: 'X' }], 'A dropped call has no error or statusCode'],
 ])('refuses faults with a sentence that names fault and field: %j', async (body, sentence) => {
   expect(await world.control('PUT', '/_local/faults', body)).toEqual({

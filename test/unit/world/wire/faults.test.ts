@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { WorldClock } from '../../../../world/kernel/clock.ts';
 import { Hold } from '../../../../world/kernel/hold.ts';
 import { INVOCATION_HEADER } from '../../../../world/wire/apis.ts';
-import { Faults } from '../../../../world/wire/faults.ts';
+import { Faults, refusalOf } from '../../../../world/wire/faults.ts';
 import { openPort, post } from '../../../support/open-port.ts';
 
 describe('A list of faults', () => {
@@ -145,5 +145,29 @@ describe('A fault', () => {
     caller.end();
     await minute;
     expect(clock.now()).toBe(150_000);
+  });
+});
+
+describe('A denial by an organization', () => {
+  it.each([
+    ['ec2', 'DescribeInstances', 'UnauthorizedOperation'],
+    ['autoscaling', 'CompleteLifecycleAction', 'AccessDenied'],
+    ['lightsail', 'GetInstance', 'AccessDeniedException'],
+  ] as const)("is %s's own error, with IAM's sentence", (service, operation, code) => {
+    const faults = new Faults();
+    faults.set([{ service, operation, deniedBy: 'service control policy' }]);
+    const fault = faults.take(service, operation, {});
+    const refusal = fault && refusalOf(fault, operation, { code: 'Throttling', statusCode: 400 });
+    expect(refusal).toMatchObject({
+      code,
+      message: expect.stringContaining(
+        `to perform: ${service}:${operation} with an explicit deny in a service control policy`,
+      ),
+    });
+  });
+
+  it('has an error of its own', () => {
+    const fault = { service: 'ec2', deniedBy: 'service control policy', error: 'AccessDenied' };
+    expect(() => new Faults().set([fault])).toThrow('A denied call has its own error');
   });
 });
