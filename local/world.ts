@@ -60,8 +60,8 @@ export interface WorldOptions {
   readonly deployment?: Deployment;
   /** Run on the nodes instead of our documents' simulated scripts, by the documents' names. */
   readonly documents?: Readonly<Record<string, CommandDocument>>;
-  readonly ec2?: Pick<Ec2Options, 'visibleAfterSeconds' | 'pageSize'>;
-  readonly lightsail?: Pick<LightsailOptions, 'blueprintsWithoutImdsV2' | 'pageSize'>;
+  readonly ec2?: Pick<Ec2Options, 'visibleAfterSeconds' | 'tagsAfterSeconds' | 'tagCondition' | 'pageSize'>;
+  readonly lightsail?: Pick<LightsailOptions, 'blueprintsWithoutImdsV2' | 'shownAfterDeletionSeconds' | 'pageSize'>;
   readonly cloudWatch?: Pick<CloudWatchOptions, 'datapointsPerPage'>;
   /** Loads a function, given its source (`functions/describe-instance.ts`); left out, the source itself is run. */
   readonly load?: (file: string) => Promise<{ handler: Handler }>;
@@ -111,6 +111,7 @@ export async function createWorld(options: WorldOptions) {
     onTerminate: ({ instanceId }) => fleet.remove(instanceId),
   });
   const autoScaling = new AutoScaling({ clock, random, emit, ec2 });
+  const tagCondition = options.ec2?.tagCondition;
   const lightsail = new Lightsail({ clock, random, emit, ...options.lightsail });
   const opsWorks = new OpsWorks({ clock, random, fleet, signer, stacks: estate.stacks });
   const opsWorksCm = new OpsWorksCm({
@@ -124,6 +125,8 @@ export async function createWorld(options: WorldOptions) {
     random,
     fleet,
     documents: { ...documentsOf(deployment), ...options.documents },
+    isAuthorized: (instanceId) =>
+      tagCondition === undefined || !ec2.instance(instanceId) || ec2.hasTag(instanceId, tagCondition),
   });
   const secretsManager = new SecretsManager({ clock, random, secrets: options.secrets ?? {} });
   const s3 = new S3({ clock, random, buckets: [reportsBucket] });

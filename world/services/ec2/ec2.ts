@@ -17,7 +17,7 @@ import { type RequestContext, ServiceError, type ServiceOf } from '../../wire/se
 import { type Datapoint, MetadataUse, type Range } from '../cloudwatch/metadata-use.ts';
 import { pageBySerial } from '../paging/serial-page.ts';
 import type { Input, Writable } from '../types.ts';
-import { badToken, malformedId, notFound } from './errors.ts';
+import { badToken, malformedId, notFound, unauthorized } from './errors.ts';
 import { matcher } from './filters.ts';
 import { describeInstance, type Ec2Instance, type Ec2State, SUBNETS, stateOf } from './instance.ts';
 import { LAUNCH_METADATA, type MetadataOptions, metadataChanges } from './metadata.ts';
@@ -44,6 +44,13 @@ export interface Ec2Options extends Ec2Observer {
   readonly metadataSeconds?: number;
   /** EC2 is eventually consistent: for so long after its launch nobody can find an instance. */
   readonly visibleAfterSeconds?: number;
+  /** For so long after its launch an instance is described without its tags. */
+  readonly tagsAfterSeconds?: number;
+  /**
+   * The tag that the caller's policy has as a condition (`aws:ResourceTag/KEY`): changes of an instance are refused while
+   * EC2 does not show it yet.
+   */
+  readonly tagCondition?: string | undefined;
   /** Instances a page of DescribeInstances; a request may ask for fewer by MaxResults. */
   readonly pageSize?: number;
 }
@@ -67,6 +74,7 @@ const DEFAULTS = {
   shuttingDownSeconds: 25,
   metadataSeconds: 2,
   visibleAfterSeconds: 0,
+  tagsAfterSeconds: 0,
   pageSize: 1000,
 };
 /** Terminated instances can be described for about an hour. */
@@ -86,6 +94,8 @@ export class Ec2 {
   readonly #observers: Ec2Observer[];
   readonly #instances = new Map<string, Writable<Ec2Instance>>();
   readonly #timers: Timers;
+  /** Until when instances cannot be found, by id: milliseconds since the epoch. */
+  readonly #hiddenUntil = new Map<string, number>();
   #launches = 0;
 
   constructor(options: Ec2Options) {
@@ -116,6 +126,17 @@ export class Ec2 {
   /** The instance as it is now, whether its launch can be seen from outside yet or not. */
   instance(instanceId: string): Ec2Instance | undefined {
     return this.#instances.get(instanceId);
+  }
+
+  /** Eventual consistency: for so long nothing finds the instance, although it was found before. */
+  hide(instanceId: string, seconds: number): void {
+    this.#hiddenUntil.set(this.#existing(instanceId).instanceId, this.#options.clock.now() + seconds * 1000);
+  }
+
+  /** Whether a policy with a condition on a tag lets its caller act on the instance now. */
+  hasTag(instanceId: string, key: string): boolean {
+    const instance = this.#instances.get(instanceId);
+    return instance !== undefined && this.#shown(instance).tags.has(key);
   }
 
   /** Launches one instance. Throws InvalidSubnetID.NotFound. */
@@ -237,7 +258,23 @@ export class Ec2 {
   #isVisible(instance: Ec2Instance, region = REGION): boolean {
     if (regionOf(instance) !== region) return false;
     const { visibleAfterSeconds, clock } = this.#options;
+    if (clock.now() < (this.#hiddenUntil.get(instance.instanceId) ?? 0)) return false;
     return visibleAfterSeconds === 0 || clock.now() >= instance.launchTime.getTime() + visibleAfterSeconds * 1000;
+  }
+
+  /** The instance as others see it: the tags of a launch arrive late. */
+  #shown(instance: Ec2Instance): Ec2Instance {
+    const { tagsAfterSeconds, clock } = this.#options;
+    if (tagsAfterSeconds === 0 || clock.now() >= instance.launchTime.getTime() + tagsAfterSeconds * 1000)
+      return instance;
+    return { ...instance, tags: new Map() };
+  }
+
+  /** IAM's answer while the tag of the condition is not there. */
+  #authorize(operation: string, { instanceId }: Ec2Instance): void {
+    const { tagCondition } = this.#options;
+    if (tagCondition === undefined || this.hasTag(instanceId, tagCondition)) return;
+    throw unauthorized(operation, instanceId);
   }
 
   #describe(input: DescribeInstancesRequest, { region }: RequestContext): DescribeInstancesResult {
@@ -251,7 +288,7 @@ export class Ec2 {
     const candidates = ids?.length
       ? this.#find([...new Set(ids)], { region })
       : [...this.#instances.values()].filter((each) => this.#isVisible(each, region));
-    const matching = candidates.filter(matcher(input.Filters ?? []));
+    const matching = candidates.map((each) => this.#shown(each)).filter(matcher(input.Filters ?? []));
     const { pageSize } = this.#options;
     const page = ids?.length ? matching.length : Math.min(limit ?? pageSize, pageSize);
     const { items, nextToken } = pageBySerial(matching, page, input.NextToken, badToken);
@@ -264,6 +301,7 @@ export class Ec2 {
   ): ModifyInstanceMetadataOptionsResult {
     const [instance] = this.#find([input.InstanceId], context);
     if (!instance) throw notFound([input.InstanceId]);
+    this.#authorize('ModifyInstanceMetadataOptions', instance);
     if (instance.state !== 'running' && instance.state !== 'stopped')
       throw new ServiceError(
         'IncorrectInstanceState',

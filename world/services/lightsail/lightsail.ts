@@ -38,6 +38,8 @@ export interface LightsailOptions {
   /** From the creation to `running`. */
   readonly pendingSeconds?: number;
   readonly deletionSeconds?: number;
+  /** For so long after its deletion GetInstance and GetInstances still show an instance, unless its name is taken again. */
+  readonly shownAfterDeletionSeconds?: number;
   /** How long metadata options stay `pending` after a change. */
   readonly metadataSeconds?: number;
   /** From a call to its CloudTrail event. */
@@ -70,11 +72,19 @@ type Metric = Input<
   GetInstanceMetricDataRequest,
   'instanceName' | 'metricName' | 'period' | 'startTime' | 'endTime' | 'unit' | 'statistics'
 >;
+/** A change of metadata options that Lightsail does not carry out. */
+interface FailedUpdate {
+  readonly before: LightsailMetadataOptions;
+  readonly errorCode: string;
+  readonly errorDetails: string;
+}
+
 type Update = Input<UpdateInstanceMetadataOptionsRequest, 'instanceName'>;
 
 const DEFAULTS = {
   pendingSeconds: 20,
   deletionSeconds: 10,
+  shownAfterDeletionSeconds: 0,
   metadataSeconds: 4,
   trailSeconds: 5,
   pageSize: 100,
@@ -106,6 +116,10 @@ export class Lightsail {
   readonly #trail: Trail;
   /** By Region and name: a name is its instance's own in one Region only. */
   readonly #instances = new Map<string, Writable<LightsailInstance>>();
+  /** By Region and name: deleted instances that are still shown. */
+  readonly #deleted = new Map<string, LightsailInstance>();
+  /** ARNs of instances whose next change of metadata options ends as Failed. */
+  readonly #failing = new Set<string>();
   readonly #operations = new Map<string, LightsailOperation>();
   #creations = 0;
 
@@ -129,7 +143,7 @@ export class Lightsail {
           this.#updateMetadata(input, context),
         ),
         GetInstance: (input: Input<GetInstanceRequest, 'instanceName'>, context: RequestContext) => ({
-          instance: describeInstance(this.#existing(input.instanceName, context)),
+          instance: describeInstance(this.#shown(input.instanceName, context)),
         }),
         GetInstances: (input: GetInstancesRequest, context: RequestContext) => this.#list(input, context),
         GetOperation: (input: Input<GetOperationRequest, 'operationId'>) => this.#operation(input.operationId),
@@ -164,6 +178,11 @@ export class Lightsail {
     const instance = this.instance(name);
     if (!instance) throw notFound('Instance', name);
     instance.metadataUse.count(calls, instant);
+  }
+
+  /** The next change of the instance's metadata options ends as Failed, for a reason of Lightsail's own. */
+  failNextUpdate(name: string, region = REGION): void {
+    this.#failing.add(this.#existing(name, { region }).arn);
   }
 
   /** Every instance and every operation, as the API shows them. */
@@ -217,6 +236,7 @@ export class Lightsail {
       metadataUse: new MetadataUse(),
     };
     this.#instances.set(`${regionOf(input)}/${name}`, instance);
+    this.#deleted.delete(`${regionOf(input)}/${name}`);
     onLaunch?.(instance);
     return this.#begin(instance, operationType, pendingSeconds, () => {
       if (instance.state !== 'pending') return;
@@ -232,9 +252,20 @@ export class Lightsail {
     instance.metadataUse.stops(this.#options.clock.now());
     this.#options.onTerminate?.(instance);
     const operation = this.#begin(instance, 'DeleteInstance', this.#options.deletionSeconds, () => {
-      this.#instances.delete(`${regionOf(instance)}/${name}`);
+      const key = `${regionOf(instance)}/${name}`;
+      this.#instances.delete(key);
+      this.#showDeleted(key, instance);
     });
     return { operations: [operation] };
+  }
+
+  #showDeleted(key: string, instance: LightsailInstance): void {
+    const { clock, shownAfterDeletionSeconds } = this.#options;
+    if (shownAfterDeletionSeconds === 0) return;
+    this.#deleted.set(key, instance);
+    clock.at(clock.now() + shownAfterDeletionSeconds * 1000, () => {
+      if (this.#deleted.get(key) === instance) this.#deleted.delete(key);
+    });
   }
 
   /** The trap of this call is the service's own: `httpTokens` left out becomes `optional`. */
@@ -255,18 +286,25 @@ export class Lightsail {
       httpPutResponseHopLimit: httpPutResponseHopLimit ?? before.httpPutResponseHopLimit,
       httpProtocolIpv6: before.httpProtocolIpv6,
     };
-    return { operation: this.#applyLater(instance, ability === 'fails' ? before : undefined) };
+    if (ability === 'fails') {
+      const errorDetails = `The blueprint ${instance.blueprintId} does not support IMDSv2.`;
+      return { operation: this.#applyLater(instance, { before, errorCode: 'UnsupportedOperation', errorDetails }) };
+    }
+    if (this.#failing.delete(instance.arn)) {
+      const errorDetails = 'An internal error occurred. Please try again later.';
+      return { operation: this.#applyLater(instance, { before, errorCode: 'InternalError', errorDetails }) };
+    }
+    return { operation: this.#applyLater(instance) };
   }
 
-  /** Ends the change of metadata options; with `before` it fails, and they are again what they were. */
-  #applyLater(instance: Writable<LightsailInstance>, before?: LightsailMetadataOptions): LightsailOperation {
+  /** Ends the change of metadata options. A change that fails restores the options before it. */
+  #applyLater(instance: Writable<LightsailInstance>, failed?: FailedUpdate): LightsailOperation {
     const asked = instance.metadataOptions;
     const finish = () => {
       // A later change has taken over: it ends by itself.
-      if (instance.metadataOptions === asked) instance.metadataOptions = { ...(before ?? asked), state: 'applied' };
+      if (instance.metadataOptions === asked)
+        instance.metadataOptions = { ...(failed?.before ?? asked), state: 'applied' };
     };
-    const errorDetails = `The blueprint ${instance.blueprintId} does not support IMDSv2.`;
-    const failed = before && { errorCode: 'UnsupportedOperation', errorDetails };
     return this.#begin(instance, 'UpdateInstanceMetadataOptions', this.#options.metadataSeconds, finish, failed);
   }
 
@@ -284,7 +322,9 @@ export class Lightsail {
       finish();
       const statusChangedAt = new Date(clock.now());
       const status = failed ? 'Failed' : 'Succeeded';
-      this.#operations.set(operation.id, { ...operation, ...failed, status, isTerminal: true, statusChangedAt });
+      const { errorCode, errorDetails } = failed ?? {};
+      const error = failed && { errorCode, errorDetails };
+      this.#operations.set(operation.id, { ...operation, ...error, status, isTerminal: true, statusChangedAt });
     });
     return operation;
   }
@@ -295,9 +335,21 @@ export class Lightsail {
     throw notFound('Instance', name);
   }
 
+  /** An instance as GetInstance shows it, which may have been deleted. */
+  #shown(name: string, context: InRegion): LightsailInstance {
+    const { region = REGION } = context;
+    return this.#deleted.get(`${region}/${name}`) ?? this.#existing(name, context);
+  }
+
   #list(input: GetInstancesRequest, { region = REGION }: InRegion): GetInstancesResult {
     const refuse = () => invalidInput('The pageToken is not valid.');
-    const instances = this.#instances.values().filter((instance) => regionOf(instance) === region);
+    const shown =
+      this.#deleted.size === 0
+        ? this.#instances.values()
+        : Iterator.from(
+            [...this.#instances.values(), ...this.#deleted.values()].sort((one, other) => one.serial - other.serial),
+          );
+    const instances = shown.filter((instance) => regionOf(instance) === region);
     const found = pageBySerial(instances, this.#options.pageSize, input.pageToken, refuse);
     return { instances: found.items.map(describeInstance), ...(found.nextToken && { nextPageToken: found.nextToken }) };
   }

@@ -1,3 +1,4 @@
+import type { CommandInvocationStatus } from '@aws-sdk/client-ssm';
 import type { SimulatedNode } from '../../machines/node.ts';
 
 /** How a script ended, as its shell saw it. */
@@ -5,6 +6,8 @@ export interface CommandResult {
   readonly stdout: string;
   readonly stderr: string;
   readonly exitCode: number;
+  /** The service's verdict, where it does not follow from the exit code: the agent failed, or the delivery did. */
+  readonly verdict?: { readonly status: CommandInvocationStatus; readonly details: string };
 }
 
 /** A parameter of type String without a default. */

@@ -106,7 +106,9 @@ export class Invocation {
     try {
       this.#result = await this.#scriptResult();
       this.#endedAt = endedAt;
-      this.#become(this.#result.exitCode === 0 ? 'Success' : 'Failed');
+      const { exitCode, verdict } = this.#result;
+      if (verdict) this.#become(verdict.status, verdict.details);
+      else this.#become(exitCode === 0 ? 'Success' : 'Failed');
     } finally {
       release();
     }

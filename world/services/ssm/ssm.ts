@@ -40,6 +40,8 @@ interface SystemsManagerOptions {
   /** Every document of the account, by name. */
   readonly documents: Record<string, CommandDocument>;
   readonly timing?: Partial<typeof TIMING>;
+  /** Whether the caller's policy lets it send commands to the instance now; left out, it always does. */
+  readonly isAuthorized?: (instanceId: string) => boolean;
 }
 
 const TIMING: { visibleAfterSeconds: number; deliveredAfterSeconds: number | Range; runSeconds: number | Range } = {
@@ -89,11 +91,22 @@ export class SystemsManager {
   #sendCommand(input: SendCommandCommandInput, { region = REGION }: InRegion): SendCommandResult {
     const document = this.#document(input.DocumentName);
     const parameters = checkedParameters(document, input.Parameters ?? {});
+    this.#authorize(input.InstanceIds ?? []);
     const nodes = this.#targets(input, region);
     const commandId = uuid(this.#options.random);
     const invocations = nodes.map((node) => this.#invoke(node, { commandId, document, parameters, input }));
     this.#commands.set(`${region} ${commandId}`, new Map(invocations));
     return { Command: this.#command(commandId, input) };
+  }
+
+  #authorize(instanceIds: readonly string[]): void {
+    const denied = instanceIds.find((id) => this.#options.isAuthorized?.(id) === false);
+    if (denied === undefined) return;
+    const resource = `arn:aws:ec2:${REGION}:${ACCOUNT_ID}:instance/${denied}`;
+    throw new ServiceError(
+      'AccessDeniedException',
+      `User: arn:aws:sts::${ACCOUNT_ID}:assumed-role/local/local is not authorized to perform: ssm:SendCommand on resource: ${resource} because no identity-based policy allows the ssm:SendCommand action`,
+    );
   }
 
   #document(name: string | undefined): CommandDocument {

@@ -294,3 +294,52 @@ it('finds one of 10,000 instances without looking at the others', async () => {
   expect(performance.now() - begin).toBeLessThan(2000);
   expect(new Set(double.snapshot().instances.map((each) => each.PrivateIpAddress)).size).toBe(10_000);
 });
+
+describe('eventual consistency', () => {
+  it('can hide an instance again after it was found', async () => {
+    const double = ec2();
+    const { instanceId } = double.launch({});
+    await seconds(60);
+    expect(await describeOne(double, instanceId)).toBeDefined();
+    double.hide(instanceId, 30);
+    await expect(describeOne(double, instanceId)).rejects.toMatchObject({ code: 'InvalidInstanceID.NotFound' });
+    expect(idsOf(await describeInstances(double))).toEqual([]);
+    await seconds(30);
+    expect(await describeOne(double, instanceId)).toMatchObject({ State: { Name: 'running' } });
+  });
+
+  it('can show the tags of a launch late, to filters as well', async () => {
+    const double = ec2({ tagsAfterSeconds: 20 });
+    const tags = new Map([['aws:autoscaling:groupName', 'web']]);
+    const { instanceId } = double.launch({ tags });
+    const Filters = [{ Name: 'tag:aws:autoscaling:groupName', Values: ['web'] }];
+    await seconds(19);
+    expect(await describeOne(double, instanceId)).toMatchObject({ Tags: [] });
+    expect(idsOf(await describeInstances(double, { Filters }))).toEqual([]);
+    await seconds(1);
+    expect(await describeOne(double, instanceId)).toMatchObject({
+      Tags: [{ Key: 'aws:autoscaling:groupName', Value: 'web' }],
+    });
+    expect(idsOf(await describeInstances(double, { Filters }))).toEqual([instanceId]);
+  });
+
+  it('denies a change whose policy has a condition on a tag that is not there yet', async () => {
+    const tagCondition = 'aws:autoscaling:groupName';
+    const double = ec2({ tagsAfterSeconds: 20, tagCondition });
+    const { instanceId } = double.launch({ tags: new Map([[tagCondition, 'web']]) });
+    const modify = () =>
+      call(double.service, 'ModifyInstanceMetadataOptions', { InstanceId: instanceId, HttpTokens: 'required' });
+    await seconds(10);
+    await expect(modify()).rejects.toMatchObject({
+      code: 'UnauthorizedOperation',
+      statusCode: 403,
+      message: expect.stringContaining('because no identity-based policy allows'),
+    });
+    await seconds(10);
+    expect(await modify()).toMatchObject({ InstanceMetadataOptions: { HttpTokens: 'required' } });
+    const { instanceId: untagged } = double.launch({});
+    await seconds(60);
+    const other = call(double.service, 'ModifyInstanceMetadataOptions', { InstanceId: untagged });
+    await expect(other).rejects.toMatchObject({ code: 'UnauthorizedOperation' });
+  });
+});

@@ -320,3 +320,61 @@ it('keeps the Regions apart', async () => {
   });
   expect(world.events).toEqual([]);
 });
+
+describe('a deletion', () => {
+  const list = async ({ ask }: typeof world) => {
+    const { instances = [] } = await ask<GetInstancesResult>('GetInstances');
+    return instances.map(({ name }) => name);
+  };
+
+  it('can leave the instance on show for a while', async () => {
+    world = playground({ shownAfterDeletionSeconds: 60 });
+    await world.create();
+    await world.seconds(20);
+    await world.ask('DeleteInstance', { instanceName: 'blog-1' });
+    await world.seconds(11);
+    expect(await world.get()).toMatchObject({ state: { name: 'shutting-down' } });
+    expect(await list(world)).toEqual(['blog-1', 'blog-2']);
+    await expect(world.update({ httpTokens: 'required' })).rejects.toMatchObject({ code: 'NotFoundException' });
+    await world.seconds(60);
+    await expect(world.get()).rejects.toMatchObject({ code: 'NotFoundException' });
+    expect(await list(world)).toEqual(['blog-2']);
+  });
+
+  it.each([0, 60])('frees the name for another instance, shown %s seconds', async (shownAfterDeletionSeconds) => {
+    world = playground({ shownAfterDeletionSeconds });
+    await world.create();
+    await world.seconds(20);
+    const before = await world.get();
+    await world.ask('DeleteInstance', { instanceName: 'blog-1' });
+    await expect(world.create({ instanceNames: ['blog-1'] })).rejects.toMatchObject({ code: 'InvalidInputException' });
+    await world.seconds(11);
+    await world.create({ instanceNames: ['blog-1'] });
+    await world.seconds(20);
+    const after = await world.get();
+    expect(after?.state?.name).toBe('running');
+    expect(after?.arn).not.toBe(before?.arn);
+    expect(after?.createdAt?.getTime()).toBeGreaterThan(before?.createdAt?.getTime() ?? Number.POSITIVE_INFINITY);
+    await world.seconds(120);
+    expect(await world.get()).toMatchObject({ arn: after?.arn });
+    expect(await list(world)).toEqual(['blog-2', 'blog-1']);
+  });
+});
+
+it("can end one change of metadata options as Failed for a reason of Lightsail's own, and takes the next", async () => {
+  await world.create();
+  await world.seconds(20);
+  world.lightsail.failNextUpdate('blog-1');
+  const failed = await world.update({ httpTokens: 'required' });
+  await world.seconds(5);
+  expect(await world.operation(failed?.id)).toMatchObject({
+    status: 'Failed',
+    isTerminal: true,
+    errorCode: 'InternalError',
+  });
+  expect(await world.get()).toMatchObject({ metadataOptions: { state: 'applied', httpTokens: 'optional' } });
+  const next = await world.update({ httpTokens: 'required' });
+  await world.seconds(5);
+  expect(await world.operation(next?.id)).toMatchObject({ status: 'Succeeded' });
+  expect(await world.get()).toMatchObject({ metadataOptions: { httpTokens: 'required' } });
+});

@@ -8,6 +8,7 @@ import type {
 import { describe, expect, it } from 'vitest';
 import { collectIdentity, installCredentials } from '../../../../local/documents.ts';
 import type { CommandDocument } from '../../../../world/services/ssm/documents.ts';
+import { OUTCOMES } from '../../../../world/services/ssm/outcomes.ts';
 import { SystemsManager } from '../../../../world/services/ssm/ssm.ts';
 import { call } from '../../../support/call.ts';
 import { machines } from '../../../support/machines.ts';
@@ -27,13 +28,14 @@ const DOCUMENTS: Record<string, CommandDocument> = {
   Loud: loud,
 };
 
-async function world() {
+async function world(options: { isAuthorized?: (instanceId: string) => boolean } = {}) {
   const { clock, random, fleet, launch } = await machines();
   const ssm = new SystemsManager({
     clock,
     random,
     fleet,
     documents: DOCUMENTS,
+    ...options,
     timing: { visibleAfterSeconds: 1, deliveredAfterSeconds: 2, runSeconds: 3 },
   });
   const send = (input: Partial<SendCommandCommandInput>) =>
@@ -218,6 +220,48 @@ describe('GetCommandInvocation', () => {
     await clock.advance(100_000);
     expect(await invocation(slow, node.instanceId)).toMatchObject({ Status: 'Success' });
   });
+});
+
+describe('an end that is not the answer of the script', () => {
+  it.each([
+    ['processFailed', { Status: 'Failed', StatusDetails: 'Failed', ResponseCode: -1 }],
+    ['undeliverable', { Status: 'Failed', StatusDetails: 'Undeliverable', ResponseCode: -1 }],
+    ['terminated', { Status: 'Failed', StatusDetails: 'Terminated', ResponseCode: -1 }],
+    ['deliveryTimedOut', { Status: 'TimedOut', StatusDetails: 'DeliveryTimedOut', ResponseCode: -1 }],
+    ['stopped', { Status: 'Failed', StatusDetails: 'Failed', ResponseCode: 143 }],
+    ['killed', { Status: 'Failed', StatusDetails: 'Failed', ResponseCode: 137 }],
+    ['skippedOnWindows', { Status: 'Success', StatusDetails: 'Success', ResponseCode: 0 }],
+    ['hostileOutput', { Status: 'Failed', ResponseCode: 1 }],
+  ] as const)('%s, and the next command is answered', async (name, shown) => {
+    const { clock, ssm, launch, commandId, invocation } = await world();
+    const { instanceId } = launch();
+    await clock.advance(20_000);
+    ssm.disturb({ outcome: OUTCOMES[name], times: 1 });
+    const disturbed = await commandId({ InstanceIds: [instanceId] });
+    await clock.advance(10_000);
+    const { stdout, stderr } = OUTCOMES[name];
+    expect(await invocation(disturbed, instanceId)).toMatchObject({
+      ...shown,
+      StandardOutputContent: stdout,
+      StandardErrorContent: stderr,
+    });
+    const next = await commandId({ InstanceIds: [instanceId] });
+    await clock.advance(10_000);
+    expect(await invocation(next, instanceId)).toMatchObject({ Status: 'Success', ResponseCode: 0 });
+  });
+});
+
+it("refuses a command to an instance that the caller's policy does not allow", async () => {
+  let isTagged = false;
+  const { clock, launch, send } = await world({ isAuthorized: () => isTagged });
+  const InstanceIds = [launch().instanceId];
+  await clock.advance(20_000);
+  await expect(send({ InstanceIds })).rejects.toMatchObject({
+    code: 'AccessDeniedException',
+    message: expect.stringContaining('ssm:SendCommand on resource: arn:aws:ec2:eu-west-1:123456789012:instance/'),
+  });
+  isTagged = true;
+  expect(await send({ InstanceIds })).toMatchObject({ Command: { Status: 'Pending' } });
 });
 
 describe('DescribeInstanceInformation', () => {
