@@ -80,7 +80,12 @@ export function generate(table: FunctionTable, definitions: ReadonlyMap<string, 
   return {
     functions: Object.fromEntries(entries.map(([name, entry]) => [keyOf(name), functionOf(name, entry)])),
     resources: {
-      Resources: Object.fromEntries(entries.map(([name, entry]) => [`${stateOf(name)}Role`, roleOf(name, entry)])),
+      Resources: Object.fromEntries([
+        ...entries.map(([name, entry]) => [`${stateOf(name)}Role`, roleOf(name, entry)]),
+        ...entries.flatMap(([name, { rules }]) =>
+          rules.map((rule) => [permissionNameOf(rule), permissionOf(name, rule)]),
+        ),
+      ]),
       extensions: Object.fromEntries(
         inSubnets.map(([name]) => [`${stateOf(name)}LambdaFunction`, { Properties: { VpcConfig: VPC } }]),
       ),
@@ -120,11 +125,13 @@ const INVOKED_BY_RULES = {
   destinations: { onFailure: { type: 'sqs', arn: { 'Fn::GetAtt': ['LostEvents', 'Arn'] } } },
 };
 
+const NOTHING = { Ref: 'AWS::NoValue' };
+
 const VPC = {
   'Fn::If': [
     'IsInSubnets',
     { SubnetIds: { Ref: 'SubnetIds' }, SecurityGroupIds: { Ref: 'SecurityGroupIds' } },
-    { Ref: 'AWS::NoValue' },
+    NOTHING,
   ],
 };
 
@@ -144,6 +151,25 @@ function roleOf(name: string, entry: Entry): Json {
   };
 }
 
+/** `LaunchSuccessfulPermission` of `LaunchSuccessfulRule`. */
+function permissionNameOf(rule: string): string {
+  return rule.replace(/Rule$/, 'Permission');
+}
+
+/** One for each rule: a pattern of names would also match the rules of a stage whose name begins alike. */
+function permissionOf(name: string, rule: string): Json {
+  return {
+    Type: 'AWS::Lambda::Permission',
+    Properties: {
+      Action: 'lambda:InvokeFunction',
+      FunctionName: { 'Fn::GetAtt': [`${stateOf(name)}LambdaFunction`, 'Arn'] },
+      Principal: 'events.amazonaws.com',
+      SourceAccount: { Ref: 'AWS::AccountId' },
+      SourceArn: { 'Fn::GetAtt': [rule, 'Arn'] },
+    },
+  };
+}
+
 function policyOf(PolicyName: string, Statement: unknown): Json {
   return { PolicyName, PolicyDocument: { Version: '2012-10-17', Statement } };
 }
@@ -154,7 +180,7 @@ function platformStatements(name: string, { subnets }: Pick<Entry, 'subnets'>): 
   return [
     { Effect: 'Allow', Action: ['logs:CreateLogStream', 'logs:PutLogEvents'], Resource: log },
     { Effect: 'Allow', Action: ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'], Resource: '*' },
-    ...(subnets ? NETWORK : []),
+    ...(subnets ? networkOf(name).map((statement) => ({ 'Fn::If': ['IsInSubnets', statement, NOTHING] })) : []),
   ];
 }
 
@@ -168,24 +194,28 @@ const INTERFACES = [
 ];
 
 /** Lambda attaches the function to the subnets with the function's role; the code has the same role, and is denied it. */
-const NETWORK = [
+const networkOf = (name: string) => [
   { Effect: 'Allow', Action: INTERFACES, Resource: '*' },
   {
     Effect: 'Deny',
     Action: INTERFACES,
     Resource: '*',
-    Condition: { ArnLike: { 'lambda:SourceFunctionArn': arn('lambda', 'function:muster-${sls:stage}-*') } },
+    Condition: ownCodeOf(name),
   },
-].map((statement) => ({ 'Fn::If': ['IsInSubnets', statement, { Ref: 'AWS::NoValue' }] }));
+];
 
 function statementOf(name: string, { allow, on, fromOwnCodeOnly }: Grant): Json {
-  const own = { ArnEquals: { 'lambda:SourceFunctionArn': arn('lambda', `function:muster-\${sls:stage}-${name}`) } };
   return {
     Effect: 'Allow',
     Action: allow.length === 1 ? allow[0] : allow,
     Resource: on.length === 1 ? resourceOf(on[0] ?? '') : on.map(resourceOf),
-    ...(fromOwnCodeOnly && { Condition: own }),
+    ...(fromOwnCodeOnly && { Condition: ownCodeOf(name) }),
   };
+}
+
+/** Lambda puts this key into every request from a function's environment. */
+function ownCodeOf(name: string): Json {
+  return { ArnEquals: { 'lambda:SourceFunctionArn': arn('lambda', `function:muster-\${sls:stage}-${name}`) } };
 }
 
 function resourceOf(target: string): unknown {
@@ -228,6 +258,10 @@ export function originOf(
   table: FunctionTable,
   [, resource = '', ...below]: readonly PropertyKey[],
 ): PropertyKey[] | undefined {
+  const invoked = Object.keys(table).find((name) =>
+    table[name]?.rules.map(permissionNameOf).includes(String(resource)),
+  );
+  if (invoked) return [invoked, 'rules'];
   const [, state = '', kind] = GENERATED.exec(String(resource)) ?? [];
   const name = nameOfState(state);
   const entry = table[name];

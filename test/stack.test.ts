@@ -118,7 +118,42 @@ describe('the packaged stack', () => {
       'has a queue that no rule may send to',
       /^resources\/events\.yml:\d+: The rule LaunchLifecycleActionRule may not reach LostEvents: give .* sqs:SendMessage\.$/,
       ({ LostEventsPolicy }) => {
-        LostEventsPolicy.Properties.PolicyDocument.Statement[0].Condition.ArnLike['aws:SourceArn'] = 'arn:aws:sqs:*';
+        LostEventsPolicy.Properties.PolicyDocument.Statement[0].Condition.ArnEquals['aws:SourceArn'] = 'arn:aws:sqs:*';
+      },
+    ],
+    [
+      'lets the rules of another stage send to its queue',
+      /^resources\/events\.yml:\d+: LostEventsPolicy names arn:aws:events:\S+:rule\/muster-dev-\*, which matches \S+:rule\/muster-dev-x-\S+ of a stage dev-x too: name each resource in full\.$/,
+      ({ LostEventsPolicy }) => {
+        LostEventsPolicy.Properties.PolicyDocument.Statement[0].Condition.ArnEquals['aws:SourceArn'] =
+          'arn:aws:events:eu-west-1:123456789012:rule/muster-dev-*';
+      },
+    ],
+    [
+      'lets the rules of another stage invoke its function',
+      /^resources\/functions\.yml:\d+: LaunchSuccessfulPermission names \S+:rule\/muster-dev-\*, which matches .*\.$/,
+      ({ LaunchSuccessfulPermission }) => {
+        LaunchSuccessfulPermission.Properties.SourceArn = {
+          'Fn::Sub': 'arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/muster-dev-*',
+        };
+      },
+    ],
+    [
+      'has a role that reaches the executions of another stage',
+      /^resources\/functions\.yml:\d+: FindEnrolmentRole names \S+:execution:muster-dev-\*, which matches \S+:execution:muster-dev-x-\S+ .*\.$/,
+      ({ FindEnrolmentRole }) => {
+        FindEnrolmentRole.Properties.Policies[0].PolicyDocument.Statement[5].Resource = {
+          'Fn::Sub': 'arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:muster-dev-*',
+        };
+      },
+    ],
+    [
+      'has a rule that matches the executions of another stage',
+      /^resources\/alerts\.yml:\d+: SweepAlertRule names \S+:execution:muster-dev\*, which matches .*\.$/,
+      ({ SweepAlertRule }) => {
+        SweepAlertRule.Properties.EventPattern.detail.execution = [
+          { prefix: 'arn:aws:states:eu-west-1:123456789012:execution:muster-dev' },
+        ];
       },
     ],
     [
@@ -139,7 +174,7 @@ describe('the packaged stack', () => {
       'has a function that its rule may not invoke',
       /^resources\/events\.yml:\d+: The rule LightsailDeletionRule may not reach StartRetirementLambdaFunction: .*\.$/,
       (resources) => {
-        delete resources.StartRetirementPermission;
+        delete resources.LightsailDeletionPermission;
       },
     ],
     [
@@ -475,8 +510,8 @@ describe('the state machines', () => {
   it.each([
     ['          - Throttled', '          - Throtled', 'names Throtled, which is no known error: write Throttled'],
     [
-      '            StringEquals: ServerNotReady',
-      '            StringEquals: ServerNotRedy',
+      'StringEquals: ServerNotReady',
+      'StringEquals: ServerNotRedy',
       'names ServerNotRedy, which is no known error: write ServerNotReady',
     ],
     [

@@ -2,6 +2,7 @@ import type { Bundle } from '../bundle/bundle.ts';
 import { deliveryFaults } from '../permissions/deliveries.ts';
 import { faultsOfRoles, type Need } from '../permissions/permissions.ts';
 import { roleFaults } from '../permissions/roles.ts';
+import { stagePatternFaults } from '../permissions/stage-patterns.ts';
 import { habitFaults } from './habits.ts';
 import { taskFaults } from './machines.ts';
 import { metricFaults, stageFaults } from './metrics.ts';
@@ -44,6 +45,7 @@ export async function faultsOfStack(
     ...habitFaults(template),
     ...deliveryFaults(template),
     ...roleFaults(template),
+    ...stagePatternFaults(template, stage),
     ...(code ? faultsOfRoles(template, code.bundles, code.needs) : []),
     ...taskFaults(template),
     ...metricFaults(template),
