@@ -55,3 +55,12 @@ export const ESTATE: Estate = {
     { serverName: 'PuppetServer', engine: 'Puppet' },
   ],
 };
+
+/** The estate, with these servers of OpsWorks CM in the place of those of the same names. */
+export function estateWith(servers: readonly ServerSpecification[]): Estate {
+  const names = servers.map(({ serverName }) => serverName);
+  return {
+    ...ESTATE,
+    servers: [...servers, ...ESTATE.servers.filter(({ serverName }) => !names.includes(serverName))],
+  };
+}

@@ -6,12 +6,15 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { styleText } from 'node:util';
 import { InvalidRequest } from '../lib/errors.ts';
+import { readProfiles } from '../profiles/file.ts';
 import { WorldClock } from '../world/kernel/clock.ts';
 import { seededRandom } from '../world/kernel/random.ts';
 import type { LogListener } from '../world/services/lambda.ts';
 import { createGateway, type Gateway } from '../world/wire/listen.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 import { play } from './conjure.ts';
+import { startDoubles } from './doubles.ts';
+import { estateWith } from './estate.ts';
 import { type Announcement, readEventFiles } from './event-files.ts';
 import { Journal } from './journal.ts';
 import { untilAtRest } from './rest.ts';
@@ -50,11 +53,16 @@ async function start(asked: Arguments): Promise<number> {
   const journal = new Journal(() => clock.now());
   const gateway = createGateway();
   const port = await listen(gateway, asked.port);
-  const world = await createWorld({ clock, random: seededRandom(SEED), gateway, port, onLog, ...journal.hear });
+  const doubles = await startDoubles(readProfiles('profiles.yml'));
+  const world = await createWorld({
+    ...{ clock, random: seededRandom(SEED), gateway, port, onLog, ...journal.hear },
+    ...{ profiles: doubles.profiles, secrets: doubles.secrets, estate: estateWith(doubles.servers) },
+  });
   try {
     return await watch(asked, world, journal, announcements);
   } finally {
     world.close();
+    await doubles.close();
     await gateway.close();
   }
 }
