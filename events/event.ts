@@ -50,6 +50,16 @@ export function inRegionOf<Request extends { region?: string | undefined }>(
   return requests.map((request) => (region === undefined || region === home ? request : { ...request, region }));
 }
 
+/**
+ * Why an event of another account is ignored: a bus that accepts an organization's events brings those too, and their
+ * instances may have the names of ours. Undefined for an event of the own account.
+ * @param account the stack's own
+ */
+export function whyForeign(event: unknown, account: string): string | undefined {
+  const from = z.object({ account: z.string() }).safeParse(event).data?.account;
+  return from === undefined || from === account ? undefined : `It is an event of the account ${from}, not of ${account}.`;
+}
+
 export function ignored(reason: string): Interpretation {
   return { kind: 'ignored', reason };
 }

@@ -87,7 +87,11 @@ export const RetirementRequest = RequestFields.extend({
   confirm: z.literal(true).optional(),
 }).check(namesOneInstance);
 export type RetirementRequest = z.infer<typeof RetirementRequest>;
-export type TriggeredRetirement = Triggered<RetirementRequest>;
+export type TriggeredRetirement = Triggered<RetirementRequest> & {
+  /** Of a termination that waits in no hook. */
+  autoScalingGroupName?: string | undefined;
+  destination?: string | undefined;
+};
 
 /** What a sweep is started with; a schedule says nothing. */
 const SweepRequest = z.strictObject({

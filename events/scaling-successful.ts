@@ -35,7 +35,13 @@ import { AutoScalingName } from './request.ts';
  */
 const LaunchSuccessful = eventOf(z.looseObject({ AutoScalingGroupName: AutoScalingName, EC2InstanceId: InstanceId }));
 
-const TerminateSuccessful = eventOf(z.looseObject({ EC2InstanceId: InstanceId, Destination: z.string().optional() }));
+const TerminateSuccessful = eventOf(
+  z.looseObject({
+    EC2InstanceId: InstanceId,
+    AutoScalingGroupName: AutoScalingName.optional(),
+    Destination: z.string().optional(),
+  }),
+);
 
 export const launchSuccessful: Parser = (event): Interpretation => {
   const launch = parseEvent(LaunchSuccessful, event);
@@ -47,10 +53,14 @@ export const launchSuccessful: Parser = (event): Interpretation => {
   return { kind: 'enrolment', requests: [request] };
 };
 
-/** The only word of a termination that no hook of ours saw. */
+/** The only event of a termination that no hook of ours saw. */
 export const terminateSuccessful: Parser = (event): Interpretation => {
   const termination = parseEvent(TerminateSuccessful, event);
-  const { EC2InstanceId: instanceId, Destination: destination } = termination.detail;
+  const { EC2InstanceId: instanceId, AutoScalingGroupName, Destination: destination } = termination.detail;
   if (destination === 'WarmPool') return returnsToWarmPool(instanceId);
-  return { kind: 'retirement', requests: [{ instanceId, trigger: triggerOf(termination) }] };
+  const trigger = triggerOf(termination);
+  return {
+    kind: 'retirement',
+    requests: [{ instanceId, autoScalingGroupName: AutoScalingGroupName, destination, trigger }],
+  };
 };

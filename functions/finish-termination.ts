@@ -1,36 +1,30 @@
-import { RetirementRequest } from '../events/request.ts';
 import { profilesIn } from '../lib/config.ts';
-import { type Hook, Retirement } from '../lib/state.ts';
-import { type Call, task } from '../lib/task.ts';
-import { completeLifecycleAction, findMember, WAITS_IN_TERMINATION_HOOK } from '../services/auto-scaling.ts';
+import { Retirement } from '../lib/state.ts';
+import { task } from '../lib/task.ts';
+import { profilesForGroup } from '../profiles/match.ts';
+import { completeLifecycleAction } from '../services/auto-scaling.ts';
 
-/** Lets the instance go, first of all: nothing that comes after needs the machine, and nobody should wait for us. */
-export const handler = task(
-  { request: RetirementRequest, retirement: Retirement },
-  async ({ request, retirement }, call) => {
-    const completed = [];
-    for (const hook of await waitingHooks(request, retirement, call)) {
-      const outcome = await completeLifecycleAction(hook, retirement, 'CONTINUE', call.signal);
-      completed.push({ lifecycleHookName: hook.lifecycleHookName, outcome });
-    }
-    return { lifecycleActions: completed };
-  },
-);
+/** Lets the instance go, first of all: nothing that comes after needs the machine. */
+export const handler = task({ retirement: Retirement }, async ({ retirement }, { signal }) => {
+  const completed = [];
+  for (const hook of ourHooks(retirement)) {
+    const outcome = await completeLifecycleAction(hook, retirement, 'CONTINUE', signal);
+    completed.push({ lifecycleHookName: hook.lifecycleHookName, outcome });
+  }
+  return { lifecycleActions: completed };
+});
 
-/** The hook that the event brought; for a person, those of the profiles, if the instance waits in one. */
-async function waitingHooks(
-  { lifecycleAction, instanceId, trigger }: RetirementRequest,
-  retirement: Retirement,
-  call: Call,
-): Promise<Hook[]> {
-  const ours = new Set(profilesIn(retirement.region).flatMap(({ terminationHook }) => terminationHook ?? []));
-  if (lifecycleAction) return ours.has(lifecycleAction.lifecycleHookName) ? [lifecycleAction] : [];
-  if (!instanceId || trigger) return [];
-  const member = await findMember(retirement, call.signal);
-  if (!member || !WAITS_IN_TERMINATION_HOOK.includes(member.lifecycleState)) return [];
-  const { autoScalingGroupName } = member;
-  return [...ours].map((lifecycleHookName) => ({
-    autoScalingGroupName,
+/**
+ * The termination hooks of the profiles that may match its group, and of the one that enrolled it. A group may have hooks
+ * of other teams, in which the instance waits as well.
+ */
+function ourHooks({ waitsInGroup: group, region, profile }: Retirement) {
+  if (group === null) return [];
+  const own = profilesIn(region);
+  const possible = [...profilesForGroup(own, group), ...own.filter(({ name }) => name === profile)];
+  const names = new Set(possible.flatMap(({ terminationHook = [] }) => terminationHook));
+  return [...names].map((lifecycleHookName) => ({
+    autoScalingGroupName: group,
     lifecycleHookName,
     lifecycleActionToken: null,
   }));

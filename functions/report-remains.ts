@@ -11,7 +11,7 @@ import { notify } from '../services/notifications.ts';
 
 /** Whatever the retirement had come to when it failed. */
 const SoFar = z.object({
-  retirement: Retirement.optional(),
+  retirement: Retirement.nullish(),
   disassociation: Disassociation.optional(),
   disassociated: z.unknown().optional(),
   deregistration: z.unknown().optional(),
@@ -47,7 +47,7 @@ function whatIsLeft({ retirement, disassociated, deregistration }: SoFar): strin
 }
 
 /** An execution that has lost its claim has nothing to record. */
-async function remember(retirement: Retirement | undefined, lastError: string, call: Call): Promise<void> {
+async function remember(retirement: Retirement | null | undefined, lastError: string, call: Call): Promise<void> {
   if (retirement?.status !== 'retiring') return;
   try {
     await record(claimOf(retirement), { lastError }, call.signal);

@@ -1,7 +1,7 @@
-import { inRegionOf } from '../events/event.ts';
+import { inRegionOf, whyForeign } from '../events/event.ts';
 import { executionName, type TriggeredRequest } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
-import { environment, home, profilesIn } from '../lib/config.ts';
+import { accountId, environment, home, profilesIn } from '../lib/config.ts';
 import { answer, type Call } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { profilesForGroup } from '../profiles/match.ts';
@@ -12,6 +12,8 @@ import { startExecution } from '../services/state-machines.ts';
  * event that comes twice starts nothing twice.
  */
 export const handler = answer(async (event, call) => {
+  const foreign = whyForeign(event, accountId());
+  if (foreign) return ignore(foreign, call);
   const interpretation = interpret(event);
   if (interpretation.kind === 'ignored') return ignore(interpretation.reason, call);
   if (interpretation.kind === 'retirement') return ignore('It asks for a retirement, not for an enrolment.', call);

@@ -1,12 +1,17 @@
-import { inRegionOf } from '../events/event.ts';
-import { executionName, type TriggeredRetirement } from '../events/request.ts';
+import { inRegionOf, whyForeign } from '../events/event.ts';
+import { executionName, namedIn, naming, type TriggeredRetirement } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
-import { environment, home, profilesIn } from '../lib/config.ts';
+import { accountId, environment, home, profilesIn } from '../lib/config.ts';
+import { type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import { answer, type Call } from '../lib/task.ts';
-import { startExecution } from '../services/state-machines.ts';
+import { mayMatch } from '../profiles/retirement.ts';
+import { startAnnounced } from '../services/announced-start.ts';
+import { findItem } from '../services/ledger.ts';
 
 /** Starts `retire-node` for each instance that an event says is going, once an event. */
 export const handler = answer(async (event, call) => {
+  const foreign = whyForeign(event, accountId());
+  if (foreign) return ignore(foreign, call);
   const interpretation = interpret(event);
   if (interpretation.kind !== 'retirement') {
     return ignore(
@@ -16,24 +21,56 @@ export const handler = answer(async (event, call) => {
   }
   const started = [];
   for (const request of inRegionOf(event, interpretation.requests, home())) {
-    const reason = whyNotYet(request);
-    started.push(reason ? ignore(reason, call) : await start(request, call));
+    const instance = namedIn(request, home());
+    const reason = whyNotYet(request, instance) ?? (await whyNotOurs(request, instance, call));
+    started.push(reason ? ignore(reason, call) : await start(request, instance, call));
   }
   return started;
 });
 
-/** Behind a hook of somebody else the instance may still be at work; its end is announced once more when it comes. */
-function whyNotYet({ lifecycleAction, instanceId, region }: TriggeredRetirement): string | undefined {
+/** Under another team's hook the instance may still be at work; its end is announced once more when it comes. */
+function whyNotYet({ lifecycleAction }: TriggeredRetirement, { instanceId, region }: InstanceRef): string | undefined {
   const name = lifecycleAction?.lifecycleHookName;
-  if (!name || profilesIn(region ?? home()).some((profile) => profile.terminationHook === name)) return undefined;
+  if (!name || profilesIn(region).some((profile) => profile.terminationHook === name)) return undefined;
   return `${instanceId} terminates under the hook ${name}, which no profile names.`;
 }
 
-async function start(request: TriggeredRetirement, call: Call) {
+/** An account has terminations of many groups: those that no profile matches would each cost an execution and an item. */
+async function whyNotOurs(
+  { lifecycleAction, autoScalingGroupName = lifecycleAction?.autoScalingGroupName }: TriggeredRetirement,
+  instance: InstanceRef,
+  { signal }: Call,
+): Promise<string | undefined> {
+  const group = autoScalingGroupName ?? null;
+  if (mayMatch(profilesIn(instance.region), instance, group)) return undefined;
+  const item = await findItem(ledgerKey(instance), signal);
+  if (item && item.status !== 'retired') return undefined;
+  const where = group === null ? '' : ` of the group ${group}`;
+  return `No profile matches ${instance.instanceId}${where}, and the ledger does not know it.`;
+}
+
+async function start(request: TriggeredRetirement, instance: InstanceRef, call: Call) {
+  const { trigger, lifecycleAction, autoScalingGroupName, destination } = request;
   const name = executionName(request);
-  const outcome = await startExecution(environment().RETIRE_NODE_STATE_MACHINE_ARN, name, request, call.signal);
+  const outcome = await startAnnounced(
+    {
+      stateMachineArn: environment().RETIRE_NODE_STATE_MACHINE_ARN,
+      name,
+      input: naming(instance, home()),
+    },
+    {
+      ...trigger,
+      subject: ledgerKey(instance),
+      by: 'event',
+      autoScalingGroupName: lifecycleAction?.autoScalingGroupName ?? autoScalingGroupName,
+      lifecycleHookName: lifecycleAction?.lifecycleHookName,
+      origin: lifecycleAction?.origin,
+      destination: lifecycleAction?.destination ?? destination,
+    },
+    call.signal,
+  );
   call.log(outcome === 'started' ? 'Retirement started' : 'Retirement was started before', {
-    instance: request.instanceId ?? request.lightsailInstanceName,
+    instance: instance.instanceId,
     execution: name,
   });
   return { execution: name, outcome };

@@ -62,6 +62,11 @@ export function home(): string {
   return environment().AWS_REGION;
 }
 
+/** The stack's own account. */
+export function accountId(): string {
+  return environment().RETIRE_NODE_STATE_MACHINE_ARN.split(':')[4] ?? '';
+}
+
 /** The profiles that are for this Region. Where there is none, nobody is ours, and no service may be asked. */
 export function profilesIn(region: string): readonly Profile[] {
   return profiles().filter((profile) => regionsOf(profile, home()).includes(region));

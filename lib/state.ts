@@ -131,9 +131,18 @@ export type Association = z.infer<typeof Association>;
 
 /** `$.retirement`: what is to be undone of an instance, and by whom it is claimed. */
 export const Retirement = z.object({
-  /** `nothing`: it was never enrolled, or somebody else retires it. */
-  status: z.enum(['nothing', 'retiring']),
+  /**
+   * `nothing`: it was never enrolled, it lives on, or another execution retires it; `unconfirmed`: its service has not
+   * confirmed its end yet; `leaving`: it stays enrolled, and is taken off its former servers.
+   */
+  status: z.enum(['nothing', 'unconfirmed', 'leaving', 'retiring']),
   reason: z.string().nullable(),
+  /** Since when its service has not shown it. */
+  absentSince: z.string().nullable().default(null),
+  /** Before the next look at its service. */
+  pauseSeconds: z.int().default(0),
+  /** The group in one of whose termination hooks it waits. */
+  waitsInGroup: z.string().nullable().default(null),
   platform: z.enum(['ec2', 'lightsail']),
   instanceId: z.string(),
   region: z.string(),

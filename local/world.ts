@@ -226,11 +226,12 @@ export async function createWorld(options: WorldOptions) {
     return node;
   }
 
+  /** The items of instances and of groups, without what announced executions and which node names are taken. */
   async function ledger(): Promise<Record<string, unknown>[]> {
     const items: Record<string, unknown>[] = [];
     for await (const { Items = [] } of paginateScan({ client: dynamoDb }, { TableName: ledgerTable.TableName }))
       items.push(...Items.map((item) => unmarshall(item)));
-    return items;
+    return items.filter(({ instance }) => !/^(announcement|node)\//.test(String(instance)));
   }
 
   async function snapshot() {

@@ -1,30 +1,56 @@
 import { InvalidRequest } from '../lib/errors.ts';
 import { type Found, type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
-import type { Retirement } from '../lib/state.ts';
-import { mayBeAssociated } from './drift.ts';
+import type { Profile } from '../lib/profile.ts';
+import type { Retirement, TaskContext } from '../lib/state.ts';
+import { isSameInstance, mayBeAssociated } from './drift.ts';
+import { matches, profilesForGroup } from './match.ts';
+
+/** What started a retirement. It says where to look; what it claims is proved at the service. */
+export interface Occasion {
+  /** `person`: nothing of ours announced it. */
+  readonly by: 'event' | 'sweep' | 'undo' | 'move' | 'person';
+  /** When it happened; null for a person. */
+  readonly at: string | null;
+  /** Where a terminating instance goes, as its event says: `EC2` or `WarmPool`. */
+  readonly destination?: string | undefined;
+  /** The generation of the enrolment that is undone. */
+  readonly generation?: number | undefined;
+}
 
 /** Everything that the decision about a retirement depends on. */
 export interface RetirementFacts {
   /** The instance that the request names. */
   readonly named: InstanceRef;
-  /** The time of the event or the sweep that made the request; null if a person typed it. */
-  readonly requestedAt: string | null;
+  readonly occasion: Occasion;
   /** Whether the person who typed the request confirmed that the instance may still be running. */
   readonly isConfirmed: boolean;
-  /** Whether the termination's event says that the instance goes back to its warm pool. */
-  readonly returnsToWarmPool: boolean;
   /** The instance's ledger item. */
   readonly item: LedgerItem | undefined;
-  /** The instance at its service. Only looked up for a typed request. */
+  /** The instance at its service. */
   readonly found: Found | undefined;
+  /** Its lifecycle state in its Auto Scaling group; null if it is in none. */
+  readonly lifecycleState: string | null;
+  /** When this execution first missed the instance at its service, if it has not seen it since. */
+  readonly absentSince: string | null;
+  /** Whether a profile may match it: without one, an instance that the ledger does not know is not ours. */
+  readonly mayBeOurs: boolean;
   /** Whether another retirement of the instance still runs. */
   readonly isBeingRetired: boolean;
-  readonly task: { readonly execution: string; readonly enteredTime: string };
+  readonly task: Pick<TaskContext, 'execution' | 'startTime' | 'enteredTime'>;
 }
 
 export type RetirementDecision =
   | { readonly kind: 'nothing'; readonly reason: string }
+  | {
+      /** The service has not confirmed the end yet: look again after the pause. */
+      readonly kind: 'unconfirmed';
+      readonly reason: string;
+      readonly absentSince: string | null;
+      readonly pauseSeconds: number;
+    }
+  /** The node has moved: it is taken off its former servers and stays enrolled. */
+  | { readonly kind: 'leave' }
   | {
       readonly kind: 'retire';
       /** The enrolment to stop. */
@@ -33,29 +59,50 @@ export type RetirementDecision =
       readonly goneSince: string;
     };
 
+const MINUTE = 60_000;
+
+/** An absence counts once two looks this far apart have both missed the instance: a service can forget one for minutes. */
+export const ABSENCE_MINUTES = 5;
+
+/** How long an announced end may remain unconfirmed: a service can show for minutes what is already deleted. */
+export const UNCONFIRMED_MINUTES = 30;
+
 /**
- * Decides whether the instance is to be retired.
+ * Decides whether the instance is to be retired. An event alone never decides it: the service that owns the instance does.
  *
+ *   its node has moved ─────────────────────────────► leave     if the ledger confirms its association elsewhere
  *   returns to its warm pool ───────────────────────► nothing   it lives, and stays enrolled
  *   retired before ─────────────────────────────────► nothing
  *   this execution claimed it before ───────────────► retire    the task runs again
  *   the event is older than the launch ─────────────► nothing   it is about an earlier instance of the name
  *   a running execution retires it ─────────────────► nothing
- *   else, also if the ledger does not know it ──────► retire    an enrolment that is about to begin finds it retired
+ *   undo of an enrolment, no later one since ───────► retire    whether the instance runs or not
+ *   confirmed by a person ──────────────────────────► retire    the same
+ *   its service says that it has ended ─────────────► retire
+ *   its group keeps it (Terminating:Retained) ──────► nothing   it goes on running
+ *   not found, for less than 5 minutes ─────────────► unconfirmed
+ *   still shown, for less than 30 minutes ──────────► unconfirmed
+ *   still shown after 30 minutes ───────────────────► nothing   the event was wrong
  *
  * @throws InvalidRequest for a typed request about an instance that is unknown, or that exists and is not confirmed
  */
 export function decideRetirement(facts: RetirementFacts): RetirementDecision {
-  if (facts.requestedAt === null) requirePlausible(facts);
+  const { item, occasion, isConfirmed } = facts;
+  if (occasion.by === 'person') requirePlausible(facts);
+  if (occasion.by === 'move') return decideLeaving(facts);
   const reason = whyNothing(facts);
   if (reason !== undefined) return { kind: 'nothing', reason };
-  const { item, requestedAt, task } = facts;
-  const interruptedExecution = item?.status === 'enrolling' ? item.execution : item?.interruptedExecution;
-  return { kind: 'retire', interruptedExecution, goneSince: requestedAt ?? task.enteredTime };
+  if (isClaimedHere(facts)) return retire(facts);
+  if (occasion.by === 'undo')
+    return item?.generation === occasion.generation
+      ? retire(facts)
+      : { kind: 'nothing', reason: `${facts.named.instanceId} has been claimed again since the enrolment failed.` };
+  if (isConfirmed) return retire(facts);
+  return decideFromService(facts);
 }
 
 /** A typed request may contain a mistake. */
-function requirePlausible({ named, isConfirmed, item, found }: RetirementFacts): void {
+function requirePlausible({ named, isConfirmed, item, found, lifecycleState }: RetirementFacts): void {
   const { platform, instanceId, region } = named;
   if (!found && !item) {
     const [service, field] = platform === 'ec2' ? ['EC2', 'instanceId'] : ['Lightsail', 'lightsailInstanceName'];
@@ -63,22 +110,98 @@ function requirePlausible({ named, isConfirmed, item, found }: RetirementFacts):
       `Neither ${service} nor the ledger knows ${instanceId} in ${region}. Correct ${field}, add its region, or start this in its account.`,
     );
   }
-  if (!found || isConfirmed || found.state === 'terminated' || found.state === 'shutting-down') return;
+  const isEnding = !found || hasEnded(found.state) || isTerminating(lifecycleState);
+  if (isConfirmed || isEnding || isReplaced(item, found)) return;
   throw new InvalidRequest(
     `${instanceId} is ${found.state}: retiring it would remove it from its servers. Add "confirm": true if you want that.`,
   );
 }
 
-function whyNothing({ item, requestedAt, returnsToWarmPool, isBeingRetired, task }: RetirementFacts) {
-  if (returnsToWarmPool) return 'It returns to its warm pool.';
-  if (!item) return undefined;
+function whyNothing({ named, item, occasion, isBeingRetired, mayBeOurs, task }: RetirementFacts) {
+  if (occasion.destination === 'WarmPool') return 'It returns to its warm pool.';
+  if (!item) return mayBeOurs ? undefined : `The ledger does not know ${named.instanceId}, and no profile matches it.`;
   const { instance, status, execution, launchTime, endedAt } = item;
   if (status === 'retired') return `${instance} was retired at ${endedAt}.`;
   if (execution === task.execution) return undefined;
-  if (launchTime && requestedAt && Date.parse(requestedAt) < Date.parse(launchTime))
+  if (launchTime && occasion.at && Date.parse(occasion.at) < Date.parse(launchTime))
     return `The event is about an earlier instance of this name: ${instance} was launched at ${launchTime}.`;
   if (isBeingRetired) return `${instance} is being retired by ${execution}.`;
   return undefined;
+}
+
+function isClaimedHere({ item, task }: RetirementFacts): boolean {
+  return item?.status === 'retiring' && item.execution === task.execution;
+}
+
+function retire({ item, occasion, task }: RetirementFacts): RetirementDecision {
+  const interruptedExecution = item?.status === 'enrolling' ? item.execution : item?.interruptedExecution;
+  return { kind: 'retire', interruptedExecution, goneSince: occasion.at ?? task.enteredTime };
+}
+
+function decideLeaving({ named, item }: RetirementFacts): RetirementDecision {
+  if (item?.status === 'enrolled') return { kind: 'leave' };
+  return { kind: 'nothing', reason: `${named.instanceId} is not enrolled any more: its retirement undoes the rest.` };
+}
+
+function decideFromService(facts: RetirementFacts): RetirementDecision {
+  const { named, item, occasion, found, lifecycleState, task } = facts;
+  const { instanceId } = named;
+  if (lifecycleState?.endsWith('Terminating:Retained'))
+    return { kind: 'nothing', reason: `Its group keeps ${instanceId} running (${lifecycleState}).` };
+  // A state of its group does not say whether a terminating instance returns to a warm pool; its event does.
+  if (isTerminating(lifecycleState) && occasion.destination === 'EC2') return retire(facts);
+  if (found && (hasEnded(found.state) || isReplaced(item, found))) return retire(facts);
+  if (!found) {
+    const absentSince = facts.absentSince ?? task.enteredTime;
+    const leftMilliseconds = Date.parse(absentSince) + ABSENCE_MINUTES * MINUTE - Date.parse(task.enteredTime);
+    if (leftMilliseconds <= 0) return retire(facts);
+    const reason = `${instanceId} has not been found since ${absentSince}, which a second look has to confirm.`;
+    return { kind: 'unconfirmed', reason, absentSince, pauseSeconds: Math.ceil(leftMilliseconds / 1000) };
+  }
+  const waitedMilliseconds = Date.parse(task.enteredTime) - Date.parse(task.startTime);
+  const state = lifecycleState === null ? found.state : `${found.state} (${lifecycleState} in its group)`;
+  if (waitedMilliseconds >= UNCONFIRMED_MINUTES * MINUTE)
+    return {
+      kind: 'nothing',
+      reason: `Left alone: ${instanceId} is still ${state} ${UNCONFIRMED_MINUTES} minutes after its end was announced.`,
+    };
+  return {
+    kind: 'unconfirmed',
+    reason: `${instanceId} is still ${state}.`,
+    absentSince: null,
+    pauseSeconds: Math.min(Math.max(Math.floor(waitedMilliseconds / 2000), 15), 300),
+  };
+}
+
+function hasEnded(state: string): boolean {
+  return state === 'shutting-down' || state === 'terminated';
+}
+
+function isTerminating(lifecycleState: string | null): boolean {
+  return /^(Warmed:)?Terminat(ing(:Wait|:Proceed)?|ed)$/.test(lifecycleState ?? '');
+}
+
+/** Whether the name belongs to another Lightsail instance by now. A name exists once, so the one in the ledger is gone. */
+function isReplaced(item: LedgerItem | undefined, found: Found | undefined): boolean {
+  return item !== undefined && found !== undefined && !isSameInstance(item, found.instance);
+}
+
+/**
+ * Whether a profile may match an instance, as far as its name and its group tell.
+ * @param group null if it is not known to be in one
+ */
+export function mayMatch(
+  profiles: readonly Profile[],
+  { platform, instanceId }: InstanceRef,
+  group: string | null,
+): boolean {
+  if (platform === 'lightsail')
+    return profiles.some(
+      ({ match: { autoScalingGroup, lightsail = '*' } }) =>
+        autoScalingGroup === undefined && matches(lightsail, instanceId),
+    );
+  if (group !== null) return profilesForGroup(profiles, group).length > 0;
+  return profiles.some(({ match }) => match.autoScalingGroup === undefined && match.lightsail === undefined);
 }
 
 /**
@@ -88,7 +211,7 @@ function whyNothing({ item, requestedAt, returnsToWarmPool, isBeingRetired, task
 export function retirementOf(
   which: InstanceRef,
   item: LedgerItem | undefined,
-  outcome: Pick<Retirement, 'status' | 'reason' | 'wasRunning'>,
+  outcome: Pick<Retirement, 'status' | 'reason' | 'wasRunning'> & Partial<Retirement>,
 ): Retirement {
   const isKeyBound = item?.publicKeyFingerprint !== undefined;
   const register = (isKeyBound && item.register) || null;
@@ -99,6 +222,9 @@ export function retirementOf(
     instanceId,
     region,
     ledgerKey: ledgerKey(which),
+    absentSince: null,
+    pauseSeconds: 0,
+    waitsInGroup: null,
     ...outcome,
     generation: item?.generation ?? 0,
     nodeName: item?.nodeName ?? null,
