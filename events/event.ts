@@ -57,7 +57,9 @@ export function inRegionOf<Request extends { region?: string | undefined }>(
  */
 export function whyForeign(event: unknown, account: string): string | undefined {
   const from = z.object({ account: z.string() }).safeParse(event).data?.account;
-  return from === undefined || from === account ? undefined : `It is an event of the account ${from}, not of ${account}.`;
+  return from === undefined || from === account
+    ? undefined
+    : `It is an event of the account ${from}, not of ${account}.`;
 }
 
 export function ignored(reason: string): Interpretation {

@@ -42,7 +42,13 @@ export const handler = task(
     }
     const { interruptedExecution, goneSince } = decision;
     const owner = { instance: ledgerKey(named), region: named.region, execution: task.execution };
-    const next = { ...owner, status: 'retiring', claimedAt: task.enteredTime, goneSince, interruptedExecution } as const;
+    const next = {
+      ...owner,
+      status: 'retiring',
+      claimedAt: task.enteredTime,
+      goneSince,
+      interruptedExecution,
+    } as const;
     const claimed = await claim(item, next, signal);
     if (interruptedExecution) await stopExecution(interruptedExecution, stopReason(named.instanceId, task), signal);
     const wasRunning = interruptedExecution !== undefined;

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Interpretation } from '../../../events/event.ts';
-import { parseEnrolmentRequest, parseRetirementRequest } from '../../../events/request.ts';
+import { namedIn, naming, parseEnrolmentRequest, parseRetirementRequest } from '../../../events/request.ts';
 import { interpret, table } from '../../../events/table.ts';
 import { InvalidRequest } from '../../../lib/errors.ts';
 import { sample, sampleNames } from '../../support/samples.ts';
@@ -171,11 +171,14 @@ describe('a sample event', () => {
   );
 
   it.each(Object.entries(retirements))(
-    '%s asks for its retirement, as the state machine takes it',
+    '%s asks for its retirement, by a name that the state machine takes',
     (name, expected) => {
       const interpretation = interpret(sample(name));
       expect(interpretation).toMatchObject({ kind: 'retirement', requests: [expected] });
-      for (const request of requestsOf(interpretation)) expect(parseRetirementRequest(request)).toEqual(request);
+      for (const request of requestsOf(interpretation)) {
+        const named = naming(namedIn(request, 'eu-west-1'), 'eu-west-1');
+        expect(parseRetirementRequest(named)).toEqual(named);
+      }
     },
   );
 
