@@ -62,10 +62,10 @@ export type RetirementDecision =
 const MINUTE = 60_000;
 
 /** An absence counts once two looks this far apart have both missed the instance: a service can forget one for minutes. */
-export const ABSENCE_MINUTES = 5;
+const ABSENCE_MINUTES = 5;
 
 /** How long an announced end may remain unconfirmed: a service can show for minutes what is already deleted. */
-export const UNCONFIRMED_MINUTES = 30;
+const UNCONFIRMED_MINUTES = 30;
 
 /**
  * Decides whether the instance is to be retired. An event alone never decides it: the service that owns the instance does.
