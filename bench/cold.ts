@@ -29,7 +29,9 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds);
 const mostShare = Number(values.most);
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
-const { functions, define } = readSources(root);
+const { functions, define: constants, compiledIn } = readSources(root);
+const texts = Object.entries(compiledIn).map(([name, text]) => [name, JSON.stringify(text)]);
+const define = { ...constants, ...Object.fromEntries(texts) };
 const bundles = await bundle(root, functions, define, join(root, 'build/bundled'));
 const unbundled = await writeUnbundled();
 const empty = join(root, 'build/empty.mjs');

@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { wantedBy } from '../lib/schema-faults.ts';
 import { nearest } from '../lib/wording.ts';
 import { openYaml } from '../lib/yaml-file.ts';
+import { readFunctions } from '../resources/functions.ts';
 import { faultOfSchedule } from './schedule.ts';
 
 const FILE = 'parameters.yml';
@@ -41,10 +42,12 @@ export function stageOf(args: readonly string[]): string {
   return argument(args, ['--stage', '-s'])[0] ?? 'dev';
 }
 
+/** `muster-STAGE-NAME`. Source: Lambda, CreateFunction. */
+const LONGEST_FUNCTION_NAME = 64;
+
 /** How long AWS lets the names be that the stage is a part of, by the property that has them. */
 const LONGEST: Readonly<Record<string, number>> = {
-  // Of functions in serverless.yml, and of rules.
-  name: 64,
+  // Of rules.
   Name: 64,
   StateMachineName: 80,
   QueueName: 80,
@@ -72,8 +75,14 @@ export function faultsOfStage(root: string, args: readonly string[]): string[] {
 
 /** Every name that the stage is a part of, and how many characters it may have there. */
 function namesWithStage(root: string): { place: string; room: number }[] {
-  const resources = readdirSync(join(root, 'resources')).map((file) => `resources/${file}`);
-  return ['serverless.yml', ...resources].flatMap((file) => {
+  const resources = readdirSync(join(root, 'resources'))
+    .filter((file) => file.endsWith('.yml'))
+    .map((file) => `resources/${file}`);
+  const { table, yaml } = readFunctions(root);
+  const functions = Object.keys(table).map((name) => {
+    return { place: yaml.placeOf([name]), room: LONGEST_FUNCTION_NAME - `muster--${name}`.length };
+  });
+  const written = ['serverless.yml', ...resources].flatMap((file) => {
     const lines = readFileSync(join(root, file), 'utf8').split('\n');
     return lines.flatMap((line, index) => {
       const [, property = '', before = '', after = ''] = NAME.exec(line) ?? [];
@@ -82,6 +91,7 @@ function namesWithStage(root: string): { place: string; room: number }[] {
       return { place: `${file}:${index + 1}`, room: longest - before.length - after.length };
     });
   });
+  return [...functions, ...written];
 }
 
 const NAME = /^ +(\w+): ([\w-]*)\$\{sls:stage\}([\w-]*)$/;
@@ -102,12 +112,8 @@ export function faultsOfParameters(root: string, args: readonly string[]): strin
   const yaml = openYaml(join(root, FILE), FILE);
   const { data: blocks, error } = Blocks.safeParse(yaml.content());
   if (error) return error.issues.map(({ path }) => `${yaml.placeOf(path)}: ${blockFault(path[0])}.`);
-  if (!Object.hasOwn(blocks, stage) || stage === 'default') {
-    const stages = Object.keys(blocks).filter((name) => name !== 'default');
-    return [
-      `${yaml.placeOf([stages.at(-1) ?? ''])}: there is no stage ${stage} here: add "${stage}: {}" below ${stages.join(', ')}.`,
-    ];
-  }
+  const unknown = unknownStageFaults(root, args);
+  if (unknown.length > 0) return unknown;
   const given = Object.fromEntries(argument(args, ['--param']).map((pair) => pair.split(/=(.*)/s).slice(0, 2)));
   const all = { ...blocks.default, ...blocks[stage], ...given };
   const placeOf = (name: string) => {
@@ -115,6 +121,18 @@ export function faultsOfParameters(root: string, args: readonly string[]): strin
     return yaml.placeOf([Object.hasOwn(blocks[stage] ?? {}, name) ? stage : 'default', name]);
   };
   return [...valueFaults(all, placeOf), ...subnetFaults(all, placeOf)];
+}
+
+/** @returns a sentence where parameters.yml has no such stage; none where it has no stages at all */
+export function unknownStageFaults(root: string, args: readonly string[]): string[] {
+  const stage = stageOf(args);
+  const yaml = openYaml(join(root, FILE), FILE);
+  const { data: blocks } = Blocks.safeParse(yaml.content());
+  if (!blocks || (Object.hasOwn(blocks, stage) && stage !== 'default')) return [];
+  const stages = Object.keys(blocks).filter((name) => name !== 'default');
+  return [
+    `${yaml.placeOf([stages.at(-1) ?? ''])}: there is no stage ${stage} here: add "${stage}: {}" below ${stages.join(', ')}.`,
+  ];
 }
 
 const Blocks = z.record(z.string(), z.record(z.string(), z.unknown()));

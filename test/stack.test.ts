@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the placeholders of a definition
-import { cpSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { cpSync, globSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -487,6 +487,18 @@ describe('the packaged stack', () => {
     });
     const [, file = '', line] = /^([^:]+):(\d+):/.exec(fault) ?? [];
     expect(readFileSync(join(root, file), 'utf8').split('\n')[Number(line) - 1]).toBe('      Period: 60');
+  });
+});
+
+describe('the samples', () => {
+  it('are of every row of events/table.ts', async () => {
+    const folder = realpathSync(mkdtempSync(join(tmpdir(), 'muster-samples-')));
+    cpSync(packaged.root, folder, { recursive: true });
+    for (const file of globSync('events/samples/ec2-terminate-lifecycle-action*.json', { cwd: folder }))
+      rmSync(join(folder, file));
+    expect(await faultsOfStack(packaged.template, folder)).toContain(
+      'events/table.ts answers aws.autoscaling "EC2 Instance-terminate Lifecycle Action", of which events/samples/ has no event: add a sample.',
+    );
   });
 });
 

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -13,6 +13,7 @@ export interface Bundle {
   readonly name: string;
   /** `…/NAME/index.mjs`, absolute. */
   readonly file: string;
+  /** Without what is compiled in afterwards. */
   readonly bytes: number;
   readonly gzipBytes: number;
   /** What is in it: bytes by file, from the root. What tree shaking has taken out is not there. */
@@ -28,12 +29,14 @@ const REQUIRE = "import { createRequire } from 'node:module'; const require = cr
  * @param names files in functions/, without extension
  * @param define what stands in the place of an expression, by its source text; values are source text too
  * @param outdir absolute; left out, it is where serverless.yml looks for them
+ * @param compiledIn texts in the place of an expression, put in after the bundle has been measured
  */
 export async function bundle(
   root: string,
   names: readonly string[],
   define: Record<string, string>,
   outdir = `${root}/build/functions`,
+  compiledIn: Record<string, string> = {},
 ): Promise<Bundle[]> {
   await rm(outdir, { recursive: true, force: true });
   const { metafile } = await build({
@@ -48,7 +51,7 @@ export async function bundle(
     target: 'node24',
     mainFields: ['module', 'main'],
     banner: { js: REQUIRE },
-    define,
+    define: { ...define, ...Object.fromEntries(Object.keys(compiledIn).map((name) => [name, placeholderOf(name)])) },
     plugins: [...plugins],
     // No part of this is given to anybody else.
     legalComments: 'none',
@@ -61,9 +64,24 @@ export async function bundle(
       const content = await readFile(file);
       const inputs = inputsOf(metafile.outputs[relative(root, file)]?.inputs ?? {});
       const gzipBytes = gzipSync(content).byteLength;
+      await writeFile(file, filledIn(content.toString(), compiledIn));
       return { name, file, bytes: content.byteLength, gzipBytes, inputs };
     }),
   );
+}
+
+/** A literal that minifying leaves in one piece. */
+function placeholderOf(name: string): string {
+  return JSON.stringify(`compiled in: ${name}`);
+}
+
+function filledIn(code: string, compiledIn: Record<string, string>): string {
+  return Object.entries(compiledIn).reduce((text, [name, value]) => {
+    const literal = placeholderOf(name).slice(1, -1);
+    return text.replaceAll(new RegExp(`(["'\`])${literal.replaceAll('.', '\\.')}\\1`, 'g'), () =>
+      JSON.stringify(value),
+    );
+  }, code);
 }
 
 function inputsOf(inputs: Metafile['outputs'][string]['inputs']): Bundle['inputs'] {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { interpret } from '../../events/table.ts';
+import { interpret, table } from '../../events/table.ts';
 import { compilePattern } from '../../world/eventbridge/event-pattern.ts';
 import type { Fault } from './source.ts';
 import { ofType, resolved, type Template } from './values.ts';
@@ -30,11 +30,27 @@ export function ruleFaults(template: Template, root: string, stage = 'dev'): Fau
   return [
     ...broken,
     ...wrong,
+    ...rowsWithoutSample(samples),
     ...idle.map(({ name }) => ({
       at: ['Resources', name, 'Properties', 'EventPattern'],
       says: `${name} matches no event of events/samples/: correct its pattern, or add a sample of what it is for.`,
     })),
   ];
+}
+
+/** Only a sample shows that a row of events/table.ts has a rule. */
+function rowsWithoutSample(samples: readonly Sample[]): Fault[] {
+  const sampled = samples.filter(({ wanted }) => wanted).map(({ event }) => kindOf(event));
+  const rows = table.filter(({ source, detailType }) => !sampled.includes(`${source} "${detailType}"`));
+  return rows.map(({ source, detailType }) => {
+    const says = `events/table.ts answers ${source} "${detailType}", of which events/samples/ has no event: add a sample.`;
+    return { at: [], says };
+  });
+}
+
+function kindOf(event: unknown): string {
+  const { source, 'detail-type': detailType }: { source?: unknown; 'detail-type'?: unknown } = Object(event);
+  return `${source} "${detailType}"`;
 }
 
 function takerOf(name: string, template: Template): Taker | Fault {

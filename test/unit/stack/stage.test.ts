@@ -68,7 +68,7 @@ describe("the stage's name", () => {
 
   it('leaves room for the longest name that it is a part of', () => {
     const yaml = (file: string) => parse(readFileSync(join(root, file), 'utf8'), { merge: true });
-    const functions = Object.values<{ name: string }>(yaml('serverless.yml').functions).map(({ name }) => name);
+    const functions = Object.keys(yaml('resources/functions.yml')).map((name) => `muster-\${sls:stage}-${name}`);
     const rules = Object.values<{ Properties: { Name?: string } }>(yaml('resources/events.yml').Resources);
     const names = [...functions, ...rules.flatMap(({ Properties }) => Properties.Name ?? [])];
     const room = 64 - Math.max(...names.map((name) => name.replace('${sls:stage}', '').length));
@@ -83,6 +83,7 @@ describe("the stage's name", () => {
   it('leaves room for the names of rules and state machines', () => {
     const folder = folderWith({ 'serverless.yml': '' });
     mkdirSync(join(folder, 'resources'));
+    writeFileSync(join(folder, 'resources/functions.yml'), 'x: { description: X }\n');
     writeFileSync(join(folder, 'resources/a.yml'), `a:\n  StateMachineName: \${sls:stage}-${'x'.repeat(76)}\n`);
     expect(faultsOfStage(folder, ['--stage', 'pro'])).toEqual([]);
     expect(faultsOfStage(folder, ['--stage', 'prod'])).toEqual([
