@@ -1,5 +1,6 @@
 import { uuid } from '../../kernel/uuid.ts';
 import { ServiceError, type ServiceOf } from '../../wire/service.ts';
+import type { Ec2Instance } from '../ec2/instance.ts';
 import {
   type Activity,
   at,
@@ -8,6 +9,7 @@ import {
   describeMember,
   type Group,
   type GroupSettings,
+  type Member,
 } from './group.ts';
 import { LifecycleActions } from './lifecycle-actions.ts';
 import { type AnnouncedLaunch, Members } from './members.ts';
@@ -93,7 +95,10 @@ export class AutoScaling {
         `Instance Id not found - No managed instance found for instance ID: ${instanceId}`,
       );
     const { group } = member;
-    if (group.leaving.has(member)) return member.activity;
+    if (group.leaving.has(member)) {
+      this.members.endRetained(member);
+      return member.activity;
+    }
     if (shouldDecrementDesiredCapacity) decrement(group);
     this.members.retire(
       member,
@@ -101,6 +106,58 @@ export class AutoScaling {
       `${this.#at()} instance ${instanceId} was taken out of service in response to a user request.`,
     );
     return member.activity;
+  }
+
+  /** AttachInstances: the group has so many instances more. Throws ValidationError. */
+  attach(name: string, instanceIds: readonly string[]): void {
+    const group = this.group(name);
+    const instances = instanceIds.map((id) => this.#attachable(id));
+    if (group.desiredCapacity + instances.length > group.maxSize)
+      throw new ServiceError(
+        'ValidationError',
+        `AutoScalingGroup ${name} has a max-size of ${group.maxSize}, which ${instances.length} more instances exceed.`,
+      );
+    group.desiredCapacity += instances.length;
+    for (const instance of instances)
+      this.members.attach(group, instance, `${this.#at()} an instance was added in response to an attach request.`);
+  }
+
+  #attachable(instanceId: string): Ec2Instance {
+    const instance = this.#options.ec2.instance(instanceId);
+    if (instance?.state !== 'running')
+      throw new ServiceError('ValidationError', `Invalid Instance ID(s): [${instanceId}]: not in running state.`);
+    if (this.members.get(instanceId))
+      throw new ServiceError('ValidationError', `The instance ${instanceId} is already part of an AutoScalingGroup.`);
+    return instance;
+  }
+
+  /** EnterStandby. Throws ValidationError for an instance that is not in service. */
+  enterStandby(name: string, instanceIds: readonly string[], shouldDecrementDesiredCapacity: boolean): Member[] {
+    const group = this.group(name);
+    const members = instanceIds.map((id) => this.#inState(group, id, 'InService'));
+    const cause = `${this.#at()} an instance was moved to standby in response to a user request.`;
+    for (const member of members) {
+      if (shouldDecrementDesiredCapacity) decrement(group);
+      this.members.enterStandby(member, cause);
+    }
+    this.#converge(group, cause);
+    return members;
+  }
+
+  /** ExitStandby: the instances count again. Throws ValidationError for one that is not on standby. */
+  exitStandby(name: string, instanceIds: readonly string[]): Member[] {
+    const group = this.group(name);
+    const members = instanceIds.map((id) => this.#inState(group, id, 'Standby'));
+    const cause = `${this.#at()} an instance was moved out of standby in response to a user request.`;
+    group.desiredCapacity += members.length;
+    for (const member of members) this.members.exitStandby(member, cause);
+    return members;
+  }
+
+  #inState(group: Group, instanceId: string, state: 'InService' | 'Standby'): Member {
+    const member = this.members.get(instanceId);
+    if (member?.group === group && member.lifecycleState === state) return member;
+    throw new ServiceError('ValidationError', `The instance ${instanceId} is not in ${state}.`);
   }
 
   /** Every group with its hooks and instances, as the API shows them, and what still waits. */

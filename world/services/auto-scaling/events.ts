@@ -56,7 +56,8 @@ export function activityEvent(member: Member, outcome: Outcome, now: number, sta
 }
 
 /** AWS's words for an activity: `Launching a new EC2 instance: i-…`. */
-export function describeActivity({ origin, destination }: Activity, instanceId: string): string {
+export function describeActivity({ origin, destination, verb }: Activity, instanceId: string): string {
+  if (verb !== undefined) return `${verb}: ${instanceId}`;
   if (origin === 'EC2') return `Launching a new EC2 instance: ${instanceId}`;
   if (origin === 'WarmPool' && destination === 'AutoScalingGroup')
     return `Launching a new EC2 instance from warm pool: ${instanceId}`;

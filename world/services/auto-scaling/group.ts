@@ -1,4 +1,10 @@
-import type { AutoScalingGroup, AutoScalingInstanceDetails, LifecycleState, Tag } from '@aws-sdk/client-auto-scaling';
+import type {
+  AutoScalingGroup,
+  AutoScalingInstanceDetails,
+  InstanceLifecyclePolicy,
+  LifecycleState,
+  Tag,
+} from '@aws-sdk/client-auto-scaling';
 import { isoSeconds } from '../../eventbridge/aws-event.ts';
 import { ACCOUNT_ID, REGION } from '../../kernel/account.ts';
 import { type Ec2Instance, SUBNETS } from '../ec2/instance.ts';
@@ -29,6 +35,7 @@ export interface GroupSettings {
   readonly InstanceType?: string;
   readonly MetadataOptions?: Partial<MetadataOptions>;
   readonly WarmPool?: WarmPool;
+  readonly InstanceLifecyclePolicy?: InstanceLifecyclePolicy;
 }
 
 /** Why an instance comes or goes: the life of one scaling activity. */
@@ -39,6 +46,8 @@ export interface Activity {
   readonly cause: string;
   readonly origin: Place;
   readonly destination: Place;
+  /** AWS's words for it, before the instance's id; left out where they follow from origin and destination. */
+  readonly verb?: string;
 }
 
 /** Where an instance comes from and where it goes to, as the events say it. */
@@ -53,7 +62,7 @@ export interface Member extends Numbered {
   activity: Activity;
 }
 
-/** A group and its instances, each of which stands in exactly one of the three sets. */
+/** A group and its instances, each of which is in exactly one of the sets. */
 export interface Group extends Numbered {
   readonly settings: GroupSettings;
   readonly region: string;
@@ -68,6 +77,7 @@ export interface Group extends Numbered {
   readonly active: Set<Member>;
   readonly warm: Set<Member>;
   readonly leaving: Set<Member>;
+  readonly standby: Set<Member>;
 }
 
 /** A new group without instances. */
@@ -87,6 +97,7 @@ export function createGroup(settings: GroupSettings, serial: number, id: string,
     active: new Set(),
     warm: new Set(),
     leaving: new Set(),
+    standby: new Set(),
   };
 }
 
@@ -121,7 +132,7 @@ export function describeMember(member: Member): AutoScalingInstanceDetails {
 /** The group as DescribeAutoScalingGroups shows it. */
 export function describeGroup(group: Group): AutoScalingGroup {
   const { settings } = group;
-  const members = [...group.active, ...group.warm, ...group.leaving];
+  const members = [...group.active, ...group.warm, ...group.standby, ...group.leaving];
   return {
     AutoScalingGroupName: settings.AutoScalingGroupName,
     AutoScalingGroupARN: group.arn,

@@ -19,6 +19,13 @@ interface Passage {
   readonly onAbandon?: (action: LifecycleAction) => void;
 }
 
+/** A hook that a member waits in, or will. */
+interface Hold {
+  readonly hook: LifecycleHook;
+  readonly token: string | undefined;
+  readonly isAnnounced: boolean;
+}
+
 /** A launch that an event from outside of this world told of. */
 export interface AnnouncedLaunch {
   readonly instanceId: string;
@@ -81,26 +88,61 @@ export class Members {
   /** Takes up a launch where its announcement left it. What was announced is not announced again. */
   takeUp(group: Group, { instanceId, origin, destination, action }: AnnouncedLaunch): Member {
     const member = this.#create(group, this.#activity(origin, destination, 'It was announced.'), instanceId);
-    if (action) this.#holdIn(member, this.#launchPassage(member), [action]);
+    if (action) this.#holdIn(member, this.#launchPassage(member), [{ ...action, isAnnounced: true }]);
     else member.lifecycleState = destination === 'WarmPool' ? 'Warmed:Running' : 'InService';
     return member;
   }
 
+  /** Takes a running instance of no group into service, past the launch hooks. */
+  attach(group: Group, instance: Ec2Instance, cause: string): Member {
+    this.#options.ec2.tag(instance.instanceId, instanceTags(group));
+    const activity = {
+      ...this.#activity('EC2', 'AutoScalingGroup', cause),
+      verb: 'Attaching an existing EC2 instance',
+    };
+    const member = this.#join(group, instance, activity);
+    this.#enter(member);
+    return member;
+  }
+
+  /** Takes an instance out of service for a while. It stays in its group. */
+  enterStandby(member: Member, cause: string): void {
+    const { group } = member;
+    group.active.delete(member);
+    group.standby.add(member);
+    member.activity = { ...this.#activity('AutoScalingGroup', 'EC2', cause), verb: 'Moving EC2 instance to Standby' };
+    member.lifecycleState = 'Standby';
+  }
+
+  /** Brings an instance back into service, past the launch hooks, as if it were launched. */
+  exitStandby(member: Member, cause: string): void {
+    const { group } = member;
+    group.standby.delete(member);
+    group.active.add(member);
+    const activity = this.#activity('EC2', 'AutoScalingGroup', cause);
+    member.activity = { ...activity, verb: 'Moving EC2 instance out of Standby' };
+    member.lifecycleState = 'Pending';
+    this.#enter(member);
+  }
+
   #create(group: Group, activity: Activity, instanceId?: string): Member {
     const { settings, subnetIds } = group;
-    const serial = ++this.#launches;
     const instance = this.#options.ec2.launch({
       instanceId,
       imageId: settings.ImageId,
       instanceType: settings.InstanceType,
-      subnetId: subnetIds[serial % subnetIds.length],
+      subnetId: subnetIds[(this.#launches + 1) % subnetIds.length],
       region: group.region,
       tags: instanceTags(group),
       metadataOptions: settings.MetadataOptions,
     });
+    return this.#join(group, instance, activity);
+  }
+
+  #join(group: Group, instance: Ec2Instance, activity: Activity): Member {
     const warming = activity.destination === 'WarmPool';
     const member: Member = {
-      serial,
+      serial: ++this.#launches,
       group,
       instance,
       lifecycleState: warming ? 'Warmed:Pending' : 'Pending',
@@ -147,45 +189,32 @@ export class Members {
     };
   }
 
-  /** Holds the member in the hooks of its transition, all at once; it passes when all have let it go. */
+  /** Holds the member in the hooks of its transition, one after another; it passes when all have let it go. */
   #pass(member: Member, passage: Passage): void {
     const hooks = [...member.group.hooks.values()].filter((hook) => hook.LifecycleTransition === passage.transition);
-    const started = this.#holdIn(
+    this.#holdIn(
       member,
       passage,
-      hooks.map((hook) => ({ hook, token: undefined })),
+      hooks.map((hook) => ({ hook, token: undefined, isAnnounced: false })),
     );
-    for (const { hook, action } of started) this.#emit(member, lifecycleActionEvent(member, hook, action));
   }
 
-  #holdIn(
-    member: Member,
-    passage: Passage,
-    holds: readonly { readonly hook: LifecycleHook; readonly token: string | undefined }[],
-  ) {
-    const { state } = passage;
-    let waiting = holds.length;
+  #holdIn(member: Member, passage: Passage, [hold, ...others]: readonly Hold[]): void {
+    const { state, onAbandon } = passage;
+    const { instanceId } = member.instance;
     const proceed = () => {
       member.lifecycleState = `${state}:Proceed`;
       this.#later(member, this.#options.proceedSeconds, passage.arrive);
     };
+    if (!hold) return proceed();
     const onResolved = (action: LifecycleAction) => {
-      waiting--;
-      if (action.result === 'ABANDON') {
-        this.#actions.drop(member.instance.instanceId);
-        if (passage.onAbandon) passage.onAbandon(action);
-        else proceed();
-      } else if (waiting === 0) proceed();
+      if (action.result !== 'ABANDON') this.#holdIn(member, passage, others);
+      else if (onAbandon) onAbandon(action);
+      else proceed();
     };
-    if (waiting === 0) {
-      proceed();
-      return [];
-    }
     member.lifecycleState = `${state}:Wait`;
-    return holds.map(({ hook, token }) => ({
-      hook,
-      action: this.#actions.start(hook, member.instance.instanceId, onResolved, token),
-    }));
+    const action = this.#actions.start(hold.hook, instanceId, onResolved, hold.token);
+    if (!hold.isAnnounced) this.#emit(member, lifecycleActionEvent(member, hold.hook, action));
   }
 
   /** The end of a launch, as soon as the machine is in the state that its place asks for. */
@@ -212,20 +241,32 @@ export class Members {
     const { group, instance } = member;
     const warm = group.warm.delete(member);
     group.active.delete(member);
+    group.standby.delete(member);
     group.leaving.add(member);
     this.#timers.cancel(instance.instanceId);
     this.#actions.drop(instance.instanceId);
     member.lifecycleState = warm ? 'Warmed:Terminating' : 'Terminating';
     member.activity = this.#activity(warm ? 'WarmPool' : 'AutoScalingGroup', destination, cause);
     const arrive = () => (destination === 'EC2' ? this.#end(member) : this.#returnToPool(member));
+    const { state, isRetained } = { state: member.lifecycleState, isRetained: retainsAbandoned(group) };
     this.#pass(member, {
-      state: member.lifecycleState,
+      state,
       transition: 'autoscaling:EC2_INSTANCE_TERMINATING',
       arrive,
+      ...(isRetained && {
+        onAbandon: () => {
+          member.lifecycleState = `${state}:Retained`;
+        },
+      }),
     });
     this.#timers.set(`replace ${instance.instanceId}`, this.#options.relaunchSeconds, () =>
       this.#onVacancy(group, cause),
     );
+  }
+
+  /** Terminates an instance that its group retained after its termination hook was abandoned. */
+  endRetained(member: Member): void {
+    if (member.lifecycleState.endsWith(':Retained')) this.#end(member);
   }
 
   #end(member: Member): void {
@@ -254,7 +295,8 @@ export class Members {
     const member = this.#members.get(instance.instanceId);
     if (!member) return;
     if (instance.state === 'running' || instance.state === 'stopped') this.#settle(member);
-    if (instance.state === 'terminated' && member.lifecycleState.endsWith('Terminating:Proceed')) this.#forget(member);
+    const isLeaving = /Terminating:(Proceed|Retained)$/.test(member.lifecycleState);
+    if (instance.state === 'terminated' && isLeaving) this.#forget(member);
     if (instance.state === 'shutting-down' && !member.group.leaving.has(member)) this.#noticeLoss(member);
   }
 
@@ -288,4 +330,9 @@ export class Members {
   #at(): string {
     return at(this.#options.clock.now());
   }
+}
+
+/** Whether the group's instance lifecycle policy keeps an instance whose termination hook is abandoned. */
+function retainsAbandoned({ settings }: Group): boolean {
+  return settings.InstanceLifecyclePolicy?.RetentionTriggers?.TerminateHookAbandon === 'retain';
 }

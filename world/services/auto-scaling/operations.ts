@@ -1,5 +1,6 @@
 import type {
   Activity as ApiActivity,
+  AttachInstancesQuery,
   AutoScalingGroupNamesType,
   AutoScalingGroupsType,
   AutoScalingInstancesType,
@@ -7,6 +8,8 @@ import type {
   DescribeAutoScalingInstancesType,
   DescribeLifecycleHooksAnswer,
   DescribeLifecycleHooksType,
+  EnterStandbyQuery,
+  ExitStandbyQuery,
   Filter,
   PutLifecycleHookType,
   RecordLifecycleActionHeartbeatType,
@@ -39,6 +42,13 @@ interface AutoScaling {
   group(name: string): Group;
   setDesiredCapacity(name: string, capacity: number): readonly string[];
   terminate(instanceId: string, shouldDecrementDesiredCapacity: boolean): Activity;
+  attach(name: string, instanceIds: readonly string[]): void;
+  enterStandby(
+    name: string,
+    instanceIds: readonly string[],
+    shouldDecrementDesiredCapacity: boolean,
+  ): readonly Member[];
+  exitStandby(name: string, instanceIds: readonly string[]): readonly Member[];
 }
 
 /** The API of the groups. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/ */
@@ -73,6 +83,19 @@ export function autoScalingOperations(autoScaling: AutoScaling): Operations<'aut
       const activity = autoScaling.terminate(InstanceId, ShouldDecrementDesiredCapacity);
       return { Activity: member && describe(activity, member) };
     },
+    AttachInstances: ({
+      AutoScalingGroupName,
+      InstanceIds = [],
+    }: Input<AttachInstancesQuery, 'AutoScalingGroupName'>) => {
+      autoScaling.attach(AutoScalingGroupName, InstanceIds);
+      return {};
+    },
+    EnterStandby: (input: Input<EnterStandbyQuery, 'AutoScalingGroupName' | 'ShouldDecrementDesiredCapacity'>) => {
+      const { AutoScalingGroupName, InstanceIds = [], ShouldDecrementDesiredCapacity } = input;
+      return activities(autoScaling.enterStandby(AutoScalingGroupName, InstanceIds, ShouldDecrementDesiredCapacity));
+    },
+    ExitStandby: ({ AutoScalingGroupName, InstanceIds = [] }: Input<ExitStandbyQuery, 'AutoScalingGroupName'>) =>
+      activities(autoScaling.exitStandby(AutoScalingGroupName, InstanceIds)),
     DescribeAutoScalingInstances: (input: DescribeAutoScalingInstancesType, context: RequestContext) =>
       describeInstances(autoScaling, input, context),
     DescribeAutoScalingGroups: (input: AutoScalingGroupNamesType) => describeGroups(autoScaling, input),
@@ -171,6 +194,10 @@ function describe(activity: Activity, { group, instance }: Member): ApiActivity 
     Progress: 0,
     Details: JSON.stringify({ 'Subnet ID': instance.subnetId, 'Availability Zone': instance.availabilityZone }),
   };
+}
+
+function activities(members: readonly Member[]): { Activities: ApiActivity[] } {
+  return { Activities: members.map((member) => describe(member.activity, member)) };
 }
 
 function bySerial(one: { serial: number }, other: { serial: number }): number {

@@ -149,6 +149,12 @@ export class Ec2 {
     return instance;
   }
 
+  /** Adds tags to an instance. Throws InvalidInstanceID.NotFound. */
+  tag(instanceId: string, tags: ReadonlyMap<string, string>): void {
+    const instance = this.#existing(instanceId);
+    instance.tags = new Map([...instance.tags, ...tags]);
+  }
+
   /** Stops a running instance, as a warm pool does. */
   stop(instanceId: string): void {
     const instance = this.#existing(instanceId);

@@ -30,6 +30,9 @@ export const OPERATIONS = {
     'PutLifecycleHook',
     'SetDesiredCapacity',
     'TerminateInstanceInAutoScalingGroup',
+    'AttachInstances',
+    'EnterStandby',
+    'ExitStandby',
   ],
   ssm: ['SendCommand', 'GetCommandInvocation', 'DescribeInstanceInformation'],
   states: [

@@ -181,25 +181,134 @@ describe('a launch', () => {
     expect(world.autoScaling.group('web').active.size).toBe(1);
   });
 
-  it('passes several hooks only when all of them let it go', async () => {
+  it('waits in several hooks one after another, in one Pending:Wait', async () => {
     await world.group({}, LAUNCH_HOOK, { ...LAUNCH_HOOK, LifecycleHookName: 'other-team' });
     const InstanceId = world.launchOne();
     await world.seconds(5);
-    expect(world.kinds()).toEqual(['-launch Lifecycle Action', '-launch Lifecycle Action']);
+    expect(world.kinds()).toEqual(['-launch Lifecycle Action']);
+    const early = world.complete('CONTINUE', { InstanceId, LifecycleHookName: 'other-team' });
+    await expect(early).rejects.toMatchObject({
+      code: 'ValidationError',
+      message: `No active Lifecycle Action found with instance ID ${InstanceId}`,
+    });
     await world.complete('CONTINUE', { InstanceId });
     expect(world.stateOf(InstanceId)).toBe('Pending:Wait');
+    expect(world.events.map(({ detail }) => detail.LifecycleHookName)).toEqual(['muster-launch', 'other-team']);
+    await expect(world.complete('CONTINUE', { InstanceId })).rejects.toMatchObject({ code: 'ValidationError' });
+    await expect(world.heartbeat({ InstanceId })).rejects.toMatchObject({ code: 'ValidationError' });
     await world.complete('CONTINUE', { InstanceId, LifecycleHookName: 'other-team' });
     expect(world.stateOf(InstanceId)).toBe('Pending:Proceed');
   });
 
-  it('is lost as soon as one of several hooks abandons it', async () => {
+  it('is lost as soon as one of several hooks abandons it, and never reaches those after it', async () => {
     await world.group({}, LAUNCH_HOOK, { ...LAUNCH_HOOK, LifecycleHookName: 'other-team' });
     const InstanceId = world.launchOne();
     await world.seconds(5);
-    await world.complete('ABANDON', { InstanceId, LifecycleHookName: 'other-team' });
+    await world.complete('ABANDON', { InstanceId });
     expect(world.stateOf(InstanceId)).toBe('Terminating:Proceed');
-    expect(world.autoScaling.actions.all).toMatchObject([{ resolvedBy: 'group' }, { resolvedBy: 'caller' }]);
-    await expect(world.complete('CONTINUE', { InstanceId })).rejects.toMatchObject({ code: 'ValidationError' });
+    const late = world.complete('CONTINUE', { InstanceId, LifecycleHookName: 'other-team' });
+    await expect(late).rejects.toMatchObject({ code: 'ValidationError' });
+    expect(world.autoScaling.actions.all).toMatchObject([{ hook: 'muster-launch', resolvedBy: 'caller' }]);
+  });
+});
+
+describe('an instance that has run for days', () => {
+  const membership = async (InstanceId: string) => {
+    const { AutoScalingInstances = [] } = await world.ask<AutoScalingInstancesType>('DescribeAutoScalingInstances', {
+      InstanceIds: [InstanceId],
+    });
+    return AutoScalingInstances.map(({ AutoScalingGroupName, LifecycleState }) => [
+      AutoScalingGroupName,
+      LifecycleState,
+    ]);
+  };
+  const days = (count: number) => world.seconds(count * 86_400);
+
+  it('is announced as a launch when it is attached, and belongs to the group from then on', async () => {
+    await world.group();
+    const { instanceId, launchTime } = world.ec2.launch({});
+    await days(3);
+    expect(await membership(instanceId)).toEqual([]);
+    await world.ask('AttachInstances', { AutoScalingGroupName: 'web', InstanceIds: [instanceId] });
+    expect(await membership(instanceId)).toEqual([['web', 'Pending']]);
+    await world.seconds(10);
+    expect(await membership(instanceId)).toEqual([['web', 'InService']]);
+    expect(world.kinds()).toEqual(['Launch Successful']);
+    expect(world.events[0]?.detail).toMatchObject({
+      EC2InstanceId: instanceId,
+      Description: `Attaching an existing EC2 instance: ${instanceId}`,
+    });
+    expect(world.ec2.instance(instanceId)).toMatchObject({ launchTime });
+    expect(world.ec2.instance(instanceId)?.tags.get('aws:autoscaling:groupName')).toBe('web');
+    expect(world.autoScaling.group('web').desiredCapacity).toBe(1);
+  });
+
+  it('waits in the launch hook when it is attached', async () => {
+    await world.group({}, LAUNCH_HOOK);
+    const { instanceId } = world.ec2.launch({});
+    await days(3);
+    await world.ask('AttachInstances', { AutoScalingGroupName: 'web', InstanceIds: [instanceId] });
+    await world.seconds(10);
+    expect(await membership(instanceId)).toEqual([['web', 'Pending:Wait']]);
+    expect(world.kinds()).toEqual(['-launch Lifecycle Action']);
+  });
+
+  it('is not attached while it does not run, twice, or past the maximum size', async () => {
+    await world.group({ MaxSize: 1 });
+    const attach = (InstanceIds: string[]) =>
+      world.ask('AttachInstances', { AutoScalingGroupName: 'web', InstanceIds });
+    const [one, other] = [world.ec2.launch({}).instanceId, world.ec2.launch({}).instanceId];
+    await expect(attach([one])).rejects.toMatchObject({ code: 'ValidationError' });
+    await world.seconds(60);
+    await expect(attach([one, other])).rejects.toMatchObject({ code: 'ValidationError' });
+    await attach([one]);
+    await expect(attach([one])).rejects.toMatchObject({ message: expect.stringContaining('already part') });
+  });
+
+  it('leaves standby as a launch, under its own id', async () => {
+    await world.group();
+    const InstanceId = world.launchOne();
+    await days(3);
+    const target = { AutoScalingGroupName: 'web', InstanceIds: [InstanceId] };
+    await expect(world.ask('ExitStandby', target)).rejects.toMatchObject({ code: 'ValidationError' });
+    await world.ask('EnterStandby', { ...target, ShouldDecrementDesiredCapacity: true });
+    expect(await membership(InstanceId)).toEqual([['web', 'Standby']]);
+    await days(1);
+    expect(world.autoScaling.members.all).toHaveLength(1);
+    await world.ask('ExitStandby', target);
+    await world.seconds(10);
+    expect(await membership(InstanceId)).toEqual([['web', 'InService']]);
+    expect(world.kinds()).toEqual(['Launch Successful', 'Launch Successful']);
+    expect(world.events[1]?.detail).toMatchObject({ Description: `Moving EC2 instance out of Standby: ${InstanceId}` });
+  });
+});
+
+describe('a termination that is abandoned', () => {
+  const retain = { InstanceLifecyclePolicy: { RetentionTriggers: { TerminateHookAbandon: 'retain' as const } } };
+
+  it('retains the instance where the group asks for it, until a person terminates it', async () => {
+    await world.group(retain, TERMINATE_HOOK);
+    const InstanceId = world.launchOne();
+    await world.seconds(60);
+    world.autoScaling.setDesiredCapacity('web', 0);
+    await world.complete('ABANDON', { InstanceId, LifecycleHookName: 'muster-terminate' });
+    await world.seconds(86_400);
+    expect(world.stateOf(InstanceId)).toBe('Terminating:Retained');
+    expect(world.ec2.instance(InstanceId)?.state).toBe('running');
+    await world.ask('TerminateInstanceInAutoScalingGroup', { InstanceId, ShouldDecrementDesiredCapacity: false });
+    await world.seconds(60);
+    expect(world.stateOf(InstanceId)).toBeUndefined();
+    expect(world.kinds().at(-1)).toBe('Terminate Successful');
+  });
+
+  it('terminates the instance otherwise', async () => {
+    await world.group({}, TERMINATE_HOOK);
+    const InstanceId = world.launchOne();
+    await world.seconds(60);
+    world.autoScaling.setDesiredCapacity('web', 0);
+    await world.complete('ABANDON', { InstanceId, LifecycleHookName: 'muster-terminate' });
+    await world.seconds(60);
+    expect(world.stateOf(InstanceId)).toBeUndefined();
   });
 });
 
