@@ -18,7 +18,7 @@ import type { AutoScalingOptions } from './options.ts';
 
 /**
  * Amazon EC2 Auto Scaling. A group converges: it launches, replaces and terminates until it has as many instances as it
- * wants. `auto-scaling-members.ts` shows the way of each.
+ * wants. `members.ts` shows the states of each.
  */
 export class AutoScaling {
   readonly service: ServiceOf<'autoscaling'>;
