@@ -7,18 +7,18 @@ import { rowOf } from './row.ts';
 import type { Due } from './start.ts';
 import type { Candidate, Survey } from './survey.ts';
 
-/** What a sweep has asked about its candidates. */
+/** What the services say about the candidates. */
 export interface Findings {
   readonly at: string;
-  /** Where each stands in its Auto Scaling group, by instance id. */
+  /** The lifecycle state of each group member, by instance id. */
   readonly lifecycleStates: ReadonlyMap<string, string>;
-  /** Of whom Auto Scaling did not say it. */
+  /** Group members whose state could not be read. */
   readonly withoutState: ReadonlySet<string>;
-  /** How many IMDSv1 calls each answered, by its key in the ledger; null where nobody knows. */
+  /** The IMDSv1 calls of each instance, by ledger key; null if the metric has no data. */
   readonly imdsV1Calls: ReadonlyMap<string, number | null>;
 }
 
-/** Whose IMDSv1 calls are to be counted: whoever runs with IMDSv1 open, and is to have it closed. */
+/** The candidates whose IMDSv1 calls have to be counted: IMDSv1 is open on them, and an enrolment would close it. */
 export function areToBeCounted(
   { candidates }: Survey,
   { at, lifecycleStates, withoutState }: Pick<Findings, 'at' | 'lifecycleStates' | 'withoutState'>,
@@ -33,12 +33,12 @@ export function areToBeCounted(
   });
 }
 
-/** Whether an enrolment would close IMDSv1, if nothing were left out of it. */
-function wouldClose({ instance, profile: { metadata }, look: { exempt } }: Candidate): boolean {
+/** Whether a complete enrolment would close IMDSv1. */
+function wouldClose({ instance, profile: { metadata }, assessment: { exempt } }: Candidate): boolean {
   return metadata !== undefined && !exempt.imdsv2 && closesImdsV1(instance.metadataOptions, metadata);
 }
 
-/** Parts what is due from what is left as it is for now, and says why. */
+/** Splits candidates into those to enrol now and those to leave alone, with the reason. */
 export function decide(survey: Survey, findings: Findings): { due: Due[]; rows: ReportRow[] } {
   const due: Due[] = [];
   const rows: ReportRow[] = [];
@@ -48,19 +48,23 @@ export function decide(survey: Survey, findings: Findings): { due: Due[]; rows: 
     const { instanceId } = candidate.instance;
     const state = findings.lifecycleStates.get(instanceId);
     if (findings.withoutState.has(instanceId))
-      rows.push(rowOf(candidate.instance, candidate.profile, candidate.look, UNTOLD));
+      rows.push(rowOf(candidate.instance, candidate.profile, candidate.assessment, STATE_UNKNOWN));
     else if (isLeaving(state)) survey.countAsUnderWay();
-    else if (candidate.look.is === 'unfinished') {
+    else if (candidate.assessment.is === 'unfinished') {
       if (WAITS_IN_ITS_LAUNCH.test(state ?? '')) due.push({ ...candidate, leaveOut: [], reason: STILL_WAITS });
     } else {
       const isWhole = survey.stoppedBecause === null;
       const verdict = verdictOf(candidate, state, { fleet, findings, isWhole });
-      if (verdict.may) due.push({ ...candidate, leaveOut: [], reason: candidate.look.reason });
-      else if (candidate.look.drift.enrolment !== null && candidate.look.isMoreAsked)
-        due.push({ ...candidate, leaveOut: ['imdsv2'], reason: `${candidate.look.drift.enrolment} ${verdict.reason}` });
+      if (verdict.may) due.push({ ...candidate, leaveOut: [], reason: candidate.assessment.reason });
+      else if (candidate.assessment.drift.enrolment !== null && candidate.assessment.isMoreAsked)
+        due.push({
+          ...candidate,
+          leaveOut: ['imdsv2'],
+          reason: `${candidate.assessment.drift.enrolment} ${verdict.reason}`,
+        });
       else {
         const { finding, reason } = verdict;
-        rows.push(rowOf(candidate.instance, candidate.profile, candidate.look, { finding, reason }));
+        rows.push(rowOf(candidate.instance, candidate.profile, candidate.assessment, { finding, reason }));
       }
     }
   }
@@ -70,16 +74,16 @@ export function decide(survey: Survey, findings: Findings): { due: Due[]; rows: 
 const WAITS_IN_ITS_LAUNCH = /^(Warmed:)?Pending:Wait$/;
 const STILL_WAITS = 'It is enrolled, and its launch still waits in its hook.';
 
-const UNTOLD = {
+const STATE_UNKNOWN = {
   finding: 'unknown',
-  reason: 'Auto Scaling did not say whether it is on its way out of its group: it is left alone.',
+  reason: 'Auto Scaling did not return its state, so it may be terminating: it is left alone.',
 } as const;
 
 const NOT_WHOLE = {
   may: false,
   finding: 'unknown',
   reason:
-    'Not all of its fleet could be seen, so nobody knows how its canary is: IMDSv1 is closed on nobody this time.',
+    'Not all of its fleet could be listed, so the state of its canary is unknown: IMDSv1 is closed on no instance this time.',
 } as const;
 
 function verdictOf(
@@ -87,8 +91,8 @@ function verdictOf(
   lifecycleState: string | undefined,
   { fleet, findings, isWhole }: { fleet: CanaryFacts; findings: Findings; isWhole: boolean },
 ): HardeningVerdict {
-  const { instance, record, profile, look } = candidate;
-  const isToBeChanged = look.drift.metadata !== null || wouldClose(candidate);
+  const { instance, record, profile, assessment } = candidate;
+  const isToBeChanged = assessment.drift.metadata !== null || wouldClose(candidate);
   if (!isToBeChanged || isLaunching(candidate, lifecycleState, findings.at)) return { may: true };
   if (!isWhole && wouldClose(candidate)) return NOT_WHOLE;
   const imdsV1Calls = callsOf({ instance }, findings);
@@ -111,7 +115,7 @@ function isLaunching({ instance, record }: Candidate, state: string | undefined,
   return instance.launchTime !== null && Date.parse(at) - Date.parse(instance.launchTime) < LONGEST_LAUNCH_MILLISECONDS;
 }
 
-/** On its way out of its group, whatever EC2 still says of it. */
+/** Whether it is leaving its group, whatever state EC2 reports. */
 function isLeaving(state: string | undefined): boolean {
   return /^(Warmed:)?Terminat|^Detach/.test(state ?? '');
 }

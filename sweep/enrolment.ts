@@ -1,7 +1,7 @@
 import { executionName, naming, SWEEP, type TriggeredRequest } from '../events/request.ts';
 import type { Exemptible } from '../lib/profile.ts';
 import { profileVersion } from '../profiles/version.ts';
-import type { Pace } from './hands.ts';
+import type { SweepLimits } from './services.ts';
 import type { Candidate } from './survey.ts';
 
 /**
@@ -10,7 +10,7 @@ import type { Candidate } from './survey.ts';
  */
 export function enrolmentOf(
   { instance, record, profile }: Candidate,
-  { at, home }: Pick<Pace, 'at' | 'home'>,
+  { at, home }: Pick<SweepLimits, 'at' | 'home'>,
   leaveOut: readonly Exemptible[] = [],
 ) {
   const occasion = [instance.region, instance.launchTime, record?.generation ?? 0, profileVersion(profile)];

@@ -1,16 +1,16 @@
 import type { LedgerItem } from '../lib/ledger-item.ts';
-import { isBeingRetired } from './look.ts';
+import { isBeingRetired } from './assessment.ts';
 
-/** What is in the ledger and no more at its service, as far as a sweep can tell. */
+/** The nodes of one profile that are in the ledger and that the sweep did not see at their service. */
 export interface Gone {
   readonly profile: string;
-  /** No profile is called so any more. */
+  /** There is no profile of this name any more. */
   readonly isOrphaned: boolean;
   /** How many nodes the profile has in the ledger. */
   readonly nodes: number;
   /** Not seen, for the first time. */
   readonly missing: LedgerItem[];
-  /** Not seen, and not by an earlier sweep either: to be asked for by name. */
+  /** Not seen by an earlier sweep either: to be looked up by name. */
   readonly stillMissing: LedgerItem[];
   /** Missed by an earlier sweep, and there again. */
   readonly seenAgain: LedgerItem[];
@@ -37,7 +37,7 @@ export function goneOf(
 ): Gone[] {
   const nodes = [...records].filter((record) => hasSomethingToRetire(record, seen.at));
   const nodesOf = Map.groupBy(nodes, ({ profile }) => profile ?? '');
-  // Only a sweep of everything can tell that nobody lists a node of no profile.
+  // Only a complete sweep of all profiles can tell that a node of no profile is not listed.
   const orphaned = swept.length === known.length ? [...nodesOf.keys()].filter((name) => !known.includes(name)) : [];
   return [
     ...swept.map((name) => ({ profile: name, isOrphaned: false, ...missingOf(nodesOf.get(name) ?? [], seen) })),
@@ -46,7 +46,7 @@ export function goneOf(
 }
 
 function missingOf(own: readonly LedgerItem[], { seen, at }: Seen): Omit<Gone, 'profile' | 'isOrphaned'> {
-  // A sweep that is run again, because its report could not be stored, is no later one.
+  // A retry of the sweep that first missed it is not a second look.
   const byAnEarlier = ({ missingSince }: LedgerItem) => missingSince !== undefined && missingSince !== at;
   const { true: listed = [], false: unlisted = [] } = Object.groupBy(own, ({ instance }) => `${seen.has(instance)}`);
   return {
@@ -57,7 +57,7 @@ function missingOf(own: readonly LedgerItem[], { seen, at }: Seen): Omit<Gone, '
   };
 }
 
-/** Whoever enrols or retires it at this moment sees for himself that it is gone. */
+/** Not a node that an execution works on: that execution finds out by itself that the instance is gone. */
 function hasSomethingToRetire(record: LedgerItem, at: string): boolean {
   if (record.status === 'retiring') return !isBeingRetired(record, at);
   return record.status === 'enrolled' || record.status === 'failed';
@@ -76,8 +76,8 @@ export function countOf(some: readonly Gone[]): number {
 }
 
 /**
- * Says in one sentence that too much is gone at once to be true: a service that answers with empty lists looks just like
- * this. Undefined where it is not.
+ * Why none of the missing nodes may be retired: too many are missing at once, which is also what a service that returns
+ * empty lists looks like. Undefined if the number is plausible.
  * @param before how many of others are missing in the same sweep
  */
 export function whyTooMany(all: readonly Gone[], maxRetirements: number | undefined, before = 0): string | undefined {
@@ -85,17 +85,17 @@ export function whyTooMany(all: readonly Gone[], maxRetirements: number | undefi
   const missing = all.filter((gone) => countOf([gone]) > 0);
   const over = missing.filter((gone) => countOf([gone]) > mostGone(gone.nodes, maxRetirements));
   if (missing.length === 0 || (over.length === 0 && before + countOf(missing) <= most)) return undefined;
-  const told = (over.length > 0 ? over : missing).map(
+  const counts = (over.length > 0 ? over : missing).map(
     (gone) =>
-      `${countOf([gone])} of ${gone.nodes} of ${toldOf(gone)} (at most ${mostGone(gone.nodes, maxRetirements)})`,
+      `${countOf([gone])} of ${gone.nodes} of ${labelOf(gone)} (at most ${mostGone(gone.nodes, maxRetirements)})`,
   );
   return (
-    `More nodes have disappeared at once than is believed: ${told.join(', ')}; at most ${most} a sweep. ` +
+    `Too many nodes have disappeared at once: ${counts.join(', ')}; at most ${most} a sweep. ` +
     'None of them is retired. If they are gone for good, set sweep.maxRetirements in profiles.yml to their number; if no ' +
     'profile matches them any more, have one match them again, or retire them by hand.'
   );
 }
 
-function toldOf({ profile, isOrphaned }: Gone): string {
+function labelOf({ profile, isOrphaned }: Gone): string {
   return isOrphaned ? `${profile || 'no profile'}, which is no profile any more` : profile;
 }

@@ -3,19 +3,19 @@ import { namedBy } from '../lib/instance.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
 import { isSameInstance } from '../profiles/drift.ts';
 import { countOf, type Gone, whyTooMany } from './gone.ts';
-import { type Hands, type Pace, STARTED_BEFORE } from './hands.ts';
 import type { ReportRow } from './report.ts';
+import { STARTED_BEFORE, type SweepLimits, type SweepServices } from './services.ts';
 
-/** What a sweep does with what is gone. */
-export async function retireGone(gone: readonly Gone[], hands: Hands, pace: Pace) {
-  const { home } = pace;
+/** Retires the nodes that are gone, and records those that are missing for the first time. */
+export async function retireGone(gone: readonly Gone[], services: SweepServices, limits: SweepLimits) {
+  const { home } = limits;
   const rows: ReportRow[] = [];
   const alerts: string[] = [];
   for (const record of gone.flatMap(({ seenAgain }) => seenAgain)) await note(record, null);
   const { own = [], orphaned = [] } = Object.groupBy(gone, ({ isOrphaned }) => (isOrphaned ? 'orphaned' : 'own'));
-  await retireAll(own, whyTooMany(own, pace.maxRetirements));
-  // Of a profile that is no more all may be missing for ever: that must not keep the others from being retired.
-  await retireAll(orphaned, whyTooMany(orphaned, pace.maxRetirements, countOf(own)));
+  await retireAll(own, whyTooMany(own, limits.maxRetirements));
+  // All nodes of a removed profile may be missing, which must not block the retirements of the other profiles.
+  await retireAll(orphaned, whyTooMany(orphaned, limits.maxRetirements, countOf(own)));
   return { rows, alerts };
 
   async function retireAll(some: readonly Gone[], tooMany: string | undefined): Promise<void> {
@@ -23,7 +23,7 @@ export async function retireGone(gone: readonly Gone[], hands: Hands, pace: Pace
     for (const record of some.flatMap(({ missing }) => missing)) {
       const reason = tooMany === undefined ? NOT_LISTED : `${NO_MORE} ${TOO_MANY}`;
       rows.push(rowOfRecord(record, home, { reason, action: tooMany === undefined ? 'later' : 'nothing' }));
-      if (tooMany === undefined) await note(record, pace.at);
+      if (tooMany === undefined) await note(record, limits.at);
     }
     for (const record of some.flatMap(({ stillMissing }) => stillMissing))
       rows.push(
@@ -33,49 +33,49 @@ export async function retireGone(gone: readonly Gone[], hands: Hands, pace: Pace
       );
   }
 
-  /** Who has taken the instance in the meantime knows better than this sweep. */
+  /** If another execution has claimed the instance since, its record is newer than this sweep's. */
   async function note(record: LedgerItem, missingSince: string | null): Promise<void> {
-    if (pace.isDryRun) return;
+    if (limits.isDryRun) return;
     try {
-      await hands.setMissingSince(record, missingSince);
+      await services.setMissingSince(record, missingSince);
     } catch (error) {
       if (error instanceof Error && error.name === 'ClaimedElsewhere') return;
-      alerts.push(`${record.instance} could not be marked as missing, or as seen again. ${hands.refusalOf(error)}`);
+      alerts.push(`${record.instance} could not be marked as missing, or as seen again. ${services.refusalOf(error)}`);
     }
   }
 
   async function retire(record: LedgerItem): Promise<ReportRow> {
     try {
-      const found = await hands.find(record);
+      const found = await services.find(record);
       if (found && found.state !== 'terminated' && isSameInstance(record, found.instance)) {
         await note(record, null);
         return rowOfRecord(record, home, { finding: 'not-listed', reason: ELSEWHERE, action: 'nothing', starts: null });
       }
-      const { request, execution } = retirementOf(record, pace);
+      const { request, execution } = retirementOf(record, limits);
       const row = {
-        reason: `It is gone: missed since ${record.missingSince}, and not found when asked for.`,
+        reason: `It is gone: missed since ${record.missingSince}, and not found when looked up by name.`,
         execution,
       };
-      if (pace.isDryRun) return rowOfRecord(record, home, { ...row, action: 'would-start' });
-      const outcome = await hands.startRetirement(execution, request);
-      if (outcome === 'started' || pace.isRepeated) return rowOfRecord(record, home, { ...row, action: 'started' });
+      if (limits.isDryRun) return rowOfRecord(record, home, { ...row, action: 'would-start' });
+      const outcome = await services.startRetirement(execution, request);
+      if (outcome === 'started' || limits.isRepeated) return rowOfRecord(record, home, { ...row, action: 'started' });
       return rowOfRecord(record, home, { ...row, reason: `${row.reason} ${STARTED_BEFORE}`, action: 'nothing' });
     } catch (error) {
-      const reason = `It is not listed, and whether it is gone nobody could say. ${hands.refusalOf(error)}`;
+      const reason = `It is not listed, and its service could not be asked for it. ${services.refusalOf(error)}`;
       alerts.push(`${record.instance}: ${reason}`);
       return rowOfRecord(record, home, { finding: 'not-listed', reason, action: 'nothing', starts: null });
     }
   }
 }
 
-const NO_MORE = 'The ledger knows it, and its service does not list it any more.';
-const NOT_LISTED = `${NO_MORE} The next sweep asks for it by name, and retires it if it is gone.`;
-const TOO_MANY = 'Too many are gone at once to be true: nothing is retired.';
+const NO_MORE = 'It is in the ledger, and its service does not list it any more.';
+const NOT_LISTED = `${NO_MORE} The next sweep looks it up by name, and retires it if it is gone.`;
+const TOO_MANY = 'Too many are missing at once: nothing is retired.';
 const ELSEWHERE =
-  'Its profile lists it no more, and its service still has it: its group, its tags or the profiles have changed.';
+  'Its profile does not list it any more, but it still exists: its group, its tags or the profiles have changed.';
 
 /** The retirement of a node, and the name of its execution: the same for every sweep of a day that misses it. */
-function retirementOf(record: LedgerItem, { at, home }: Pace) {
+function retirementOf(record: LedgerItem, { at, home }: SweepLimits) {
   const { generation, missingSince } = record;
   const trigger = {
     detailType: SWEEP,
@@ -89,7 +89,7 @@ function retirementOf(record: LedgerItem, { at, home }: Pace) {
 function rowOfRecord(
   record: LedgerItem,
   home: string,
-  told: Pick<ReportRow, 'reason' | 'action'> & Partial<ReportRow>,
+  fields: Pick<ReportRow, 'reason' | 'action'> & Partial<ReportRow>,
 ): ReportRow {
   const { platform, instanceId, region } = namedBy(record, home);
   return {
@@ -101,6 +101,6 @@ function rowOfRecord(
     starts: 'retire-node',
     execution: null,
     exemptUntil: null,
-    ...told,
+    ...fields,
   };
 }

@@ -1,13 +1,18 @@
 import type { Instance } from '../lib/instance.ts';
 import type { Profile } from '../lib/profile.ts';
-import type { Look } from './look.ts';
+import type { Assessment } from './assessment.ts';
 import type { ReportRow } from './report.ts';
 
-/** What a row says beside the instance; what it leaves out: nothing is started. */
-type Told = Pick<ReportRow, 'finding'> & Partial<ReportRow>;
+/** The fields of a row that are not about the instance. By default nothing is started. */
+type RowFields = Pick<ReportRow, 'finding'> & Partial<ReportRow>;
 
-/** The report's row of an instance that was looked at. */
-export function rowOf(instance: Instance, { name }: Profile, { reason, exempt }: Look, told: Told): ReportRow {
+/** The report's row for an assessed instance. */
+export function rowOf(
+  instance: Instance,
+  { name }: Profile,
+  { reason, exempt }: Assessment,
+  fields: RowFields,
+): ReportRow {
   const ends = Object.values(exempt).flatMap((exemption) => exemption?.expires ?? []);
   return {
     instance: instance.instanceId,
@@ -19,6 +24,6 @@ export function rowOf(instance: Instance, { name }: Profile, { reason, exempt }:
     starts: null,
     execution: null,
     exemptUntil: ends.toSorted()[0] ?? null,
-    ...told,
+    ...fields,
   };
 }

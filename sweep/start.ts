@@ -1,11 +1,11 @@
 import type { Exemptible } from '../lib/profile.ts';
 import { enrolmentOf } from './enrolment.ts';
-import { type Hands, type Pace, STARTED_BEFORE } from './hands.ts';
 import type { ReportRow } from './report.ts';
 import { rowOf } from './row.ts';
+import { STARTED_BEFORE, type SweepLimits, type SweepServices } from './services.ts';
 import type { Candidate } from './survey.ts';
 
-/** A candidate, and what is not to be done for it this time, and why. */
+/** A candidate to enrol now: what its enrolment leaves out, and the reason to enrol it. */
 export interface Due extends Candidate {
   readonly leaveOut: readonly Exemptible[];
   readonly reason: string;
@@ -14,33 +14,33 @@ export interface Due extends Candidate {
 type Outcome = Partial<ReportRow> & Pick<ReportRow, 'action'>;
 
 /**
- * Starts the enrolments that are due, up to the pace: the oldest instance's first, and last those that have failed before.
- * What a service refuses ends it: the next sweep finds the rest again.
+ * Starts the enrolments that are due, up to the limit: oldest instance first, and those that failed before last. Stops at
+ * the first start that is refused: the next sweep finds the rest again.
  */
-export async function startDue(due: readonly Due[], hands: Hands, pace: Pace) {
+export async function startDue(due: readonly Due[], services: SweepServices, limits: SweepLimits) {
   const rows: ReportRow[] = [];
   const alerts: string[] = [];
   let started = 0;
   for (const one of oldestFirst(due)) {
-    const { request, execution } = enrolmentOf(one, pace, one.leaveOut);
+    const { request, execution } = enrolmentOf(one, limits, one.leaveOut);
     const row = (outcome: Outcome) => {
-      const told = { finding: 'drifting', reason: one.reason, starts: 'enrol-node', execution, ...outcome } as const;
-      rows.push(rowOf(one.instance, one.profile, one.look, told));
+      const fields = { finding: 'drifting', reason: one.reason, starts: 'enrol-node', execution, ...outcome } as const;
+      rows.push(rowOf(one.instance, one.profile, one.assessment, fields));
     };
-    if (alerts.length > 0 || started >= pace.maxStarts) row({ action: 'later' });
-    else if (pace.isDryRun) {
+    if (alerts.length > 0 || started >= limits.maxStarts) row({ action: 'later' });
+    else if (limits.isDryRun) {
       row({ action: 'would-start' });
       started++;
     } else {
       try {
-        const outcome = await hands.startEnrolment(execution, request);
-        const isStarted = outcome === 'started' || pace.isRepeated;
+        const outcome = await services.startEnrolment(execution, request);
+        const isStarted = outcome === 'started' || limits.isRepeated;
         row(isStarted ? { action: 'started' } : { action: 'nothing', reason: STARTED_BEFORE });
         if (isStarted) started++;
       } catch (error) {
-        const refusal = hands.refusalOf(error);
+        const refusal = services.refusalOf(error);
         row({ finding: 'unknown', action: 'nothing', reason: `${one.reason} ${refusal}` });
-        alerts.push(`The sweep started no more enrolments after ${started}. ${refusal} The next sweep goes on.`);
+        alerts.push(`The sweep stopped after starting ${started} enrolments. ${refusal} The next sweep continues.`);
       }
     }
   }
@@ -48,8 +48,8 @@ export async function startDue(due: readonly Due[], hands: Hands, pace: Pace) {
 }
 
 /**
- * The oldest first; who has no launch time comes last. Whoever fails time after time must not take the place of those who
- * were never tried.
+ * Oldest first, without a launch time last. Instances that keep failing must not use up the starts of those that were
+ * never tried.
  */
 function oldestFirst(due: readonly Due[]): Due[] {
   const failed = ({ record }: Due) => Number(record?.status === 'failed');

@@ -1,16 +1,15 @@
 import type { ProfileSummary, ReportRow, SweepReport } from './report.ts';
 import type { Survey } from './survey.ts';
 
-/** What a sweep has come to, before it is told. */
-export interface Swept {
+/** The results of a sweep, from which its report is made. */
+export interface SweepResult {
   readonly surveys: readonly Survey[];
-  /** Of instances that were, or are to be, enrolled or retired. */
+  /** Rows of instances that were, or are to be, enrolled or retired. */
   readonly rows: readonly ReportRow[];
   readonly alerts: readonly string[];
   readonly at: string;
   readonly endedAt: string;
   readonly isDryRun: boolean;
-  readonly apiCalls: number;
 }
 
 const COUNTED = {
@@ -21,7 +20,7 @@ const COUNTED = {
   gone: 'gone',
 } as const;
 
-export function reportOf({ surveys, rows, alerts, at, endedAt, isDryRun, apiCalls }: Swept): SweepReport {
+export function reportOf({ surveys, rows, alerts, at, endedAt, isDryRun }: SweepResult): Omit<SweepReport, 'apiCalls'> {
   const all = [...surveys.flatMap((survey) => survey.rows), ...rows];
   return {
     startedAt: at,
@@ -30,7 +29,6 @@ export function reportOf({ surveys, rows, alerts, at, endedAt, isDryRun, apiCall
     profiles: surveys.map((survey) => summaryOf(survey, all)),
     rows: all,
     alerts: [...alerts],
-    apiCalls,
   };
 }
 

@@ -3,8 +3,8 @@ import type { LedgerItem } from '../lib/ledger-item.ts';
 import { type Profile, regionsOf } from '../lib/profile.ts';
 import { isSameInstance } from '../profiles/drift.ts';
 import { matchProfile } from '../profiles/match.ts';
+import { type Assessment, assess, isAssessed, type Policy } from './assessment.ts';
 import type { FleetMember } from './canary.ts';
-import { isToBeLookedAt, type Look, lookAt, type Policy } from './look.ts';
 import type { ProfileSummary, ReportRow } from './report.ts';
 import { rowOf } from './row.ts';
 
@@ -13,22 +13,22 @@ export interface Candidate {
   readonly instance: Instance;
   readonly record: LedgerItem | undefined;
   readonly profile: Profile;
-  readonly look: Look;
+  readonly assessment: Assessment;
 }
 
 type Counts = ProfileSummary['counts'];
 
-/** What a sweep has found of one profile's instances, page by page. */
+/** The instances of one profile, collected page by page. */
 export class Survey {
   readonly profile: Profile;
   readonly regions: readonly string[];
   readonly counts: Counts = { ...NONE };
   readonly candidates: Candidate[] = [];
-  /** Whose metadata options are the profile's business: all that are there and are not exempt, stopped ones too. */
+  /** Every instance, stopped ones too, that is not exempt from hardening. */
   readonly members: Pick<FleetMember, 'instance' | 'record'>[] = [];
-  /** Whatever is not as it should be and is left as it is. */
+  /** Instances that do not comply and are left alone. */
   readonly rows: ReportRow[] = [];
-  /** Why not all of it could be looked at: a sentence. */
+  /** Why the survey is incomplete: a sentence. Null if it is complete. */
   stoppedBecause: string | null = null;
   readonly #policy: Policy;
   readonly #profiles: readonly Profile[];
@@ -37,7 +37,7 @@ export class Survey {
   readonly #seen = new Set<string>();
 
   /**
-   * @param profiles all of them: an instance is the first's that matches it
+   * @param profiles all profiles: the first that matches an instance decides
    * @param home the stack's own Region
    */
   constructor(policy: Policy, profiles: readonly Profile[], home: string, records: ReadonlyMap<string, LedgerItem>) {
@@ -54,17 +54,17 @@ export class Survey {
     if (state === 'terminated' || matchProfile(this.#profiles, instance, this.#home)?.name !== this.profile.name)
       return;
     const record = this.#records.get(ledgerKey(instance));
-    const look = lookAt(instance, record, this.#policy);
-    this.#join(instance, record, look);
-    if (!isToBeLookedAt(found)) return;
-    this.#count(look);
-    if (look.is === 'drifting' || look.is === 'unfinished')
-      this.candidates.push({ instance, record, profile: this.profile, look });
-    else if (look.is !== 'as-wanted' && look.is !== 'under-way')
-      this.rows.push(rowOf(instance, this.profile, look, { finding: look.is }));
+    const assessment = assess(instance, record, this.#policy);
+    this.#join(instance, record, assessment);
+    if (!isAssessed(found)) return;
+    this.#count(assessment);
+    if (assessment.is === 'drifting' || assessment.is === 'unfinished')
+      this.candidates.push({ instance, record, profile: this.profile, assessment });
+    else if (assessment.is !== 'as-wanted' && assessment.is !== 'under-way')
+      this.rows.push(rowOf(instance, this.profile, assessment, { finding: assessment.is }));
   }
 
-  /** The ledger's items of those whom the profile has hardened, and who are listed no more. */
+  /** The ledger items of instances that the profile hardened and that are not listed any more. */
   hardenedAndGone(): LedgerItem[] {
     return [...this.#records.values()].filter(
       ({ instance, profile, hardenedAt }) =>
@@ -72,19 +72,19 @@ export class Survey {
     );
   }
 
-  #join(instance: Instance, record: LedgerItem | undefined, { exempt }: Look): void {
+  #join(instance: Instance, record: LedgerItem | undefined, { exempt }: Assessment): void {
     if (!this.profile.metadata) return;
     const own = record && isSameInstance(record, instance) ? record : null;
     if (own) this.#seen.add(own.instance);
     if (!exempt.imdsv2) this.members.push({ instance, record: own });
   }
 
-  /** For a candidate that turns out to be on its way out of its group. */
+  /** For a candidate that turns out to be leaving its group. */
   countAsUnderWay(): void {
     this.counts.underWay++;
   }
 
-  #count({ is, isEnrolled, isHardened }: Look): void {
+  #count({ is, isEnrolled, isHardened }: Assessment): void {
     this.counts.instances++;
     if (isEnrolled) this.counts.enrolled++;
     if (isHardened) this.counts.hardened++;

@@ -10,7 +10,7 @@ import { readDeployment } from '../local/deployment.ts';
 import { nameOfState, stateOf } from '../resources/functions.ts';
 import { readService } from '../resources/service.ts';
 import { faultsOfDefinition } from '../stack/definition/definition.ts';
-import { LONGEST_ENROLMENT_HOURS } from '../sweep/look.ts';
+import { LONGEST_ENROLMENT_HOURS } from '../sweep/assessment.ts';
 import { compilePattern } from '../world/eventbridge/event-pattern.ts';
 import { sample, sampleNames } from './support/samples.ts';
 

@@ -98,7 +98,11 @@ describe('a sweep that could not see all of a fleet', () => {
     const { rows, profiles } = await sweep(world);
     expect(profiles).toMatchObject([{ status: 'stopped' }]);
     expect(rows).toMatchObject([
-      { finding: 'unknown', action: 'nothing', reason: expect.stringContaining('Not all of its fleet could be seen') },
+      {
+        finding: 'unknown',
+        action: 'nothing',
+        reason: expect.stringContaining('Not all of its fleet could be listed'),
+      },
     ]);
     expect(openOf(world)).toHaveLength(2);
   });

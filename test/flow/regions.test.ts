@@ -141,7 +141,7 @@ describe("a sweep of a profile's other Region", () => {
     await sweep(world);
     await world.clock.advance(HOUR);
     expect((await sweep(world)).rows).toMatchObject([
-      { instance, region: THERE, finding: 'not-listed', reason: expect.stringContaining('its service still has it') },
+      { instance, region: THERE, finding: 'not-listed', reason: expect.stringContaining('but it still exists') },
     ]);
     expect(retirements(world)).toEqual([]);
   });

@@ -60,7 +60,7 @@ describe('a retirement that a sweep has started', () => {
     await world.clock.advance(HOUR);
     world.faults.set([]);
     expect((await sweep(world)).rows).toMatchObject([
-      { instance, finding: 'gone', action: 'nothing', reason: expect.stringContaining('started already today') },
+      { instance, finding: 'gone', action: 'nothing', reason: expect.stringContaining('already started today') },
     ]);
     await world.clock.advance(24 * HOUR);
     expect((await sweep(world)).rows).toMatchObject([{ instance, finding: 'gone', action: 'started' }]);

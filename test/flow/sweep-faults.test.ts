@@ -130,7 +130,7 @@ describe('Step Functions that refuses a start', () => {
       ['drifting', 'later'],
       ['drifting', 'later'],
     ]);
-    expect(told).toEqual([expect.stringContaining('The sweep started no more enrolments after 0.')]);
+    expect(told).toEqual([expect.stringContaining('The sweep stopped after starting 0 enrolments.')]);
     await sweep(world);
     expect(startsOf(world).toSorted()).toEqual(instances.map((instance) => `enrol-node ${instance}`).toSorted());
   });
@@ -143,7 +143,11 @@ describe('Auto Scaling that does not answer', () => {
     const { alerts: told, rows, profiles } = await sweep(world);
     expect(told).toEqual([expect.stringContaining('Members of groups are left alone')]);
     expect(rows).toMatchObject([
-      { finding: 'unknown', action: 'nothing', reason: expect.stringContaining('Auto Scaling did not say') },
+      {
+        finding: 'unknown',
+        action: 'nothing',
+        reason: expect.stringContaining('Auto Scaling did not return its state'),
+      },
     ]);
     expect(profiles[0]?.counts).toMatchObject({ underWay: 0 });
     expect(startsOf(world)).toEqual([]);

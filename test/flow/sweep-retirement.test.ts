@@ -22,7 +22,7 @@ describe('a node whose instance is gone, and nobody has told', () => {
     await endUnheard(world, [instance]);
     const first = await sweep(world);
     expect(first.rows.filter(({ finding }) => finding === 'gone')).toMatchObject([
-      { instance, action: 'later', reason: expect.stringContaining('The next sweep asks for it by name') },
+      { instance, action: 'later', reason: expect.stringContaining('The next sweep looks it up by name') },
     ]);
     expect(await missingSince(world, instance)).toBe(first.startedAt);
     expect(retirements(world)).toEqual([]);
@@ -65,7 +65,7 @@ describe('a node whose instance is gone, and nobody has told', () => {
     const { rows, alerts: told } = await sweep(world);
     expect(rows).toContainEqual(expect.objectContaining({ instance, finding: 'not-listed', action: 'nothing' }));
     expect(told).toEqual([
-      expect.stringContaining(`${instance}: It is not listed, and whether it is gone nobody could say.`),
+      expect.stringContaining(`${instance}: It is not listed, and its service could not be asked for it.`),
     ]);
     expect(retirements(world)).toEqual([]);
   });

@@ -7,11 +7,11 @@ import { type Exemptions, exemptionsOf, exemptParts, withoutExempted } from '../
 import { identityFrom, isAssociationWanted } from '../profiles/plan.ts';
 import { profileVersion } from '../profiles/version.ts';
 
-/** What a sweep makes of an instance that its profile matches and that runs. */
-export interface Look {
+/** How a running instance compares with the profile that matches it. */
+export interface Assessment {
   /**
-   * `as-wanted`: there is nothing to say of it; `unfinished`: nor of that, unless its launch still waits; `under-way`:
-   * somebody is at it. The others are the report's words.
+   * `as-wanted`: nothing to do; `unfinished`: nothing to do unless its launch still waits; `under-way`: an execution works
+   * on it. The others are findings of the report.
    */
   readonly is: 'as-wanted' | 'unfinished' | 'under-way' | 'drifting' | 'exempt' | 'failed' | 'unknown';
   readonly reason: string;
@@ -23,7 +23,7 @@ export interface Look {
   readonly isMoreAsked: boolean;
 }
 
-/** What it looks with. */
+/** What instances are assessed against. */
 export interface Policy {
   readonly profile: Profile;
   readonly exemptions: readonly Exemption[];
@@ -31,12 +31,16 @@ export interface Policy {
   readonly at: string;
 }
 
-/** Only what runs is looked at: what is stopped, starting or going is nobody's to touch. */
-export function isToBeLookedAt({ state }: Found): boolean {
+/** Only running instances are assessed. A stopped, starting or terminating instance is left alone. */
+export function isAssessed({ state }: Found): boolean {
   return state === 'running';
 }
 
-export function lookAt(instance: Instance, record: LedgerItem | undefined, { profile, exemptions, at }: Policy): Look {
+export function assess(
+  instance: Instance,
+  record: LedgerItem | undefined,
+  { profile, exemptions, at }: Policy,
+): Assessment {
   const exempt = exemptionsOf(exemptions, instance, at);
   const asked = withoutExempted(profile, exempt);
   const isAssociated = isAssociationWanted(instance, asked, false);
@@ -50,9 +54,9 @@ export function lookAt(instance: Instance, record: LedgerItem | undefined, { pro
 function whatItIs(
   instance: Instance,
   record: LedgerItem | undefined,
-  { drift, exempt }: Pick<Look, 'drift' | 'exempt'>,
+  { drift, exempt }: Pick<Assessment, 'drift' | 'exempt'>,
   { profile, at }: Policy,
-): Pick<Look, 'is' | 'reason'> {
+): Pick<Assessment, 'is' | 'reason'> {
   if (isUnderWay(instance, record, at)) return { is: 'under-way', reason: '' };
   if (record && isAnothers(record, instance)) return { is: 'unknown', reason: ANOTHERS };
   const same = record && isSameInstance(record, instance) ? record : undefined;
@@ -68,12 +72,12 @@ function whatItIs(
   return { is: 'drifting', reason };
 }
 
-/** Longer than EventBridge takes to bring a launch's event, and than an execution takes to claim its instance. */
+/** Longer than EventBridge takes to deliver a launch's event and an execution to claim the instance. */
 const ANNOUNCED_WITHIN_MINUTES = 3;
-/** No execution of enrol-node runs longer: its TimeoutSeconds, and some. */
+/** A little more than the TimeoutSeconds of enrol-node, so no execution runs longer. */
 export const LONGEST_ENROLMENT_HOURS = 51;
 
-/** Being enrolled or retired, or just launched: then its event is about to be answered. */
+/** Whether it is being enrolled or retired, or was just launched and its event is still on its way. */
 function isUnderWay({ launchTime }: Instance, record: LedgerItem | undefined, at: string): boolean {
   if (!record) return launchTime !== null && minutesSince(launchTime, at) < ANNOUNCED_WITHIN_MINUTES;
   if (record.status === 'enrolling') return minutesSince(record.claimedAt, at) < LONGEST_ENROLMENT_HOURS * 60;
@@ -81,14 +85,14 @@ function isUnderWay({ launchTime }: Instance, record: LedgerItem | undefined, at
 }
 
 /**
- * A retirement that has failed says why, and is over. One that says nothing for a day may have been stopped by a person: to
- * start another one is harmless, for it leaves the instance to one that still runs.
+ * A failed retirement records its error and is over. One without an error after a day may have been stopped by a person.
+ * Starting another is harmless: if the first still runs, the second leaves the instance to it.
  */
 export function isBeingRetired({ status, lastError, claimedAt }: LedgerItem, at: string): boolean {
   return status === 'retiring' && lastError === undefined && minutesSince(claimedAt, at) < 24 * 60;
 }
 
-/** Its enrolment had failed only at the very last: it is enrolled, and its launch may wait for somebody to complete it. */
+/** Whether only the last step of its enrolment failed: the node is enrolled, and its launch may still wait in the hook. */
 function isLaunchUnfinished({ lastError, autoScalingGroupName }: LedgerItem, { lifecycleHook }: Profile): boolean {
   return lastError !== undefined && autoScalingGroupName != null && lifecycleHook !== undefined;
 }
@@ -98,28 +102,28 @@ function minutesSince(instant: string, at: string): number {
 }
 
 const ANOTHERS =
-  'Another instance had its name before, and its servers still know that one by it: it is retired first, and enrolled by a later sweep.';
+  'Its name belonged to another instance, which is still on its servers: that one is retired first, and a later sweep enrols this one.';
 
 function whyNotAgain({ status, endedAt, lastError }: LedgerItem): string {
   const what =
     status === 'retired'
       ? `It was retired at ${endedAt}`
-      : `Its retirement failed (${lastError ?? 'it does not say why'})`;
+      : `Its retirement failed (${lastError ?? 'no error was recorded'})`;
   return `${what} and still runs: start enrol-node by hand if it is to be enrolled again.`;
 }
 
 function exemptFrom(parts: readonly (keyof Exemptions)[], exempt: Exemptions): string {
-  const told = parts.map((part) => `${part}: ${exempt[part]?.reason} (${exempt[part]?.owner})`);
-  return `It is exempt from ${told.join('; ')}`;
+  const reasons = parts.map((part) => `${part}: ${exempt[part]?.reason} (${exempt[part]?.owner})`);
+  return `It is exempt from ${reasons.join('; ')}`;
 }
 
-/** A failure that passes by itself: it was waited for in vain, or the launch did not wait for it. */
-const PASSES_BY_ITSELF = [...NOT_YET, 'DeadlinePassed', 'LaunchDecided', 'InstanceGone'];
+/** Failures that may resolve on their own: we timed out waiting, or the launch ended first. */
+const MAY_RESOLVE = [...NOT_YET, 'DeadlinePassed', 'LaunchDecided', 'InstanceGone'];
 
 function hasCauseGone({ errorName, profileVersion: failedWith }: LedgerItem, profile: Profile): boolean {
-  return failedWith !== profileVersion(profile) || PASSES_BY_ITSELF.some((name) => name === errorName);
+  return failedWith !== profileVersion(profile) || MAY_RESOLVE.some((name) => name === errorName);
 }
 
 function whyFailed({ lastError }: LedgerItem): string {
-  return `${lastError ?? 'Its enrolment failed.'} Mend this and start enrol-node by hand, or change its profile.`;
+  return `${lastError ?? 'Its enrolment failed.'} Fix this and start enrol-node by hand, or change its profile.`;
 }

@@ -1,0 +1,108 @@
+import { InvalidRequest } from '../lib/errors.ts';
+import { type Found, ledgerKey } from '../lib/instance.ts';
+import type { LedgerItem } from '../lib/ledger-item.ts';
+import type { Exemption, Profile, SweepSettings } from '../lib/profile.ts';
+import { isSameInstance } from '../profiles/drift.ts';
+import { areToBeCounted, type Findings } from './decide.ts';
+import type { SweepServices } from './services.ts';
+import { Survey } from './survey.ts';
+
+/** One sweep in progress. */
+export interface Sweep {
+  /** The time of the sweep, for every decision in it. */
+  readonly at: string;
+  /** Everything in profiles.yml. */
+  readonly profiles: readonly Profile[];
+  readonly exemptions: readonly Exemption[];
+  readonly settings: SweepSettings;
+  /** The stack's own Region. */
+  readonly home: string;
+  readonly services: SweepServices;
+  /** What a person must look at: a sentence each. The sweep adds to it. */
+  readonly alerts: string[];
+}
+
+/** Every ledger item by its key; undefined if the ledger could not be read: then nothing is listed, started or retired. */
+export async function readLedger({ services, alerts }: Sweep): Promise<Map<string, LedgerItem> | undefined> {
+  const records = new Map<string, LedgerItem>();
+  try {
+    for await (const page of services.listItems()) for (const item of page) records.set(item.instance, item);
+    return records;
+  } catch (error) {
+    const reason = error instanceof InvalidRequest ? error.message : services.refusalOf(error);
+    alerts.push(`${reason} Without the ledger nothing is started or retired; the next sweep tries again.`);
+    return undefined;
+  }
+}
+
+/** Surveys the instances of one profile. Adds the keys of all that are there to `seen`. */
+export async function surveyProfile(
+  profile: Profile,
+  records: ReadonlyMap<string, LedgerItem> | undefined,
+  seen: Set<string>,
+  sweep: Sweep,
+): Promise<Survey> {
+  const { at, exemptions, profiles, home, services, alerts } = sweep;
+  const survey = new Survey({ profile, exemptions, at }, profiles, home, records ?? new Map());
+  if (!records) {
+    survey.stoppedBecause = 'The ledger could not be read.';
+    return survey;
+  }
+  try {
+    for (const region of survey.regions)
+      for await (const page of services.listFleet(profile, region))
+        for (const found of page) {
+          if (isThere(found, records)) seen.add(ledgerKey(found.instance));
+          survey.take(found);
+        }
+  } catch (error) {
+    survey.stoppedBecause = services.refusalOf(error);
+    alerts.push(
+      `The sweep of ${profile.name} stopped: ${survey.stoppedBecause} None of its nodes is retired this time.`,
+    );
+  }
+  return survey;
+}
+
+/** Whether the instance in the ledger still exists. A new instance of the same name is not the one in the ledger. */
+function isThere({ instance, state }: Found, records: ReadonlyMap<string, LedgerItem>): boolean {
+  const record = records.get(ledgerKey(instance));
+  return state !== 'terminated' && (record === undefined || isSameInstance(record, instance));
+}
+
+/** The states of all candidates in their Auto Scaling groups. */
+export async function memberStates(
+  surveys: readonly Survey[],
+  { services, alerts }: Sweep,
+): Promise<Pick<Findings, 'lifecycleStates' | 'withoutState'>> {
+  const members = surveys.flatMap(({ candidates }) => candidates).filter((one) => one.instance.autoScalingGroupName);
+  const states = new Map<string, string>();
+  const withoutState = new Set<string>();
+  for (const [region, those] of Map.groupBy(members, ({ instance }) => instance.region)) {
+    const ids = those.map(({ instance }) => instance.instanceId);
+    try {
+      for (const [id, state] of await services.lifecycleStates(ids, region)) states.set(id, state);
+    } catch (error) {
+      alerts.push(`${services.refusalOf(error)} Members of groups are left alone: one of them may be terminating.`);
+      for (const id of ids) withoutState.add(id);
+    }
+  }
+  return { lifecycleStates: states, withoutState };
+}
+
+/** The IMDSv1 calls of the candidates on which an enrolment would close IMDSv1. */
+export async function countImdsV1(
+  survey: Survey,
+  states: Pick<Findings, 'lifecycleStates' | 'withoutState'>,
+  { at, services, alerts }: Sweep,
+): Promise<ReadonlyMap<string, number | null>> {
+  const { name, metadata } = survey.profile;
+  const instances = areToBeCounted(survey, { at, ...states }).map(({ instance }) => instance);
+  if (!metadata || instances.length === 0) return new Map();
+  try {
+    return await services.imdsV1Calls(instances, { at, lookBackDays: metadata.lookBackDays });
+  } catch (error) {
+    alerts.push(`${services.refusalOf(error)} Nothing of the profile ${name} is hardened this time.`);
+    return new Map();
+  }
+}
