@@ -17,7 +17,7 @@ export const handler = task(
     const { installation, displayName } = traitsOf(associate);
     const { instanceId, nodeName } = instance;
     if (!installation) throw new InvalidRequest(`${instanceId} needs no installation for ${displayName}.`);
-    const document = environment()[DOCUMENTS[installation.document]];
+    const document = environment(DOCUMENTS[installation.document]);
     const parameters = {
       NodeName: nodeName,
       ...installation.parameters,

@@ -13,13 +13,13 @@ import { activationTag, findManagedNode, sendCommand } from '../services/run-com
 export const handler = task(
   { instance: Instance, associate: Associate.nullable() },
   async ({ instance, associate }, call): Promise<Command> => {
-    const { COLLECT_IDENTITY_DOCUMENT } = environment();
     const managedId = await managedIdOf(instance, call);
+    const document = environment('COLLECT_IDENTITY_DOCUMENT');
     const parameters = {
       NodeName: instance.nodeName,
       Agent: (associate && traitsOf(associate).nodeKey?.agent) ?? 'any',
     };
-    const commandId = await sendCommand(COLLECT_IDENTITY_DOCUMENT, { ...instance, managedId }, parameters, call.signal);
+    const commandId = await sendCommand(document, { ...instance, managedId }, parameters, call.signal);
     if (commandId) return { commandId, managedId };
     throw new IdentityPending(
       `The Systems Manager agent of ${instance.instanceId} is not up yet. If it never is: check its instance profile.`,

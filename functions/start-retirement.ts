@@ -3,43 +3,50 @@ import { executionName, namedIn, naming, type TriggeredRetirement } from '../eve
 import { interpret } from '../events/table.ts';
 import { accountId, environment, home, profilesIn } from '../lib/config.ts';
 import { type InstanceRef, ledgerKey } from '../lib/instance.ts';
-import { answer, type Call } from '../lib/task.ts';
+import { answer } from '../lib/task.ts';
 import { mayMatch } from '../profiles/retirement.ts';
 import { startAnnounced } from '../services/announced-start.ts';
 import { findItem } from '../services/ledger.ts';
+import { ignoreRequest, startRequests } from '../services/start-requests.ts';
 
-/** Starts `retire-node` for each instance that an event says is going, once an event. */
+/** Starts `retire-node` for each instance that an event says is terminating, once per event. */
 export const handler = answer(async (event, call) => {
   const foreign = whyForeign(event, accountId());
-  if (foreign) return ignore(foreign, call);
+  if (foreign) return ignoreRequest(foreign, call);
   const interpretation = interpret(event);
-  if (interpretation.kind !== 'retirement') {
-    return ignore(
-      interpretation.kind === 'ignored' ? interpretation.reason : 'It announces no end of an instance.',
-      call,
-    );
-  }
-  const started = [];
-  for (const request of inRegionOf(event, interpretation.requests, home())) {
-    const instance = namedIn(request, home());
-    const reason = whyNotYet(request, instance) ?? (await whyNotOurs(request, instance, call));
-    started.push(reason ? ignore(reason, call) : await start(request, instance, call));
-  }
-  return started;
+  if (interpretation.kind === 'ignored') return ignoreRequest(interpretation.reason, call);
+  if (interpretation.kind === 'enrolment') return ignoreRequest('It announces no end of an instance.', call);
+  const requests = inRegionOf(event, interpretation.requests, home());
+  const { signal } = call;
+  return startRequests(
+    requests,
+    {
+      kind: 'Retirement',
+      whyIgnored: (request) => whyIgnored(request, signal),
+      nameOf: executionName,
+      start: (name, request) => start(name, request, signal),
+    },
+    call,
+  );
 });
 
-/** Under another team's hook the instance may still be at work; its end is announced once more when it comes. */
+async function whyIgnored(request: TriggeredRetirement, signal: AbortSignal): Promise<string | undefined> {
+  const instance = namedIn(request, home());
+  return whyNotYet(request, instance) ?? (await whyNotOurs(request, instance, signal));
+}
+
+/** In another team's hook the instance may still be in use. Its end is announced again when it comes. */
 function whyNotYet({ lifecycleAction }: TriggeredRetirement, { instanceId, region }: InstanceRef): string | undefined {
   const name = lifecycleAction?.lifecycleHookName;
   if (!name || profilesIn(region).some((profile) => profile.terminationHook === name)) return undefined;
   return `${instanceId} terminates under the hook ${name}, which no profile names.`;
 }
 
-/** An account has terminations of many groups: those that no profile matches would each cost an execution and an item. */
+/** Terminations of groups that no profile matches would each cost an execution and a ledger item. */
 async function whyNotOurs(
   { lifecycleAction, autoScalingGroupName = lifecycleAction?.autoScalingGroupName }: TriggeredRetirement,
   instance: InstanceRef,
-  { signal }: Call,
+  signal: AbortSignal,
 ): Promise<string | undefined> {
   const group = autoScalingGroupName ?? null;
   if (mayMatch(profilesIn(instance.region), instance, group)) return undefined;
@@ -49,15 +56,11 @@ async function whyNotOurs(
   return `No profile matches ${instance.instanceId}${where}, and the ledger does not know it.`;
 }
 
-async function start(request: TriggeredRetirement, instance: InstanceRef, call: Call) {
+function start(name: string, request: TriggeredRetirement, signal: AbortSignal) {
   const { trigger, lifecycleAction, autoScalingGroupName, destination } = request;
-  const name = executionName(request);
-  const outcome = await startAnnounced(
-    {
-      stateMachineArn: environment().RETIRE_NODE_STATE_MACHINE_ARN,
-      name,
-      input: naming(instance, home()),
-    },
+  const instance = namedIn(request, home());
+  return startAnnounced(
+    { stateMachineArn: environment('RETIRE_NODE_STATE_MACHINE_ARN'), name, input: naming(instance, home()) },
     {
       ...trigger,
       subject: ledgerKey(instance),
@@ -67,16 +70,6 @@ async function start(request: TriggeredRetirement, instance: InstanceRef, call: 
       origin: lifecycleAction?.origin,
       destination: lifecycleAction?.destination ?? destination,
     },
-    call.signal,
+    signal,
   );
-  call.log(outcome === 'started' ? 'Retirement started' : 'Retirement was started before', {
-    instance: instance.instanceId,
-    execution: name,
-  });
-  return { execution: name, outcome };
-}
-
-function ignore(reason: string, call: Call) {
-  call.log('Ignored', { reason });
-  return { outcome: 'ignored', reason };
 }

@@ -41,7 +41,8 @@ export const handler = answer(async (event, { signal }) => {
 });
 
 function servicesWith(signal: AbortSignal): SweepServices {
-  const { ENROL_NODE_STATE_MACHINE_ARN: enrolNode, RETIRE_NODE_STATE_MACHINE_ARN: retireNode } = environment();
+  const enrolNode = environment('ENROL_NODE_STATE_MACHINE_ARN');
+  const retireNode = environment('RETIRE_NODE_STATE_MACHINE_ARN');
   return {
     listItems: () => listItems(signal),
     listFleet: (profile, region) => listFleet(profile, region, signal),

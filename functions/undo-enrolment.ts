@@ -17,7 +17,7 @@ export const handler = task(
     const input = naming(instance, home());
     const name = executionName({ ...input, trigger });
     const outcome = await startAnnounced(
-      { stateMachineArn: environment().RETIRE_NODE_STATE_MACHINE_ARN, name, input },
+      { stateMachineArn: environment('RETIRE_NODE_STATE_MACHINE_ARN'), name, input },
       { ...trigger, subject: ledgerKey, by: 'undo', generation },
       call.signal,
     );

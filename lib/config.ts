@@ -1,40 +1,36 @@
-import * as z from 'zod';
 import { InvalidRequest } from './errors.ts';
 import { Exemption, type Profile, regionsOf, type SweepSettings } from './profile.ts';
 import { faultsOf } from './schema-faults.ts';
 import { logger } from './telemetry.ts';
 
-/** What the stack tells its functions. The names are those of `provider.environment` in serverless.yml. */
-const Environment = z.object({
-  AWS_REGION: z.string(),
-  /** What lib/telemetry.ts says with every metric. */
-  STAGE: z.string(),
-  LEDGER_TABLE: z.string(),
-  ENROL_NODE_STATE_MACHINE_ARN: z.string(),
-  RETIRE_NODE_STATE_MACHINE_ARN: z.string(),
+/** The environment of the functions. The names are those of `provider.environment` in serverless.yml. */
+export const VARIABLES = [
+  'AWS_REGION',
+  /** Dimension of every metric: lib/telemetry.ts. */
+  'STAGE',
+  'LEDGER_TABLE',
+  'ENROL_NODE_STATE_MACHINE_ARN',
+  'RETIRE_NODE_STATE_MACHINE_ARN',
   /** Names of the Systems Manager documents. */
-  COLLECT_IDENTITY_DOCUMENT: z.string(),
-  INSTALL_CREDENTIALS_DOCUMENT: z.string(),
-  INSTALL_CHEF_DOCUMENT: z.string(),
-  /** The address of the bucket in which each sweep leaves its report. */
-  REPORTS_URL: z.string(),
-});
+  'COLLECT_IDENTITY_DOCUMENT',
+  'INSTALL_CREDENTIALS_DOCUMENT',
+  'INSTALL_CHEF_DOCUMENT',
+  /** The URL of the bucket in which each sweep stores its report. */
+  'REPORTS_URL',
+] as const;
 
-/** The function's environment. Throws InvalidRequest when the stack left something out. */
-export function environment(): z.infer<typeof Environment> {
-  const parsed = Environment.safeParse(process.env);
-  if (parsed.success) return parsed.data;
-  const names = parsed.error.issues.map((issue) => issue.path.join('.')).join(', ');
-  throw new InvalidRequest(
-    `The function's environment lacks ${names}. Deploy the stack again: serverless.yml sets them.`,
-  );
+/** One variable of the function's environment. @throws InvalidRequest if it is not set */
+export function environment(name: (typeof VARIABLES)[number]): string {
+  const value = process.env[name];
+  if (value) return value;
+  throw new InvalidRequest(`The function's environment lacks ${name}. Deploy the stack again: serverless.yml sets it.`);
 }
 
 let read: { text: string; profiles: Profile[]; exemptions: Exemption[]; sweep: SweepSettings } | undefined;
 
 /**
- * What this function was built with. The build checks profiles.yml and puts its content in the place of this variable, so
- * that a function carries neither a file nor a YAML parser; the local world sets it.
+ * What the function was built with. The build checks profiles.yml and replaces this variable with its content, so that a
+ * function needs neither a file nor a YAML parser. The local world sets the variable, and changes it from test to test.
  */
 function compiled() {
   const text = process.env.MUSTER_PROFILES ?? '';
@@ -57,22 +53,22 @@ export function profiles(): readonly Profile[] {
   return compiled().profiles;
 }
 
-/** The stack's own Region: the one of whoever names none. */
+/** The stack's own Region: the default for every request that names none. */
 export function home(): string {
-  return environment().AWS_REGION;
+  return environment('AWS_REGION');
 }
 
 /** The stack's own account. */
 export function accountId(): string {
-  return environment().RETIRE_NODE_STATE_MACHINE_ARN.split(':')[4] ?? '';
+  return environment('RETIRE_NODE_STATE_MACHINE_ARN').split(':')[4] ?? '';
 }
 
-/** The profiles that are for this Region. Where there is none, nobody is ours, and no service may be asked. */
+/** The profiles for this Region. Without one, no instance there is ours, and no service may be called. */
 export function profilesIn(region: string): readonly Profile[] {
   return profiles().filter((profile) => regionsOf(profile, home()).includes(region));
 }
 
-/** @throws InvalidRequest for a Region that no profile is for */
+/** @throws InvalidRequest if no profile is for the Region */
 export function requireOurRegion(region: string): void {
   if (profilesIn(region).length > 0) return;
   throw new InvalidRequest(
@@ -80,22 +76,22 @@ export function requireOurRegion(region: string): void {
   );
 }
 
-/** The exemptions of profiles.yml that can be read. One that cannot be read exempts nobody. */
+/** The valid exemptions of profiles.yml. An invalid one exempts no instance. */
 export function exemptions(): readonly Exemption[] {
   return compiled().exemptions;
 }
 
-/** How fast a sweep goes. */
+/** The limits of a sweep. */
 export function sweepSettings(): SweepSettings {
   return compiled().sweep;
 }
 
-/** The build refuses what cannot be read. Whatever comes here another way is looked at again, one by one. */
+/** The build refuses an invalid exemption. One that gets here another way is dropped, and the others still count. */
 function readable(exemptions: readonly unknown[]): Exemption[] {
   return exemptions.flatMap((exemption, index) => {
     const parsed = Exemption.safeParse(exemption);
     if (parsed.success) return [parsed.data];
-    logger.warn('An exemption cannot be read, and exempts nobody', { index, reason: faultsOf(parsed.error) });
+    logger.warn('An exemption is invalid and exempts no instance', { index, reason: faultsOf(parsed.error) });
     return [];
   });
 }

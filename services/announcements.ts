@@ -60,7 +60,7 @@ export async function announce(
     await calling(`write to the ledger what announced ${announcement.subject}`, () =>
       documents.send(
         new PutCommand({
-          TableName: environment().LEDGER_TABLE,
+          TableName: environment('LEDGER_TABLE'),
           Item,
           ConditionExpression: 'attribute_not_exists(#instance)',
           ExpressionAttributeNames: { '#instance': 'instance' },
@@ -87,7 +87,7 @@ export async function findAnnouncement(
   const key = `${ANNOUNCEMENT_PREFIX}${execution.slice(execution.lastIndexOf(':') + 1)}`;
   const { Item: item } = await calling(`read from the ledger what announced ${subject}`, () =>
     documents.send(
-      new GetCommand({ TableName: environment().LEDGER_TABLE, Key: { instance: key }, ConsistentRead: true }),
+      new GetCommand({ TableName: environment('LEDGER_TABLE'), Key: { instance: key }, ConsistentRead: true }),
       { abortSignal: signal },
     ),
   );

@@ -88,7 +88,7 @@ interface Write {
 
 async function write({ instance, generation }: Claim, { expression, names, values }: Write, signal: AbortSignal) {
   const command = new UpdateCommand({
-    TableName: environment().LEDGER_TABLE,
+    TableName: environment('LEDGER_TABLE'),
     Key: { instance },
     UpdateExpression: expression,
     ConditionExpression: '#generation = :generation',

@@ -10,9 +10,12 @@ export const documents = DynamoDBDocumentClient.from(new DynamoDBClient(clientOp
 
 export async function get(instance: string, signal: AbortSignal) {
   const { Item: item } = await calling(`read the ledger's item of ${instance}`, () =>
-    documents.send(new GetCommand({ TableName: environment().LEDGER_TABLE, Key: { instance }, ConsistentRead: true }), {
-      abortSignal: signal,
-    }),
+    documents.send(
+      new GetCommand({ TableName: environment('LEDGER_TABLE'), Key: { instance }, ConsistentRead: true }),
+      {
+        abortSignal: signal,
+      },
+    ),
   );
   return item;
 }
@@ -30,7 +33,7 @@ export interface Change {
 
 /** Changes an item, and answers with it as it is then. */
 export async function update(instance: string, change: Change, signal: AbortSignal) {
-  const what = { TableName: environment().LEDGER_TABLE, Key: { instance }, ...expressions(change) };
+  const what = { TableName: environment('LEDGER_TABLE'), Key: { instance }, ...expressions(change) };
   try {
     const { Attributes } = await calling(`write the ledger's item of ${instance}`, () =>
       documents.send(new UpdateCommand({ ...what, ReturnValues: 'ALL_NEW' }), { abortSignal: signal }),

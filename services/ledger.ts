@@ -40,7 +40,7 @@ export async function findItem(instance: string, signal: AbortSignal): Promise<L
 export async function* listItems(signal: AbortSignal): AsyncGenerator<LedgerItem[]> {
   let ExclusiveStartKey: Record<string, unknown> | undefined;
   do {
-    const what = { TableName: environment().LEDGER_TABLE, ConsistentRead: true, ExclusiveStartKey };
+    const what = { TableName: environment('LEDGER_TABLE'), ConsistentRead: true, ExclusiveStartKey };
     const page = await calling('read the ledger', () => documents.send(new ScanCommand(what), { abortSignal: signal }));
     yield (page.Items ?? []).filter(({ instance }) => isInstance(String(instance))).map((item) => readItem(item));
     ExclusiveStartKey = page.LastEvaluatedKey;

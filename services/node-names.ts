@@ -115,7 +115,7 @@ async function recordNamesFromBefore(signal: AbortSignal): Promise<void> {
     const page = await calling('read the node names in the ledger', () =>
       documents.send(
         new ScanCommand({
-          TableName: environment().LEDGER_TABLE,
+          TableName: environment('LEDGER_TABLE'),
           ConsistentRead: true,
           ExclusiveStartKey,
           FilterExpression: 'begins_with(#instance, :lightsail)',
@@ -137,13 +137,16 @@ async function recordNamesFromBefore(signal: AbortSignal): Promise<void> {
 
 async function get(instance: string, signal: AbortSignal): Promise<Record<string, unknown> | undefined> {
   const { Item: item } = await calling(`read ${instance} from the ledger`, () =>
-    documents.send(new GetCommand({ TableName: environment().LEDGER_TABLE, Key: { instance }, ConsistentRead: true }), {
-      abortSignal: signal,
-    }),
+    documents.send(
+      new GetCommand({ TableName: environment('LEDGER_TABLE'), Key: { instance }, ConsistentRead: true }),
+      {
+        abortSignal: signal,
+      },
+    ),
   );
   return item;
 }
 
 function at(nodeName: string) {
-  return { TableName: environment().LEDGER_TABLE, Key: { instance: `${NODE_NAME_PREFIX}${nodeName}` } };
+  return { TableName: environment('LEDGER_TABLE'), Key: { instance: `${NODE_NAME_PREFIX}${nodeName}` } };
 }

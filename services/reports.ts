@@ -51,7 +51,7 @@ export async function storeReport(
 }
 
 async function put(key: string, body: string, contentType: string, signal: AbortSignal): Promise<void> {
-  const address = `${environment().REPORTS_URL}/${key}`;
+  const address = `${environment('REPORTS_URL')}/${key}`;
   try {
     await calling(`store the report ${key}`, () => send(address, body, contentType, signal));
   } catch (cause) {
@@ -84,7 +84,7 @@ function s3(): AwsClient {
     secretAccessKey: AWS_SECRET_ACCESS_KEY,
     ...(AWS_SESSION_TOKEN !== undefined && { sessionToken: AWS_SESSION_TOKEN }),
     service: 's3',
-    region: environment().AWS_REGION,
+    region: environment('AWS_REGION'),
     retries: clientOptions.maxAttempts - 1,
   });
 }
