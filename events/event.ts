@@ -1,11 +1,12 @@
 import * as z from 'zod';
+import { home } from '../lib/config.ts';
 import { parse } from '../lib/schema-faults.ts';
-import { Instant, type TriggeredRequest, type TriggeredRetirement } from './request.ts';
+import { type EnrolmentInput, Instant, type RetirementInput, type TriggeredRequest } from './request.ts';
 
 /** What an event asks for. `reason` is a sentence for the log. */
 export type Interpretation =
-  | { kind: 'enrolment'; requests: TriggeredRequest[] }
-  | { kind: 'retirement'; requests: TriggeredRetirement[] }
+  | { kind: 'enrolment'; requests: EnrolmentInput[] }
+  | { kind: 'retirement'; requests: RetirementInput[] }
   | { kind: 'ignored'; reason: string };
 
 /** Reads the events of one kind. It throws InvalidRequest when an event of that kind cannot be read. */
@@ -37,17 +38,13 @@ export function triggerOf(event: { 'detail-type': string; id: string; time: stri
   return { detailType: event['detail-type'], eventId: event.id, eventTime: event.time };
 }
 
-/**
- * The requests with the Region that the event is of, where that is another than the stack's own: a rule there has forwarded
- * it.
- */
-export function inRegionOf<Request extends { region?: string | undefined }>(
+/** Fills in the Region of the event, which another Region's rule may have forwarded. */
+export function inRegionOf<Request extends object>(
   event: unknown,
   requests: readonly Request[],
-  home: string,
-): Request[] {
-  const { region } = z.object({ region: z.string() }).safeParse(event).data ?? {};
-  return requests.map((request) => (region === undefined || region === home ? request : { ...request, region }));
+): (Request & { region: string })[] {
+  const region = z.object({ region: z.string() }).safeParse(event).data?.region ?? home();
+  return requests.map((request) => ({ ...request, region }));
 }
 
 /**

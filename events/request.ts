@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
+import { home } from '../lib/config.ts';
 import type { InstanceRef } from '../lib/instance.ts';
 import { EXEMPTIBLE, InstanceId, RegionName } from '../lib/profile.ts';
 import { parse } from '../lib/schema-faults.ts';
@@ -46,8 +47,8 @@ export function isSwept(trigger: z.infer<typeof Trigger> | undefined): boolean {
 const RequestFields = z.strictObject({
   instanceId: InstanceId.optional(),
   lightsailInstanceName: LightsailInstanceName.optional(),
-  /** Where the instance is; left out, in the stack's own Region. */
-  region: RegionName.optional(),
+  /** Where the instance is. An input without it means the stack's own Region, which is filled in here. */
+  region: RegionName.default(() => home()),
   /** The launch or the termination that waits for the answer. EC2 only. */
   lifecycleAction: LifecycleAction.optional(),
   /** The event that asked for it; absent when a person did. */
@@ -77,6 +78,8 @@ const EnrolmentFields = RequestFields.extend({
 export const EnrolmentRequest = EnrolmentFields.check(namesOneInstance);
 export type EnrolmentRequest = z.infer<typeof EnrolmentRequest>;
 export type TriggeredRequest = Triggered<EnrolmentRequest>;
+/** The input of an execution of `enrol-node` that an event or a sweep starts. */
+export type EnrolmentInput = Triggered<z.input<typeof EnrolmentRequest>>;
 
 /**
  * What a retirement is started with, by an event or by a person. A person who retires an instance that still runs says
@@ -92,6 +95,9 @@ export type TriggeredRetirement = Triggered<RetirementRequest> & {
   autoScalingGroupName?: string | undefined;
   destination?: string | undefined;
 };
+/** The input of an execution of `retire-node` that an event or a sweep starts. */
+export type RetirementInput = Triggered<z.input<typeof RetirementRequest>> &
+  Pick<TriggeredRetirement, 'autoScalingGroupName' | 'destination'>;
 
 /** What a sweep is started with; a schedule says nothing. */
 const SweepRequest = z.strictObject({
@@ -107,6 +113,8 @@ const RevertRequest = RequestFields.pick({ instanceId: true, lightsailInstanceNa
   namesOneInstance,
 );
 export type RevertRequest = z.infer<typeof RevertRequest>;
+/** How an input names an instance. */
+export type InstanceInput = z.input<typeof RevertRequest>;
 
 /** A check of zod's. */
 function namesOneInstance({ value, issues }: z.core.ParsePayload<z.infer<typeof EnrolmentFields>>): void {
@@ -156,35 +164,43 @@ export function parseRevertRequest(input: unknown): RevertRequest {
   return parse(RevertRequest, input, { subject: 'The input' });
 }
 
-/**
- * The instance that a request names.
- * @param home the stack's own Region
- */
-export function namedIn(
-  { instanceId, lightsailInstanceName = '', region }: Pick<RequestFields, keyof RevertRequest>,
-  home: string,
-): InstanceRef {
+/** The instance that a request names. */
+export function namedIn({ instanceId, lightsailInstanceName = '', region }: RevertRequest): InstanceRef {
   return instanceId
-    ? { platform: 'ec2', instanceId, region: region ?? home }
-    : { platform: 'lightsail', instanceId: lightsailInstanceName, region: region ?? home };
+    ? { platform: 'ec2', instanceId, region }
+    : { platform: 'lightsail', instanceId: lightsailInstanceName, region };
 }
 
-/** How a request names the instance. */
-export function naming({ platform, instanceId, region }: InstanceRef, home: string): RevertRequest {
+/** How an input names the instance: without its Region if that is the stack's own. */
+export function naming({ platform, instanceId, region }: InstanceRef): InstanceInput {
   return {
     ...(platform === 'ec2' ? { instanceId } : { lightsailInstanceName: instanceId }),
-    ...(region !== home && { region }),
+    ...(isElsewhere(region) && { region }),
   };
+}
+
+/** The request as an execution's input: without its Region if that is the stack's own. */
+export function inputOf<Request extends { region: string }>({ region, ...request }: Request) {
+  return { ...request, ...(isElsewhere(region) && { region }) };
+}
+
+/** What operators call the instance: with its Region if that is not the stack's own. */
+export function labelOf({ instanceId, region }: InstanceRef): string {
+  return `${instanceId}${isElsewhere(region) ? ` of ${region}` : ''}`;
+}
+
+function isElsewhere(region: string | undefined): boolean {
+  return region !== undefined && region !== home();
 }
 
 /**
  * The name of the execution that answers an event: 1-80 characters of `A-Za-z0-9-_`, the same whenever the same
  * launch or termination is announced again. Instance and token (or event id) stand in it as they are where Step Functions allows it.
  */
-export function executionName(request: Triggered<RequestFields>): string {
+export function executionName(request: Triggered<z.input<typeof RequestFields>>): string {
   const { instanceId, lightsailInstanceName, region } = request;
-  // No name has a slash: an instance of another Region has the name of none here.
-  const instance = instanceId ?? `lightsail-${region === undefined ? '' : `${region}/`}${lightsailInstanceName}`;
+  // No instance name contains a slash, so the Region in front of it is never part of another name.
+  const instance = instanceId ?? `lightsail-${isElsewhere(region) ? `${region}/` : ''}${lightsailInstanceName}`;
   const occasion = request.lifecycleAction?.lifecycleActionToken ?? request.trigger.eventId;
   const name = `${instance}-${occasion}`;
   // At a fixed length of its last part no two pairs make the same name.

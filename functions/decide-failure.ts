@@ -1,8 +1,7 @@
 import * as z from 'zod';
 import { causeOf } from '../events/failure-cause.ts';
 import { aboutEnrolment, NOTHING_KNOWN } from '../events/outcomes.ts';
-import { EnrolmentRequest, namedIn, naming } from '../events/request.ts';
-import { home } from '../lib/config.ts';
+import { EnrolmentRequest, labelOf, namedIn, naming } from '../events/request.ts';
 import { ClaimedElsewhere } from '../lib/errors.ts';
 import { Instance } from '../lib/instance.ts';
 import { Association, Enrolment, Failure, type FailureDecision, Registration, sentenceOf } from '../lib/state.ts';
@@ -68,10 +67,9 @@ async function limited(
 
 function explain(request: Request, progress: Progress, { hook, isEnrolled }: FailureFacts, decision: FailureDecision) {
   const { enrolment, failure, registration, association } = progress;
-  const where = request?.region === undefined ? '' : ` of ${request.region}`;
   return causeOf({
-    name: `${identified(request)?.instance ?? 'The instance'}${where}`,
-    input: request ? JSON.stringify(naming(namedIn(request, home()), home())) : 'its instance',
+    name: request ? labelOf(namedIn(request)) : 'The instance',
+    input: request ? JSON.stringify(naming(namedIn(request))) : 'its instance',
     profile: enrolment?.profile ?? null,
     error: failure.Error,
     sentence: sentenceOf(failure),
@@ -85,7 +83,7 @@ function explain(request: Request, progress: Progress, { hook, isEnrolled }: Fai
 
 function identified(request: Request) {
   if (!request) return undefined;
-  const { instanceId: instance, platform } = namedIn(request, home());
+  const { instanceId: instance, platform } = namedIn(request);
   return { instance, platform };
 }
 

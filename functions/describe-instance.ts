@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { namedIn, parseEnrolmentRequest } from '../events/request.ts';
-import { home, requireOurRegion } from '../lib/config.ts';
+import { requireOurRegion } from '../lib/config.ts';
 import { InstanceGone, InstanceNotFound, InstanceNotReady } from '../lib/errors.ts';
 import type { Instance, InstanceRef } from '../lib/instance.ts';
 import { task } from '../lib/task.ts';
@@ -23,7 +23,7 @@ export const handler = task(
     absentSince: z.iso.datetime().nullish(),
   },
   async ({ request, absentSince, task: { enteredTime } }, call): Promise<Instance> => {
-    const ref = namedIn(parseEnrolmentRequest(request), home());
+    const ref = namedIn(parseEnrolmentRequest(request));
     requireOurRegion(ref.region);
     const found = await findInstance(ref, call.signal);
     if (!found) throw absence(ref, absentSince, enteredTime);

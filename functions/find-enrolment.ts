@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { isSwept, namedIn, parseRetirementRequest, type RetirementRequest } from '../events/request.ts';
-import { home, profilesIn, requireOurRegion } from '../lib/config.ts';
+import { profilesIn, requireOurRegion } from '../lib/config.ts';
 import { type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import { Retirement, type TaskContext } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
@@ -58,7 +58,7 @@ export const handler = task(
 
 async function gather(input: unknown, absentSince: string | null, task: TaskContext, signal: AbortSignal) {
   const request = parseRetirementRequest(input);
-  const asked = namedIn(request, home());
+  const asked = namedIn(request);
   const item = await findItem(ledgerKey(asked), signal);
   // The ledger's Region wins over a typed one: in the wrong Region the instance would not be found, and look gone.
   const named = { ...asked, region: item?.region ?? asked.region };

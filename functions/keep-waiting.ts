@@ -1,6 +1,5 @@
 import * as z from 'zod';
 import { EnrolmentRequest, namedIn } from '../events/request.ts';
-import { home } from '../lib/config.ts';
 import { DeadlinePassed, LaunchDecided } from '../lib/errors.ts';
 import { Enrolment, Failure, sentenceOf, type TaskContext, Waiting } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
@@ -37,7 +36,7 @@ export const handler = task({ request: EnrolmentRequest, soFar: SoFar }, async (
     absentSince: absentSince(soFar, task),
   };
   if (!hook) return { ...waiting, heartbeat: null };
-  const heartbeat = await recordHeartbeat(hook, namedIn(request, home()), call.signal);
+  const heartbeat = await recordHeartbeat(hook, namedIn(request), call.signal);
   // The launch of an instance that is not shown may be over because it is gone: the next look decides.
   if (heartbeat === 'recorded' || waiting.absentSince !== null) return { ...waiting, heartbeat };
   throw new LaunchDecided(

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { aboutRetirement, NOTHING_KNOWN } from '../events/outcomes.ts';
-import { RetirementRequest } from '../events/request.ts';
+import { labelOf, namedIn, RetirementRequest } from '../events/request.ts';
 import { traitsOf } from '../lib/engines.ts';
 import { ClaimedElsewhere } from '../lib/errors.ts';
 import { Disassociation, Failure, Retirement, sentenceOf } from '../lib/state.ts';
@@ -25,8 +25,7 @@ export const handler = task({ request: z.unknown(), soFar: SoFar }, async ({ req
   const { data } = RetirementRequest.safeParse(request);
   const instance = data?.instanceId ?? data?.lightsailInstanceName ?? null;
   const error = failure.Error;
-  const where = data?.region === undefined ? '' : ` of ${data.region}`;
-  const cause = `${instance ?? 'The instance'}${where} was not retired: ${sentenceOf(failure)}${whatIsLeft(soFar)}`;
+  const cause = `${data ? labelOf(namedIn(data)) : 'The instance'} was not retired: ${sentenceOf(failure)}${whatIsLeft(soFar)}`;
   await remember(retirement, cause, call);
   const known = retirement
     ? aboutRetirement(retirement, task.execution)

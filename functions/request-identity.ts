@@ -1,5 +1,5 @@
 import { naming } from '../events/request.ts';
-import { environment, home } from '../lib/config.ts';
+import { environment } from '../lib/config.ts';
 import { traitsOf } from '../lib/engines.ts';
 import { IdentityPending } from '../lib/errors.ts';
 import { Instance } from '../lib/instance.ts';
@@ -35,6 +35,6 @@ async function managedIdOf(instance: Instance, call: Call): Promise<string> {
   if (managedId) return managedId;
   throw new IdentityPending(
     `The Lightsail instance ${instanceId} is no managed node of Systems Manager yet. Activate it with the tag ` +
-      `muster-node=${activationTag(instance)}, or bring its CSR: ${JSON.stringify({ ...naming(instance, home()), identity: { csr: '…' } })}.`,
+      `muster-node=${activationTag(instance)}, or bring its CSR: ${JSON.stringify({ ...naming(instance), identity: { csr: '…' } })}.`,
   );
 }

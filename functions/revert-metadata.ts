@@ -42,7 +42,7 @@ const MESSAGES = {
 } as const;
 
 async function gather(event: unknown, { signal }: Call): Promise<RevertFacts> {
-  const which = namedIn(parseRevertRequest(event), home());
+  const which = namedIn(parseRevertRequest(event));
   requireOurRegion(which.region);
   const found = await findInstance(which, signal);
   if (!found || found.state === 'shutting-down' || found.state === 'terminated') {

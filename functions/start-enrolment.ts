@@ -1,7 +1,7 @@
 import { inRegionOf, whyForeign } from '../events/event.ts';
-import { executionName, type TriggeredRequest } from '../events/request.ts';
+import { executionName, inputOf, type TriggeredRequest } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
-import { accountId, environment, home, profilesIn } from '../lib/config.ts';
+import { accountId, environment, profilesIn } from '../lib/config.ts';
 import { answer, type Call } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { profilesForGroup } from '../profiles/match.ts';
@@ -22,20 +22,21 @@ async function start(event: unknown, call: Call): Promise<StartOutcome | StartOu
   if (interpretation.kind === 'ignored') return ignoreRequest(interpretation.reason, call);
   if (interpretation.kind === 'retirement')
     return ignoreRequest('It asks for a retirement, not for an enrolment.', call);
-  const requests = inRegionOf(event, interpretation.requests, home());
+  const requests = inRegionOf(event, interpretation.requests);
   const stateMachineArn = environment('ENROL_NODE_STATE_MACHINE_ARN');
   const starter = {
     kind: 'Enrolment',
     whyIgnored,
     nameOf: executionName,
-    start: (name: string, request: TriggeredRequest) => startExecution(stateMachineArn, name, request, call.signal),
+    start: (name: string, request: TriggeredRequest) =>
+      startExecution(stateMachineArn, name, inputOf(request), call.signal),
   } as const;
   return startRequests(requests, starter, call);
 }
 
 /** Decides from the event alone, so that no execution is started only to find that there is nothing to do. */
 function whyIgnored(request: TriggeredRequest): string | undefined {
-  const { lifecycleAction, autoScalingGroupName: group, instanceId, lightsailInstanceName, region = home() } = request;
+  const { lifecycleAction, autoScalingGroupName: group, instanceId, lightsailInstanceName, region } = request;
   const own = profilesIn(region);
   if (own.length === 0) return `${instanceId ?? lightsailInstanceName} is in ${region}, which no profile names.`;
   // A hook that no profile names is another team's: its launch is not ours to delay or complete.

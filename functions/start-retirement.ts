@@ -1,7 +1,7 @@
 import { inRegionOf, whyForeign } from '../events/event.ts';
 import { executionName, namedIn, naming, type TriggeredRetirement } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
-import { accountId, environment, home, profilesIn } from '../lib/config.ts';
+import { accountId, environment, profilesIn } from '../lib/config.ts';
 import { type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import { answer } from '../lib/task.ts';
 import { mayMatch } from '../profiles/retirement.ts';
@@ -16,7 +16,7 @@ export const handler = answer(async (event, call) => {
   const interpretation = interpret(event);
   if (interpretation.kind === 'ignored') return ignoreRequest(interpretation.reason, call);
   if (interpretation.kind === 'enrolment') return ignoreRequest('It announces no end of an instance.', call);
-  const requests = inRegionOf(event, interpretation.requests, home());
+  const requests = inRegionOf(event, interpretation.requests);
   const { signal } = call;
   return startRequests(
     requests,
@@ -31,7 +31,7 @@ export const handler = answer(async (event, call) => {
 });
 
 async function whyIgnored(request: TriggeredRetirement, signal: AbortSignal): Promise<string | undefined> {
-  const instance = namedIn(request, home());
+  const instance = namedIn(request);
   return whyNotYet(request, instance) ?? (await whyNotOurs(request, instance, signal));
 }
 
@@ -58,9 +58,9 @@ async function whyNotOurs(
 
 function start(name: string, request: TriggeredRetirement, signal: AbortSignal) {
   const { trigger, lifecycleAction, autoScalingGroupName, destination } = request;
-  const instance = namedIn(request, home());
+  const instance = namedIn(request);
   return startAnnounced(
-    { stateMachineArn: environment('RETIRE_NODE_STATE_MACHINE_ARN'), name, input: naming(instance, home()) },
+    { stateMachineArn: environment('RETIRE_NODE_STATE_MACHINE_ARN'), name, input: naming(instance) },
     {
       ...trigger,
       subject: ledgerKey(instance),

@@ -1,5 +1,5 @@
 import { executionName, naming } from '../events/request.ts';
-import { environment, home } from '../lib/config.ts';
+import { environment } from '../lib/config.ts';
 import { Instance } from '../lib/instance.ts';
 import { Enrolment } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
@@ -14,7 +14,7 @@ export const handler = task(
       eventId: `undo-${generation}`,
       eventTime: enteredTime,
     };
-    const input = naming(instance, home());
+    const input = naming(instance);
     const name = executionName({ ...input, trigger });
     const outcome = await startAnnounced(
       { stateMachineArn: environment('RETIRE_NODE_STATE_MACHINE_ARN'), name, input },

@@ -1,3 +1,4 @@
+import type * as z from 'zod';
 import { EnrolmentRequest } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
 import { InvalidRequest } from '../lib/errors.ts';
@@ -32,7 +33,9 @@ function conjure(world: World, announcement: Announcement): void {
   }
 }
 
-function requestsOf(announcement: Announcement): readonly EnrolmentRequest[] {
+type ConjuredRequest = z.input<typeof EnrolmentRequest>;
+
+function requestsOf(announcement: Announcement): readonly ConjuredRequest[] {
   if (announcement.kind === 'request') {
     const { data } = EnrolmentRequest.safeParse(announcement.input);
     return data ? [data] : [];
@@ -52,7 +55,7 @@ function conjureLightsail({ lightsail }: World, name: string): void {
   lightsail.takeUp({ instanceNames: [name], availabilityZone: `${REGION}a`, ...image });
 }
 
-function conjureEc2(world: World, request: EnrolmentRequest, instanceId: string): void {
+function conjureEc2(world: World, request: ConjuredRequest, instanceId: string): void {
   const { autoScaling, ec2 } = world;
   if (ec2.instance(instanceId)) return;
   const { lifecycleAction } = request;

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { namedIn as namedInRequest, type RevertRequest } from '../events/request.ts';
+import { type InstanceInput, namedIn as namedInRequest } from '../events/request.ts';
 import { lightsailNodeName } from '../lib/instance.ts';
 import { REGION } from '../world/kernel/account.ts';
 import type { ExecutionView } from '../world/states/engine.ts';
@@ -76,8 +76,8 @@ export function namedIn({ inputText }: Pick<ExecutionView, 'inputText'>): Named 
 }
 
 /** The instance that a request is about. */
-export function named(request: RevertRequest): Named {
-  const { instanceId: instance, ...where } = namedInRequest(request, REGION);
+export function named({ region = REGION, ...request }: InstanceInput): Named {
+  const { instanceId: instance, ...where } = namedInRequest({ ...request, region });
   return { instance, ...where };
 }
 

@@ -1,4 +1,4 @@
-import { executionName, naming, SWEEP, type TriggeredRequest } from '../events/request.ts';
+import { type EnrolmentInput, executionName, naming, SWEEP } from '../events/request.ts';
 import type { Exemptible } from '../lib/profile.ts';
 import { profileVersion } from '../profiles/version.ts';
 import type { SweepLimits } from './services.ts';
@@ -10,13 +10,13 @@ import type { Candidate } from './survey.ts';
  */
 export function enrolmentOf(
   { instance, record, profile }: Candidate,
-  { at, home }: Pick<SweepLimits, 'at' | 'home'>,
+  { at }: Pick<SweepLimits, 'at'>,
   leaveOut: readonly Exemptible[] = [],
 ) {
   const occasion = [instance.region, instance.launchTime, record?.generation ?? 0, profileVersion(profile)];
   const trigger = { detailType: SWEEP, eventId: [...occasion, at.slice(0, 10)].join(' '), eventTime: at };
-  const request: TriggeredRequest = {
-    ...naming(instance, home),
+  const request: EnrolmentInput = {
+    ...naming(instance),
     ...(leaveOut.length > 0 && { leaveOut: [...leaveOut] }),
     trigger,
   };

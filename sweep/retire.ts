@@ -1,4 +1,4 @@
-import { executionName, naming, SWEEP, type TriggeredRetirement } from '../events/request.ts';
+import { executionName, naming, type RetirementInput, SWEEP } from '../events/request.ts';
 import { namedBy } from '../lib/instance.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
 import { isSameInstance } from '../profiles/drift.ts';
@@ -82,7 +82,7 @@ function retirementOf(record: LedgerItem, { at, home }: SweepLimits) {
     eventId: `gone ${generation} ${missingSince} ${at.slice(0, 10)}`,
     eventTime: at,
   };
-  const request: TriggeredRetirement = { ...naming(namedBy(record, home), home), trigger };
+  const request: RetirementInput = { ...naming(namedBy(record, home)), trigger };
   return { request, execution: executionName(request) };
 }
 

@@ -1,4 +1,4 @@
-import type { TriggeredRequest, TriggeredRetirement } from '../events/request.ts';
+import type { EnrolmentInput, RetirementInput } from '../events/request.ts';
 import type { Found, Instance } from '../lib/instance.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
 import type { Profile } from '../lib/profile.ts';
@@ -16,8 +16,8 @@ export interface SweepServices {
     instances: readonly Instance[],
     period: { at: string; lookBackDays: number },
   ) => Promise<ReadonlyMap<string, number | null>>;
-  readonly startEnrolment: (name: string, request: TriggeredRequest) => Promise<'started' | 'already-started'>;
-  readonly startRetirement: (name: string, request: TriggeredRetirement) => Promise<'started' | 'already-started'>;
+  readonly startEnrolment: (name: string, request: EnrolmentInput) => Promise<'started' | 'already-started'>;
+  readonly startRetirement: (name: string, request: RetirementInput) => Promise<'started' | 'already-started'>;
   /** Looks up one instance by its id or name. */
   readonly find: (record: LedgerItem) => Promise<Found | undefined>;
   /** Records that the node was missing, or (null) that it was seen again. */

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { parse as parseYaml } from 'yaml';
 import * as z from 'zod';
 import { OUTCOMES, type OutcomeType } from '../../../events/outcomes.ts';
@@ -21,11 +21,13 @@ describe('docs/events.md', () => {
 
   it('shows inputs that the state machines take', () => {
     const [enrol, retire] = rowsOf('state machine').map((row) => inputsIn(row.input ?? ''));
-    expect(enrol?.map(parseEnrolmentRequest)).toEqual([sample('typed-ec2'), sample('typed-lightsail')]);
-    expect(retire?.map(parseRetirementRequest)).toEqual([
-      sample('typed-retirement'),
-      sample('typed-retirement-lightsail'),
-    ]);
+    vi.stubEnv('AWS_REGION', 'eu-west-1');
+    const inOwnRegion = (name: string) => ({ region: 'eu-west-1', ...(sample(name) as object) });
+    expect(enrol?.map(parseEnrolmentRequest)).toEqual(['typed-ec2', 'typed-lightsail'].map(inOwnRegion));
+    expect(retire?.map(parseRetirementRequest)).toEqual(
+      ['typed-retirement', 'typed-retirement-lightsail'].map(inOwnRegion),
+    );
+    vi.unstubAllEnvs();
   });
 
   it('says what each outcome means', () => {

@@ -1,16 +1,21 @@
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
+  type EnrolmentInput,
   executionName,
   namedIn,
   naming,
   parseEnrolmentRequest,
   parseRetirementRequest,
-  type TriggeredRequest,
-  type TriggeredRetirement,
+  type RetirementInput,
 } from '../../../events/request.ts';
 import { InvalidRequest } from '../../../lib/errors.ts';
 import { sample, sampleNames } from '../../support/samples.ts';
+
+const HOME = 'eu-west-1';
+
+beforeEach(() => void vi.stubEnv('AWS_REGION', HOME));
+afterEach(() => vi.unstubAllEnvs());
 
 const TOKEN = '87654321-4321-4321-4321-210987654321';
 const EVENT_ID = '12345678-1234-1234-1234-123456789012';
@@ -70,8 +75,8 @@ describe.each([
     refusals: retirementRefusals,
   },
 ])('the $kind that a person types', ({ parseRequest, isOfKind, prefix, refusals }) => {
-  it.each(sampleNames().filter(isOfKind))('%s is taken as it stands', (name) => {
-    expect(parseRequest(sample(name))).toEqual(sample(name));
+  it.each(sampleNames().filter(isOfKind))('%s is accepted, in the stack’s own Region unless it names one', (name) => {
+    expect(parseRequest(sample(name))).toEqual({ region: HOME, ...(sample(name) as object) });
   });
 
   it.each(sampleNames('refused/').filter(isOfKind))('%s is refused in a sentence', (name) => {
@@ -109,8 +114,9 @@ describe('the instance that a request names', () => {
   it('is the same again in the request that names it', () => {
     fc.assert(
       fc.property(aTriggeredRequest(), fc.constantFrom('eu-west-1', 'us-east-1'), (request, home) => {
-        const which = namedIn(request, home);
-        expect(namedIn(naming(which, home), home)).toEqual(which);
+        vi.stubEnv('AWS_REGION', home);
+        const which = namedIn(parseEnrolmentRequest(request));
+        expect(namedIn(parseEnrolmentRequest(naming(which)))).toEqual(which);
         expect(which.region).toBe(request.region ?? home);
       }),
     );
@@ -118,8 +124,10 @@ describe('the instance that a request names', () => {
 
   it('is without its Region where that is the stack’s own', () => {
     const which = { platform: 'lightsail', instanceId: 'web-1', region: 'us-east-1' } as const;
-    expect(naming(which, 'us-east-1')).toEqual({ lightsailInstanceName: 'web-1' });
-    expect(naming(which, 'eu-west-1')).toEqual({ lightsailInstanceName: 'web-1', region: 'us-east-1' });
+    vi.stubEnv('AWS_REGION', 'us-east-1');
+    expect(naming(which)).toEqual({ lightsailInstanceName: 'web-1' });
+    vi.stubEnv('AWS_REGION', 'eu-west-1');
+    expect(naming(which)).toEqual({ lightsailInstanceName: 'web-1', region: 'us-east-1' });
   });
 
   it.each(['us-east', 'us-east-1a', 'US-EAST-1', '', 'us-east-1/web'])('is in no Region %j', (region) => {
@@ -156,7 +164,10 @@ describe('an input that a person types', () => {
   });
 
   it.each(['a', 'web-1', 'Web.Front_2', '1', 'a'.repeat(255)])('may name a Lightsail instance %s', (name) => {
-    expect(parseEnrolmentRequest({ lightsailInstanceName: name })).toEqual({ lightsailInstanceName: name });
+    expect(parseEnrolmentRequest({ lightsailInstanceName: name })).toEqual({
+      lightsailInstanceName: name,
+      region: HOME,
+    });
   });
 
   it.each(['', '-a', 'a-', '.a', 'a b', 'ä', 'a'.repeat(256), 'a\n'])('may not name one %j', (name) => {
@@ -185,7 +196,7 @@ describe('the name of an execution', () => {
   it('is made in the same way for a retirement', () => {
     const lifecycleAction = { ...actionWith(TOKEN), lifecycleHookName: 'muster-terminate' };
     expect(executionName({ ...hooked, lifecycleAction })).toBe(`i-1234567890abcdef0-${TOKEN}`);
-    const confirmed: TriggeredRetirement = { ...lightsail, confirm: true };
+    const confirmed: RetirementInput = { ...lightsail, confirm: true };
     expect(executionName(confirmed)).toBe(`lightsail-web-1-${EVENT_ID}`);
   });
 
@@ -203,6 +214,7 @@ describe('the name of an execution', () => {
   it('tells two Lightsail instances of one name apart, and keeps the name of the one at home', () => {
     expect(executionName({ ...lightsail, region: 'us-east-1' })).toMatch(/^lightsail-us-ea-[0-9a-f]{64}$/);
     expect(executionName({ ...hooked, region: 'us-east-1' })).toBe(executionName(hooked));
+    expect(executionName({ ...lightsail, region: HOME })).toBe(`lightsail-web-1-${EVENT_ID}`);
     const alike = { ...lightsail, lightsailInstanceName: 'us-east-1-web-1' };
     expect(executionName(alike)).toBe(`lightsail-us-east-1-web-1-${EVENT_ID}`);
   });
@@ -256,7 +268,7 @@ function actionWith(lifecycleActionToken: string) {
 }
 
 /** Few values, chosen so that a name which only glues its parts together gives two requests one name. */
-function aTriggeredRequest(): fc.Arbitrary<TriggeredRequest> {
+function aTriggeredRequest(): fc.Arbitrary<EnrolmentInput> {
   const eventId = fc.constantFrom('1', '-1', '1-1', EVENT_ID, `1-${EVENT_ID}`, 'a b');
   const name = fc.constantFrom('web', 'web-1', 'web-1-1', 'web.1', 'i-1234567890abcdef0', 'w'.repeat(255));
   const token = fc.constantFrom(TOKEN, `${TOKEN.slice(1)}Z`, `${TOKEN.slice(1)} `);
@@ -273,7 +285,7 @@ function aTriggeredRequest(): fc.Arbitrary<TriggeredRequest> {
   );
 }
 
-function identityOf({ instanceId, lightsailInstanceName, region, lifecycleAction, trigger }: TriggeredRequest): string {
+function identityOf({ instanceId, lightsailInstanceName, region, lifecycleAction, trigger }: EnrolmentInput): string {
   const occasion = lifecycleAction?.lifecycleActionToken ?? trigger.eventId;
   return JSON.stringify([instanceId, lightsailInstanceName, region, occasion]);
 }

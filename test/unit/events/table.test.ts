@@ -1,10 +1,15 @@
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Interpretation } from '../../../events/event.ts';
 import { namedIn, naming, parseEnrolmentRequest, parseRetirementRequest } from '../../../events/request.ts';
 import { interpret, table } from '../../../events/table.ts';
 import { InvalidRequest } from '../../../lib/errors.ts';
 import { sample, sampleNames } from '../../support/samples.ts';
+
+const HOME = 'eu-west-1';
+
+beforeEach(() => void vi.stubEnv('AWS_REGION', HOME));
+afterEach(() => vi.unstubAllEnvs());
 
 /** The fields of each enrolment that the sample asks for. */
 const enrolments: Record<string, object[]> = {
@@ -166,7 +171,8 @@ describe('a sample event', () => {
     (name, expected) => {
       const interpretation = interpret(sample(name));
       expect(interpretation).toMatchObject({ kind: 'enrolment', requests: expected });
-      for (const request of requestsOf(interpretation)) expect(parseEnrolmentRequest(request)).toEqual(request);
+      for (const request of requestsOf(interpretation))
+        expect(parseEnrolmentRequest(request)).toEqual({ ...request, region: HOME });
     },
   );
 
@@ -176,8 +182,8 @@ describe('a sample event', () => {
       const interpretation = interpret(sample(name));
       expect(interpretation).toMatchObject({ kind: 'retirement', requests: [expected] });
       for (const request of requestsOf(interpretation)) {
-        const named = naming(namedIn(request, 'eu-west-1'), 'eu-west-1');
-        expect(parseRetirementRequest(named)).toEqual(named);
+        const named = naming(namedIn({ ...request, region: HOME }));
+        expect(parseRetirementRequest(named)).toEqual({ ...named, region: HOME });
       }
     },
   );
