@@ -7,8 +7,9 @@ import { execFile } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
 import Table from 'cli-table3';
+import { program } from 'commander';
 import { build } from 'esbuild';
 import { bundle } from '../stack/bundle/bundle.ts';
 import { readSources } from '../stack/bundle/compiled.ts';
@@ -19,13 +20,13 @@ const IMPORT = `
   console.log(performance.now() - startedAt);
   process.exit(0);`;
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '7' },
-    /** The share of the unbundled handler's time that no bundle may pass. */
-    most: { type: 'string', default: '0.5' },
-  },
-});
+program
+  .name('npm run bench:cold --')
+  .description("Measures how long the import of each function's bundle takes.")
+  .option('--rounds <number>', 'imports of each', '7')
+  .option('--most <share>', "the share of the unbundled handler's time that no bundle may pass", '0.5')
+  .parse();
+const values = program.opts<{ rounds: string; most: string }>();
 const rounds = Number(values.rounds);
 const mostShare = Number(values.most);
 const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');

@@ -9,8 +9,9 @@
  */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
 import Table from 'cli-table3';
+import { Option, program } from 'commander';
 import { type Figures, playLaunches } from './launches.ts';
 
 /**
@@ -35,13 +36,14 @@ const ROWS: readonly [title: string, show: (figures: Figures) => string][] = [
   ['peak memory, MB', ({ peakMegabytes }) => peakMegabytes.toFixed(0)],
 ];
 
-const { values } = parseArgs({
-  options: {
-    launches: { type: 'string', default: '1000' },
-    /** Plays one configuration in this very process, and prints its figures as JSON. */
-    rate: { type: 'string' },
-  },
-});
+program
+  .name('npm run bench --')
+  .description('Measures how fast and how small the local world plays enrolments.')
+  .option('--launches <number>', 'how many instances launch at once', '1000')
+  // Plays one configuration in this very process, and prints its figures as JSON.
+  .addOption(new Option('--rate <rate>').hideHelp())
+  .parse();
+const values = program.opts<{ launches: string; rate?: string }>();
 const launches = Number(values.launches);
 
 if (!Number.isInteger(launches) || launches < 1 || launches > MOST_LAUNCHES) {

@@ -19,6 +19,7 @@ import { EventBridgeClient, ListRulesCommand, ListTargetsByRuleCommand } from '@
 import { LambdaClient, paginateListFunctions } from '@aws-sdk/client-lambda';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { ListStateMachinesCommand, SFNClient } from '@aws-sdk/client-sfn';
+import { program } from 'commander';
 import * as z from 'zod';
 import { ofType, resolved, Template } from './template/values.ts';
 
@@ -39,6 +40,11 @@ const NOT_MADE = [
   'AWS::SNS::TopicPolicy',
   'AWS::SQS::QueuePolicy',
 ];
+
+program
+  .name('npm run deploy:check --')
+  .description('Deploys the package into a local moto server and compares what exists there with the template.')
+  .parse();
 
 try {
   await check();
