@@ -206,7 +206,10 @@ export class Members {
       member.lifecycleState = `${state}:Proceed`;
       this.#later(member, this.#options.proceedSeconds, passage.arrive);
     };
-    if (!hold) return proceed();
+    if (!hold) {
+      proceed();
+      return;
+    }
     const onResolved = (action: LifecycleAction) => {
       if (action.result !== 'ABANDON') this.#holdIn(member, passage, others);
       else if (onAbandon) onAbandon(action);
