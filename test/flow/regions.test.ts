@@ -361,7 +361,7 @@ describe('a request by hand', () => {
     startByHand(world, { instanceId: instance });
     expect(await untilOneEnded(world)).toMatchObject({
       outcome: 'failed',
-      cause: expect.stringContaining(`EC2 knows no ${instance} in ${HERE}. Correct instanceId, say its region`),
+      cause: expect.stringContaining(`EC2 has not shown ${instance} in ${HERE} since `),
     });
   });
 
@@ -423,7 +423,7 @@ describe("a Region without Muster's documents", () => {
     const [instance = ''] = world.autoScaling.launch('database-there', 1);
     const { cause } = await untilOneEnded(world);
     expect(cause).toContain(`${instance} of ${THERE} was not enrolled`);
-    expect(cause).toContain(`Systems Manager has no document Muster-CollectIdentity in ${THERE}`);
+    expect(cause).toContain(`Systems Manager has no document Muster-CollectIdentity-dev in ${THERE}`);
     expect(cause).toContain(`start enrol-node with {"instanceId":"${instance}","region":"${THERE}"}`);
   });
 });
