@@ -18,7 +18,7 @@ export const handler = task(
       throw new IdentityPending(`${instanceId} has not answered with its CSR: its command is ${result.status}.`);
     return countingRejections(async () => {
       if (result.outcome === 'failed')
-        throw new IdentityRejected(`${instanceId} could not make its CSR: ${result.errorOutput.slice(0, 200)}`, {
+        throw new IdentityRejected(`${instanceId} could not make its CSR; its script printed ${result.errorOutput}.`, {
           rule: 'answer',
         });
       const identity = readIdentity(result.output, instance, {

@@ -15,7 +15,7 @@ export const handler = task(
         return { installed: true };
       case 'failed':
         throw new InstallationFailed(
-          `${instanceId} could not install its credentials: ${result.errorOutput.slice(0, 200)}`,
+          `${instanceId} could not install its credentials; its script printed ${result.errorOutput}.`,
         );
       case 'lost':
         throw new InstanceNotReady(`${instanceId} lost the command that installs its credentials: ${result.status}.`);

@@ -147,6 +147,11 @@ export class PermissionDenied extends Error {
   override readonly name = 'PermissionDenied';
 }
 
+/** A quota of the account is used up. */
+export class QuotaExceeded extends Error {
+  override readonly name = 'QuotaExceeded';
+}
+
 /** What is "not yet": the state machine tries it again, and waits for it until the deadline. */
 export const NOT_YET = [
   'InstanceNotReady',
@@ -163,17 +168,18 @@ export const NOT_YET = [
   'MetadataOptionsPending',
 ] as const;
 
-/** What is "never": the enrolment fails. */
-export const NEVER = [
-  'InvalidRequest',
-  'InstanceGone',
+/** Verdicts on the instance: another one may do better, so a profile may have its launch abandoned. */
+export const VERDICTS = [
   'IdentityRejected',
-  'ServerNotFound',
   'AssociationFailed',
   'RegistrationFailed',
   'InstallationFailed',
   'MetadataOptionsUnsupported',
   'DeadlinePassed',
-  'LaunchDecided',
-  'PermissionDenied',
 ] as const;
+
+/** Our own faults: every other instance would fail as well, so a launch is never abandoned for them. */
+export const OURS = ['InvalidRequest', 'ServerNotFound', 'PermissionDenied', 'QuotaExceeded'] as const;
+
+/** What is "never": the enrolment fails. */
+export const NEVER = [...VERDICTS, ...OURS, 'InstanceGone', 'LaunchDecided'] as const;

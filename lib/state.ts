@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { MetadataOptions } from './instance.ts';
 import { EXEMPTIBLE, Metadata, Register } from './profile.ts';
+import { printable } from './quoted.ts';
 import { Associate } from './servers.ts';
 
 /**
@@ -185,9 +186,13 @@ const LambdaCause = z.object({ errorMessage: z.string() });
 
 /** The sentence in a failure. Lambda hands it over as JSON; Step Functions' own failures are plain text or empty. */
 export function sentenceOf({ Error: name, Cause }: Failure): string {
+  return printable(errorMessageOf(Cause) ?? Cause) || `${name} without further words.`;
+}
+
+function errorMessageOf(cause: string): string | undefined {
   try {
-    return LambdaCause.parse(JSON.parse(Cause)).errorMessage;
+    return LambdaCause.parse(JSON.parse(cause)).errorMessage;
   } catch {
-    return Cause || `${name} without further words.`;
+    return undefined;
   }
 }

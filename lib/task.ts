@@ -2,9 +2,10 @@ import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import * as z from 'zod';
 import { InvalidRequest, NOT_YET, OutOfTime } from './errors.ts';
+import { printable } from './quoted.ts';
 import { faultsOf } from './schema-faults.ts';
 import { TaskContext } from './state.ts';
-import { emit, logger, withoutPem } from './telemetry.ts';
+import { emit, logger } from './telemetry.ts';
 
 /** What a handler is given beside its input. */
 export interface Call {
@@ -61,12 +62,13 @@ function observed<Output>(keysOf: (event: unknown) => Keys, run: (event: unknown
   return chain
     .after((request) => logger.info('Done', keys(request)))
     .onError((request) => {
-      const error = request.error ?? new Error('Unknown');
-      // Told, not handled: without a response middy throws it on, and Lambda reports its name to the state machine.
+      const error = printableError(request.error);
+      request.error = error;
+      // Log only. We return no response, so middy rethrows and Lambda reports the error's name to the state machine.
       const line: Keys = { ...keys(request), error: error.name, reason: error.message };
       if (error.name === 'Throttled') emit('Throttles', 1, { state: String(line.state ?? line.function_name) });
       if (NOT_YET.some((name) => name === error.name)) logger.info('Not yet', line);
-      else logger.error('Failed', { ...line, stack: withoutPem(error.stack ?? '') });
+      else logger.error('Failed', { ...line, stack: error.stack });
     })
     .handler((event: unknown, context: Context, options: { signal: AbortSignal }) => {
       const own = keys({ event, context });
@@ -75,6 +77,26 @@ function observed<Output>(keysOf: (event: unknown) => Keys, run: (event: unknown
         log: (message, extra) => logger.info(message, { ...own, ...extra }),
       });
     });
+}
+
+/**
+ * What leaves the function stands in the execution's history, the ledger, events and mail: its message becomes one
+ * printable line without keys. Lambda reports the stack as well, which repeats the message.
+ */
+function printableError(thrown: unknown): Error {
+  const error = thrown instanceof Error ? thrown : new Error(`The function threw no error but ${String(thrown)}.`);
+  const { message, stack = '' } = error;
+  const value = printable(message);
+  if (value === message) return error;
+  const end = stack.indexOf(message) + message.length;
+  const frames = stack.includes(message) ? stack.slice(end) : '';
+  Object.defineProperty(error, 'message', { value, configurable: true, writable: true });
+  Object.defineProperty(error, 'stack', {
+    value: `${error.name}: ${value}${frames}`,
+    configurable: true,
+    writable: true,
+  });
+  return error;
 }
 
 /** Read leniently: a log line about an input that cannot be read should still say all that can. */

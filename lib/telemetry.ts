@@ -1,16 +1,14 @@
-const PEM = /-----BEGIN [^-]+-----[\s\S]*?(-----END [^-]+-----|$)/g;
-
-/** Takes keys, CSRs and certificates out of a text: an error of a service may quote what it was sent. */
-export function withoutPem(text: string): string {
-  return text.replace(PEM, '[PEM removed]');
-}
+import { printable } from './quoted.ts';
 
 /** Two stages may share an account; whatever is counted or logged says which one it is of. */
 const origin = () => ({ service: 'muster', stage: process.env.STAGE ?? 'none' });
 
-/** One JSON object a line. Written by hand, because a library for it would be a seventh of each function's code. */
+/**
+ * One JSON object a line. Written by hand, because a library for it would be a seventh of each function's code. Nodes
+ * and services choose part of what is logged: every string is made printable.
+ */
 function write(line: Record<string, unknown>): void {
-  const text = JSON.stringify(line, (_key, value) => (typeof value === 'string' ? withoutPem(value) : value));
+  const text = JSON.stringify(line, (_key, value) => (typeof value === 'string' ? printable(value) : value));
   // Not by `console`, which Lambda may wrap into lines of its own.
   process.stdout.write(`${text}\n`);
 }

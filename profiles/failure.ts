@@ -1,4 +1,4 @@
-import { NEVER } from '../lib/errors.ts';
+import { VERDICTS } from '../lib/errors.ts';
 import type { Enrolment, FailureDecision, Hook } from '../lib/state.ts';
 
 export interface FailureFacts {
@@ -21,7 +21,7 @@ export interface FailureFacts {
  *   it is enrolled, only its launch is not finished ► hold      a good node is never abandoned
  *   onFailure: hold ───────────────────────────────► hold
  *   onFailure: continue ───────────────────────────► continue  into service as it is, because the profile says so
- *   onFailure: abandon ─┬─ no verdict on the instance ► hold    it may be an outage, or our own fault
+ *   onFailure: abandon ─┬─ no verdict on the instance ► hold    an outage, or a role, secret, profile or quota of ours
  *                       ├─ abandonLimit is reached ► hold      a server that is down must not make a group replace its
  *                       │                                      instances in a loop
  *                       └─ else ───────────────────► abandon   undone; Auto Scaling launches another
@@ -33,7 +33,7 @@ export function decideFailure({ error, enrolment, hook, isEnrolled }: FailureFac
   if (!hook || error === 'LaunchDecided') return decision('none');
   if (!enrolment || isEnrolled) return decision('hold');
   if (enrolment.onFailure !== 'abandon') return decision(enrolment.onFailure);
-  if (!NEVER.some((name) => name === error))
+  if (!VERDICTS.some((name) => name === error))
     return decision('hold', 'It is held and not abandoned, because this is no verdict on the instance.');
   return { action: 'abandon', undo: true, instead: null };
 }

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { PermissionDenied, ServiceUnavailable, Throttled } from '../lib/errors.ts';
+import { PermissionDenied, QuotaExceeded, ServiceUnavailable, Throttled } from '../lib/errors.ts';
+import { quoted } from '../lib/quoted.ts';
 
 /**
  * Three quick attempts are the SDK's; what is still refused then is the state machine's to try again. The time-outs
@@ -41,6 +42,25 @@ const CREDENTIALS_NOT_ACCEPTED = new Set([
   'ExpiredTokenException',
 ]);
 
+/** Passes by itself: the service is being set up, is busy with the very object, or failed without saying why. */
+const NOT_NOW = new Set([
+  'AccountSetupInProgressException',
+  'RegionSetupInProgressException',
+  'OperationFailureException',
+  'ResourceContention',
+  'ResourceContentionFault',
+  'IncorrectInstanceState',
+  'IncorrectState',
+  // The quota of running executions is free again when some have ended.
+  'ExecutionLimitExceeded',
+]);
+
+/** `LimitExceededException`, `LimitExceeded`, `VcpuLimitExceeded`, `ServiceQuotaExceededException`, … */
+const QUOTA = /(Limit|Quota)Exceeded(Exception|Fault)?$/;
+
+/** What IAM adds to a denial that no role of ours can lift. */
+const ORGANIZATION_POLICY = /explicit deny in a (service|resource) control policy/;
+
 /** The service's own name for the error: `__type` or `Code`. */
 export function isNamed(error: unknown, ...names: string[]): error is Error {
   return error instanceof Error && names.includes(error.name);
@@ -48,8 +68,8 @@ export function isNamed(error: unknown, ...names: string[]): error is Error {
 
 /**
  * Makes one AWS call. `what` completes the sentence "Could not …" and names the instance.
- * @throws Throttled, ServiceUnavailable or PermissionDenied for what any AWS API may answer; every other error as it is,
- *   for the caller, who knows the operation.
+ * @throws Throttled, ServiceUnavailable, PermissionDenied or QuotaExceeded for what any AWS API may answer; every other
+ *   error as it is, for the caller, which knows the operation.
  */
 export async function calling<Output>(what: string, call: () => Promise<Output>): Promise<Output> {
   try {
@@ -79,9 +99,8 @@ function count(answer: unknown): void {
 
 /** What an AWS service refused, or why it could not be asked: a sentence. @throws any other error: that is a fault of ours */
 export function refusalOf(error: unknown): string {
-  if (error instanceof Error)
-    if (isNamed(error, 'Throttled', 'ServiceUnavailable', 'PermissionDenied') || '$fault' in error)
-      return error.message;
+  if (isNamed(error, 'Throttled', 'ServiceUnavailable', 'PermissionDenied', 'QuotaExceeded')) return error.message;
+  if (error instanceof Error && '$fault' in error) return `AWS refuses (${error.name}): ${quoted(error.message)}.`;
   throw error;
 }
 
@@ -89,18 +108,34 @@ function translated(what: string, cause: unknown): unknown {
   if (!(cause instanceof Error) || cause.name === 'AbortError') return cause;
   if (THROTTLED.has(cause.name))
     return new Throttled(`Could not ${what}: the service throttled the call (${cause.name}).`, { cause });
-  const denial = denialOf(cause.name);
+  const denial = denialOf(cause);
   if (denial) return new PermissionDenied(`Could not ${what}: ${denial}`, { cause });
   if (isOutage(cause)) {
     return new ServiceUnavailable(`Could not ${what}: the service failed or was out of reach (${cause.name}).`, {
       cause,
     });
   }
+  if (NOT_NOW.has(cause.name))
+    return new ServiceUnavailable(
+      `Could not ${what}: the service cannot do it now (${cause.name}: ${quoted(cause.message)}).`,
+      { cause },
+    );
+  if (QUOTA.test(cause.name))
+    return new QuotaExceeded(
+      `Could not ${what}: a quota of this account is used up (${cause.name}: ${quoted(cause.message)}). Have it raised ` +
+        'in Service Quotas, or remove what is not needed.',
+      { cause },
+    );
   return cause;
 }
 
-/** What is denied and what to do, for an error of this name; undefined where it denies nothing. */
-function denialOf(name: string): string | undefined {
+/** What is denied and what to do; undefined where the error denies nothing. */
+function denialOf({ name, message }: Error): string | undefined {
+  if (DENIED.has(name) && ORGANIZATION_POLICY.test(message))
+    return (
+      `${name}: a policy of the organization denies it, whatever the function's role allows. Have the organization's ` +
+      'administrators allow it for this account.'
+    );
   if (DENIED.has(name))
     return (
       `${name}. Allow it in the function's role (resources/functions.yml); a secret, stack or group is allowed while a ` +

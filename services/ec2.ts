@@ -10,6 +10,7 @@ import {
 import { MetadataOptionsUnsupported } from '../lib/errors.ts';
 import type { Found, Instance, InstanceRef, MetadataOptions } from '../lib/instance.ts';
 import type { WantedOptions } from '../lib/profile.ts';
+import { quoted } from '../lib/quoted.ts';
 import { calling, inRegion, isNamed } from './aws.ts';
 
 const ec2In = inRegion((options) => new EC2Client(options));
@@ -136,8 +137,11 @@ async function modify(input: ModifyInstanceMetadataOptionsCommandInput, region: 
     );
   } catch (cause) {
     if (!isNamed(cause, 'UnsupportedOperation', 'InvalidParameterValue', 'InvalidParameterCombination')) throw cause;
-    throw new MetadataOptionsUnsupported(`EC2 refuses the metadata options of ${instanceId}: ${cause.message}`, {
-      cause,
-    });
+    throw new MetadataOptionsUnsupported(
+      `EC2 refuses the metadata options of ${instanceId}: ${quoted(cause.message)}.`,
+      {
+        cause,
+      },
+    );
   }
 }

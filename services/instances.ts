@@ -19,7 +19,7 @@ export async function updateMetadataOptions(
   return null;
 }
 
-/** @throws MetadataOptionsUnsupported when the operation that changes the options has failed. */
+/** @throws MetadataOptionsPending when the operation that changes the options has failed. */
 export async function checkUpdate(which: InstanceRef, operationId: string | null, signal: AbortSignal): Promise<void> {
   if (operationId !== null) await lightsail.checkOperation(which, operationId, signal);
 }

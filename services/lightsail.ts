@@ -10,7 +10,7 @@ import {
   UpdateInstanceMetadataOptionsCommand,
 } from '@aws-sdk/client-lightsail';
 import { home } from '../lib/config.ts';
-import { MetadataOptionsUnsupported } from '../lib/errors.ts';
+import { MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
 import {
   type Found,
   type Instance,
@@ -19,6 +19,7 @@ import {
   type MetadataOptions,
 } from '../lib/instance.ts';
 import type { WantedOptions } from '../lib/profile.ts';
+import { quoted } from '../lib/quoted.ts';
 import { calling, inRegion, isNamed } from './aws.ts';
 
 const lightsailIn = inRegion((options) => new LightsailClient(options));
@@ -85,8 +86,8 @@ function toMetadataOptions(options: InstanceMetadataOptions | undefined): Metada
 /**
  * Asks for the options that the profile names and for no other, and always for httpTokens: left out, Lightsail sets it
  * back to `optional`. The answer is the operation's id.
- * @throws MetadataOptionsUnsupported when Lightsail refuses them for this instance.
- * Source: Lightsail UpdateInstanceMetadataOptions.
+ * @throws MetadataOptionsUnsupported when Lightsail refuses them for this instance; MetadataOptionsPending when the
+ *   operation has failed. Source: Lightsail UpdateInstanceMetadataOptions.
  */
 export async function updateMetadataOptions(
   { instanceId: instanceName, region }: InstanceRef,
@@ -106,11 +107,14 @@ export async function updateMetadataOptions(
         { abortSignal: signal },
       ),
     );
-    refuseFailed(instanceName, operation);
+    requireNotFailed(instanceName, operation);
     return operation?.id ?? null;
   } catch (cause) {
-    if (!isNamed(cause, 'InvalidInputException', 'OperationFailureException')) throw cause;
-    throw unsupported(instanceName, cause.message, cause);
+    if (!isNamed(cause, 'InvalidInputException')) throw cause;
+    throw new MetadataOptionsUnsupported(
+      `Lightsail refuses the metadata options of ${instanceName}: ${quoted(cause.message)}.`,
+      { cause },
+    );
   }
 }
 
@@ -142,27 +146,29 @@ export async function sumOfMetadataNoToken(
 }
 
 /**
- * Checks how an operation went.
- * @throws MetadataOptionsUnsupported when it failed. Source: Lightsail GetOperation.
+ * Checks that an operation has not failed. Lightsail forgets operations: then only the instance itself shows the outcome.
+ * @throws MetadataOptionsPending when it has failed. Source: Lightsail GetOperation.
  */
 export async function checkOperation(
   { instanceId: instanceName, region }: InstanceRef,
   operationId: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { operation } = await calling(`get the operation that changes ${instanceName}`, () =>
-    lightsailIn(region).send(new GetOperationCommand({ operationId }), { abortSignal: signal }),
+  try {
+    const { operation } = await calling(`get the operation that changes ${instanceName}`, () =>
+      lightsailIn(region).send(new GetOperationCommand({ operationId }), { abortSignal: signal }),
+    );
+    requireNotFailed(instanceName, operation);
+  } catch (error) {
+    if (!isNamed(error, 'NotFoundException')) throw error;
+  }
+}
+
+/** Failed is the generic failure of the service and no refusal of the options: they are sent again. */
+function requireNotFailed(instanceName: string, operation: Operation | undefined): void {
+  if (operation?.status !== 'Failed') return;
+  const reason = quoted(operation.errorDetails ?? operation.errorCode ?? '');
+  throw new MetadataOptionsPending(
+    `The Lightsail operation that changes the metadata options of ${instanceName} failed: ${reason}. They are sent again.`,
   );
-  refuseFailed(instanceName, operation);
-}
-
-function refuseFailed(instanceName: string, operation: Operation | undefined): void {
-  if (operation?.status === 'Failed')
-    throw unsupported(instanceName, operation.errorDetails ?? operation.errorCode ?? 'no reason');
-}
-
-function unsupported(instanceName: string, reason: string, cause?: unknown): MetadataOptionsUnsupported {
-  return new MetadataOptionsUnsupported(`Lightsail refuses the metadata options of ${instanceName}: ${reason}`, {
-    cause,
-  });
 }

@@ -1,5 +1,6 @@
 import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
 import { ServiceUnavailable } from '../lib/errors.ts';
+import { printable } from '../lib/quoted.ts';
 import { calling, clientOptions } from './aws.ts';
 
 const eventBridge = new EventBridgeClient(clientOptions);
@@ -15,7 +16,9 @@ export async function notify(
 ): Promise<void> {
   const { Entries } = await calling(`tell the event bus of "${detailType}"`, () =>
     eventBridge.send(
-      new PutEventsCommand({ Entries: [{ Source: 'muster', DetailType: detailType, Detail: JSON.stringify(detail) }] }),
+      new PutEventsCommand({
+        Entries: [{ Source: 'muster', DetailType: detailType, Detail: JSON.stringify(detail, printableText) }],
+      }),
       { abortSignal: signal },
     ),
   );
@@ -24,4 +27,9 @@ export async function notify(
     throw new ServiceUnavailable(
       `EventBridge did not take "${detailType}" of ${detail.instance ?? 'a sweep'}: ${entry.ErrorCode}.`,
     );
+}
+
+/** Rules turn events into mail: what nodes and services said must not reach it as it is. */
+function printableText(_key: string, value: unknown): unknown {
+  return typeof value === 'string' ? printable(value) : value;
 }

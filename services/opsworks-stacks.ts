@@ -6,8 +6,9 @@ import {
   type Instance as OpsWorksInstance,
   RegisterInstanceCommand,
 } from '@aws-sdk/client-opsworks';
-import { RegistrationFailed, RegistrationPending } from '../lib/errors.ts';
+import { InvalidRequest, RegistrationFailed, RegistrationPending } from '../lib/errors.ts';
 import type { Instance } from '../lib/instance.ts';
+import { quoted } from '../lib/quoted.ts';
 import type { Identity } from '../lib/state.ts';
 import { calling, clientOptions, isNamed } from './aws.ts';
 
@@ -22,7 +23,7 @@ const opsWorksOnce = new OpsWorksClient({ ...clientOptions, maxAttempts: 1 });
 /**
  * The stack's own ids of the instance: none, or one; more only where somebody else registered it too. RegisterInstance
  * takes no client token, so this look is what keeps a second run from a second registration.
- * @throws RegistrationFailed when there is no such stack. Source: OpsWorks DescribeInstances.
+ * @throws InvalidRequest when there is no such stack. Source: OpsWorks DescribeInstances.
  */
 export async function findRegistrations(stackId: string, instanceId: string, signal: AbortSignal): Promise<string[]> {
   const instances = await describe(
@@ -121,7 +122,7 @@ export async function deregisterInstance(opsworksInstanceId: string, signal: Abo
   } catch (cause) {
     if (isNamed(cause, 'ResourceNotFoundException')) return;
     if (!isNamed(cause, 'ValidationException')) throw cause;
-    const sentence = `OpsWorks refuses to deregister ${opsworksInstanceId}: ${cause.message}`;
+    const sentence = `OpsWorks refuses to deregister ${opsworksInstanceId}: ${quoted(cause.message)}.`;
     throw new RegistrationFailed(sentence, { cause });
   }
 }
@@ -142,7 +143,12 @@ async function refusing<Output>(what: string, call: () => Promise<Output>): Prom
   try {
     return await calling(what, call);
   } catch (cause) {
-    if (!isNamed(cause, 'ValidationException', 'ResourceNotFoundException')) throw cause;
-    throw new RegistrationFailed(`OpsWorks refuses to ${what}: ${cause.message}`, { cause });
+    if (isNamed(cause, 'ResourceNotFoundException'))
+      throw new InvalidRequest(
+        `OpsWorks refuses to ${what}: ${quoted(cause.message)}. Correct stackId and layerIds in profiles.yml.`,
+        { cause },
+      );
+    if (!isNamed(cause, 'ValidationException')) throw cause;
+    throw new RegistrationFailed(`OpsWorks refuses to ${what}: ${quoted(cause.message)}.`, { cause });
   }
 }

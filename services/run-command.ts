@@ -7,13 +7,17 @@ import {
   SSMClient,
 } from '@aws-sdk/client-ssm';
 import { home } from '../lib/config.ts';
-import { IdentityRejected, InvalidRequest } from '../lib/errors.ts';
+import { IdentityRejected, InvalidRequest, PermissionDenied } from '../lib/errors.ts';
 import type { Instance, InstanceRef } from '../lib/instance.ts';
+import { quoted } from '../lib/quoted.ts';
 import { calling, inRegion, isNamed } from './aws.ts';
 
 const systemsManagerIn = inRegion((options) => new SSMClient(options));
 
-/** What came of a command: it may not have ended, it may be lost without having run, or it ran. */
+/**
+ * What became of a command. `lost`: the agent or the delivery failed, so the node has not answered, and the command can
+ * be sent again. `failed`: the script ended with an error of its own; what it printed is quoted.
+ */
 export type CommandResult =
   | { outcome: 'running'; status: string }
   | { outcome: 'lost'; status: string }
@@ -59,6 +63,7 @@ export async function sendCommand(
     return Command?.CommandId;
   } catch (error) {
     if (isNamed(error, 'InvalidInstanceId')) return undefined;
+    if (isNamed(error, 'UnsupportedPlatformType')) throw notLinux(node.managedId);
     if (isNamed(error, 'InvalidDocument')) throw withoutDocument(documentName, node, error);
     throw error;
   }
@@ -77,7 +82,8 @@ function withoutDocument(documentName: string, node: ManagedNode, cause: Error):
  * The id of the managed node that was activated for a Lightsail instance: with the tag `muster-node` and the instance's
  * name, behind its Region where that is another than the stack's. A tag comes from who made the activation, never from the node. Nodes from before the launch were activated for
  * an earlier instance of the name.
- * @throws IdentityRejected where there are several: then it is not sure which of them is the instance.
+ * @throws IdentityRejected where there are several: then it is not sure which of them is the instance. InvalidRequest
+ *   for a node that does not run Linux.
  * Source: Systems Manager DescribeInstanceInformation.
  */
 export async function findManagedNode(instance: Instance, signal: AbortSignal): Promise<string | undefined> {
@@ -85,12 +91,15 @@ export async function findManagedNode(instance: Instance, signal: AbortSignal): 
   const tag = activationTag(instance);
   const nodes = await calling(`find the managed node of ${instanceId}`, () => nodesOf(tag, signal));
   const since = launchTime === null ? 0 : Date.parse(launchTime);
-  const ids = nodes
-    .filter(({ ResourceType, RegistrationDate }) => {
-      return ResourceType === 'ManagedInstance' && (RegistrationDate?.getTime() ?? 0) >= since;
-    })
-    .map(({ InstanceId }) => InstanceId);
-  if (ids.length < 2) return ids[0];
+  const found = nodes.filter(({ ResourceType, RegistrationDate }) => {
+    return ResourceType === 'ManagedInstance' && (RegistrationDate?.getTime() ?? 0) >= since;
+  });
+  const ids = found.map(({ InstanceId }) => InstanceId);
+  if (ids.length < 2) {
+    const platform = found[0]?.PlatformType;
+    if (platform !== undefined && platform !== 'Linux') throw notLinux(instanceId);
+    return ids[0];
+  }
   throw new IdentityRejected(
     `${instanceId} is not enrolled: ${ids.join(' and ')} were both activated with the tag muster-node=${tag}. ` +
       'Use an activation for one node only, and deregister what is not this instance.',
@@ -118,7 +127,7 @@ export async function commandResult(commandId: string, node: ManagedNode, signal
         },
       ),
     );
-    return resultOf(invocation);
+    return resultOf(invocation, node.managedId);
   } catch (error) {
     // Normal for a moment after SendCommand.
     if (isNamed(error, 'InvocationDoesNotExist')) return { outcome: 'running', status: 'Pending' };
@@ -126,21 +135,43 @@ export async function commandResult(commandId: string, node: ManagedNode, signal
   }
 }
 
-function resultOf(invocation: GetCommandInvocationResult): CommandResult {
-  const {
-    Status: status = 'Pending',
-    StandardOutputContent: output = '',
-    StandardErrorContent: errorOutput = '',
-  } = invocation;
-  switch (status) {
-    case 'Success':
-      return { outcome: 'succeeded', status, output };
-    case 'Failed':
-      return { outcome: 'failed', status, errorOutput };
-    case 'Cancelled':
-    case 'TimedOut':
-      return { outcome: 'lost', status };
-    default:
-      return { outcome: 'running', status };
-  }
+function resultOf(invocation: GetCommandInvocationResult, managedId: string): CommandResult {
+  const { Status: status = 'Pending', StandardOutputContent: output = '' } = invocation;
+  // The documentation spells them with spaces, the service without.
+  const details = (invocation.StatusDetails ?? status).replaceAll(' ', '');
+  if (RUNNING.has(status)) return { outcome: 'running', status };
+  if (details === 'InvalidPlatform' || SKIPPED.test(output)) throw notLinux(managedId);
+  if (status === 'Success') return { outcome: 'succeeded', status, output };
+  if (details === 'AccessDenied')
+    throw new PermissionDenied(
+      `Systems Manager denies the command to ${managedId} (AccessDenied). Allow it in the function's role (resources/functions.yml).`,
+    );
+  if (isAnswerOfNode(invocation, details))
+    return { outcome: 'failed', status, errorOutput: quoted(invocation.StandardErrorContent ?? '') };
+  return { outcome: 'lost', status: details };
+}
+
+const RUNNING = new Set(['Pending', 'InProgress', 'Delayed', 'Cancelling']);
+
+/** What the agent prints for a step that is for another platform: the command itself is a Success. */
+const SKIPPED = /^Step execution skipped due to /;
+
+/** What the agent prints when its worker process died under the script. */
+const AGENT_FAILED = /document process failed unexpectedly/;
+
+/** Exit codes that no script of ours ends with: the agent's own, and those of a process that was killed. */
+const WITHOUT_ANSWER = new Set([-1, 137, 143]);
+
+/** Whether the script itself has failed. Every other end is a failure of the agent, or of the delivery. */
+function isAnswerOfNode(invocation: GetCommandInvocationResult, details: string): boolean {
+  const { ResponseCode: exitCode = -1, StandardOutputContent = '', StandardErrorContent = '' } = invocation;
+  if (details !== 'Failed' || WITHOUT_ANSWER.has(exitCode)) return false;
+  return !AGENT_FAILED.test(StandardOutputContent) && !AGENT_FAILED.test(StandardErrorContent);
+}
+
+function notLinux(node: string): InvalidRequest {
+  return new InvalidRequest(
+    `${node} does not run Linux, and Muster enrols Linux nodes only. Leave it out of the profile's match, or exempt it ` +
+      'from association.',
+  );
 }

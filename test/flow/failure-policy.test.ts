@@ -20,7 +20,7 @@ const withPolicy = (onFailure: Profile['onFailure']) =>
 
 async function playFailure(onFailure: Profile['onFailure']) {
   const world = await playWorld({ profiles: withPolicy(onFailure) });
-  world.opsWorksCm.setStatus('ChefServer', 'FAILED');
+  world.faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', error: 'ValidationException' }]);
   const [instance = ''] = world.autoScaling.launch('web', 1);
   const failed = await untilOneEnded(world);
   return { world, instance, failed };
@@ -31,7 +31,7 @@ describe('a launch whose enrolment failed for good', () => {
     const { world, instance, failed } = await playFailure('hold');
     expect(failed.lifecycle).toBe('Pending:Wait');
     expect(outcomes(world)).toMatchObject([{ detailType: 'Instance Enrolment Held', detail: { action: 'hold' } }]);
-    world.opsWorksCm.setStatus('ChefServer', 'HEALTHY');
+    world.faults.set([]);
     startByHand(world, { instanceId: instance });
     await untilEnded(world, 2);
     expect(launchActions(world)).toMatchObject([{ result: 'CONTINUE', resolvedBy: 'caller' }]);
@@ -52,7 +52,7 @@ describe('a launch whose enrolment failed for good', () => {
     expect(world.autoScaling.members.all).not.toEqual([]);
     expect(outcomes(world)[0]).toMatchObject({
       detailType: 'Instance Enrolment Failed',
-      detail: { instance, action: 'abandon', error: 'ServerNotFound', profile: 'web', server: 'ChefServer' },
+      detail: { instance, action: 'abandon', error: 'AssociationFailed', profile: 'web', server: 'ChefServer' },
     });
   });
 

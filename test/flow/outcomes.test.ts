@@ -25,8 +25,9 @@ const LIVES: [life: string, heard: string[], begin: (world: Played) => void, end
     'launches that fail and are abandoned as often as allowed, then held',
     // The undoing, the termination hook and the finished termination: each tries to retire it, and each is told of.
     ['Instance Enrolment Failed', ...Array(3).fill('Instance Retirement Failed'), 'Instance Enrolment Held'],
-    ({ autoScaling, opsWorksCm }) => {
-      opsWorksCm.setStatus('ChefServer', 'FAILED');
+    ({ autoScaling, faults }) => {
+      const refuses = (operation: string) => ({ service: 'opsworks-cm', operation, error: 'ValidationException' });
+      faults.set([refuses('AssociateNode'), refuses('DisassociateNode')]);
       autoScaling.launch('web', 1);
     },
   ],

@@ -29,7 +29,9 @@ describe('a launch under Puppet', () => {
     const [instance = ''] = world.autoScaling.launch('database', 1);
     expect(await untilOneEnded(world)).toMatchObject({
       outcome: 'failed',
-      cause: expect.stringContaining(`${instance} could not install its credentials: No space left on device`),
+      cause: expect.stringContaining(
+        `${instance} could not install its credentials; its script printed "No space left on device".`,
+      ),
     });
     expect(launchActions(world)).toMatchObject([{ result: undefined }]);
     expect(associations(world)).toHaveLength(1);

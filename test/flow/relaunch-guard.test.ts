@@ -20,10 +20,13 @@ const profiles = readProfiles('profiles.yml').map((profile) => ({
   abandonLimit: ABANDON_LIMIT,
 }));
 
-/** Fifty launches of one group, and a server that will never take any of them. */
+/** The server refuses each node: a verdict on it. */
+const REFUSAL = { service: 'opsworks-cm', operation: 'AssociateNode', error: 'ValidationException' };
+
+/** Launches of one group, and a server that will never take any of them. */
 async function launchInVain(launches: number) {
   const world = await playWorld({ profiles });
-  world.opsWorksCm.setStatus('ChefServer', 'FAILED');
+  world.faults.set([REFUSAL]);
   world.autoScaling.launch('web', launches);
   return world;
 }
@@ -76,7 +79,6 @@ describe('an abandoned enrolment', () => {
       if (isRestored || !machine.name.endsWith('enrol-node') || status === 'RUNNING') return;
       isRestored = true;
       world.autoScaling.setDesiredCapacity('web', 0);
-      world.opsWorksCm.setStatus('ChefServer', 'HEALTHY');
     });
     await world.clock.advance(30 * MINUTE);
     const [enrolment] = world.machines.executions();

@@ -63,9 +63,13 @@ const SCENARIOS: readonly Scenario[] = [
     opsWorksCm.maintenance('ChefServer', 20 * 60);
     faults.set([{ service: 'autoscaling', operation: 'RecordLifecycleActionHeartbeat', statusCode: 500, times: 30 }]);
   }),
-  ofGroup('web', ({ opsWorksCm }) => opsWorksCm.setStatus('ChefServer', 'FAILED'), {
-    profiles: readProfiles('profiles.yml').map((profile) => ({ ...profile, onFailure: 'abandon' as const })),
-  }),
+  ofGroup(
+    'web',
+    ({ faults }) => faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', error: 'ValidationException' }]),
+    {
+      profiles: readProfiles('profiles.yml').map((profile) => ({ ...profile, onFailure: 'abandon' as const })),
+    },
+  ),
   ofGroup('database', () => {}, { profiles: [databaseProfile(associate)], secrets }),
   ofGroup('database', () => {}, {
     profiles: [{ ...databaseProfile(associate), match: { tags: { role: 'database' } } }],

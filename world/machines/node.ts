@@ -54,6 +54,7 @@ export class SimulatedNode {
   readonly machine: Machine;
   readonly hasOpsWorksAgent: boolean;
   readonly setupFails: boolean;
+  readonly platformType: 'Linux' | 'Windows' = 'Linux';
   /** What the last successful installation brought. */
   installed: Credentials | undefined;
   /** What its agent was told last. */

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { PermissionDenied, ServerNotFound, ServerNotReady, Throttled } from '../../../lib/errors.ts';
-import { withoutPem } from '../../../lib/telemetry.ts';
+import { quoted } from '../../../lib/quoted.ts';
 import type { Answer } from '../https.ts';
 
 /** The API's version that is asked for: servers since 12.1 know it, and what is older does not look. */
@@ -79,5 +79,5 @@ const Refusal = z.object({ error: z.union([z.string(), z.array(z.string()).trans
 
 /** A server may quote what it was sent. */
 function refusalOf(body: unknown): string {
-  return withoutPem(Refusal.safeParse(body).data?.error ?? 'no reason given').slice(0, 200);
+  return quoted(Refusal.safeParse(body).data?.error ?? '');
 }

@@ -1,5 +1,6 @@
 import { DescribeServersCommand, OpsWorksCMClient, type Server } from '@aws-sdk/client-opsworkscm';
 import { ServerNotFound, ServerNotReady } from '../../../lib/errors.ts';
+import { quoted } from '../../../lib/quoted.ts';
 import type { OpsWorksCmServer } from '../../../lib/servers.ts';
 import { calling, clientOptions, isNamed } from '../../aws.ts';
 
@@ -37,7 +38,7 @@ export async function refusedForState(
 ): Promise<Error> {
   const { serverName } = server;
   const { Status = 'unknown', StatusReason } = await describeServer(server, client, signal);
-  const state = StatusReason ? `${Status} (${StatusReason})` : Status;
+  const state = StatusReason ? `${Status} (${quoted(StatusReason)})` : Status;
   return HOPELESS.has(Status)
     ? new ServerNotFound(`The server ${serverName} is ${state} and will take no node: restore or replace it.`, {
         cause,
@@ -51,8 +52,11 @@ export async function about<Output>(what: string, call: () => Promise<Output>): 
     return await calling(what, call);
   } catch (cause) {
     if (!isNamed(cause, 'ResourceNotFoundException')) throw cause;
-    throw new ServerNotFound(`OpsWorks CM refuses to ${what}: ${cause.message} Correct serverName in profiles.yml.`, {
-      cause,
-    });
+    throw new ServerNotFound(
+      `OpsWorks CM refuses to ${what}: ${quoted(cause.message)}. Correct serverName in profiles.yml.`,
+      {
+        cause,
+      },
+    );
   }
 }

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { AssociateNodeCommand, DisassociateNodeCommand, type EngineAttribute } from '@aws-sdk/client-opsworkscm';
 import { AssociationFailed } from '../../../lib/errors.ts';
+import { quoted } from '../../../lib/quoted.ts';
 import type { OpsWorksCmServer } from '../../../lib/servers.ts';
 import { calling, isNamed } from '../../aws.ts';
 import { type ConfigServer, type Node, provedIdentity } from '../contract.ts';
@@ -41,7 +42,7 @@ export function associating(server: OpsWorksCmServer, client = opsWorksCm): Pick
         if (isNamed(cause, 'InvalidStateException'))
           throw await refusedForState(server, node.nodeName, cause, client, signal);
         if (isNamed(cause, 'ValidationException'))
-          throw new AssociationFailed(`OpsWorks CM refuses ${node.nodeName}: ${cause.message}`, { cause });
+          throw new AssociationFailed(`OpsWorks CM refuses ${node.nodeName}: ${quoted(cause.message)}.`, { cause });
         throw cause;
       }
     },
@@ -84,7 +85,9 @@ export function disassociating(server: OpsWorksCmServer, client = opsWorksCm): P
         // Either the server or the node is not there, and so neither is what was to be undone.
         if (isNamed(cause, 'ResourceNotFoundException')) return { statusToken: null };
         if (!isNamed(cause, 'ValidationException')) throw cause;
-        throw new AssociationFailed(`OpsWorks CM refuses to disassociate ${nodeName}: ${cause.message}`, { cause });
+        throw new AssociationFailed(`OpsWorks CM refuses to disassociate ${nodeName}: ${quoted(cause.message)}.`, {
+          cause,
+        });
       }
     },
   };

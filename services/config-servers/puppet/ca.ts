@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { PermissionDenied, ServerNotFound, ServerNotReady, Throttled } from '../../../lib/errors.ts';
+import { quoted } from '../../../lib/quoted.ts';
 import { type Answer, exchange, type Peer } from '../https.ts';
 import type { PuppetCredentials } from './credentials.ts';
 
@@ -142,5 +143,5 @@ function parseStatus({ status, text }: Answer): CertificateStatus | undefined {
 }
 
 function excerpt({ text }: Answer): string {
-  return text.trim().slice(0, 200);
+  return quoted(text);
 }

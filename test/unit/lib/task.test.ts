@@ -4,7 +4,6 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod';
 import { InvalidRequest, ServerNotReady } from '../../../lib/errors.ts';
 import { task } from '../../../lib/task.ts';
-import { withoutPem } from '../../../lib/telemetry.ts';
 
 const context = (remainingMilliseconds = 20_000) =>
   ({
@@ -105,6 +104,36 @@ describe('a task', () => {
   });
 });
 
+describe('an error that leaves a function', () => {
+  const dirty = 'a \u001b[31mred\u001b[0m\r\nline\u0000 \u202eesrever -----BEGIN PRIVATE KEY-----\nMIIE';
+
+  it.each([
+    ['of ours', new InvalidRequest(dirty)],
+    ['of a library', Object.assign(new Error(dirty), { name: 'InvalidRequest' })],
+  ])('%s has one printable line as its message, without keys, and so has its stack', async (_what, error) => {
+    const handler = task(shape, async () => {
+      throw error;
+    });
+    const left = await handler(input(), context()).catch((thrown: unknown) => thrown);
+    expect(left).toBe(error);
+    expect(error).toMatchObject({ name: 'InvalidRequest', message: 'a red line esrever [PEM removed]' });
+    const [first = '', ...frames] = (error.stack ?? '').split('\n');
+    expect(first).toBe('InvalidRequest: a red line esrever [PEM removed]');
+    expect(frames.length).toBeGreaterThan(0);
+    for (const frame of frames) expect(frame).toMatch(/^ +at /);
+    expect(lines[0]).toMatchObject({ reason: 'a red line esrever [PEM removed]' });
+  });
+
+  it('is an error, also where something else was thrown', async () => {
+    const handler = task(shape, async () => {
+      throw dirty;
+    });
+    await expect(handler(input(), context())).rejects.toThrow(
+      'The function threw no error but a red line esrever [PEM removed]',
+    );
+  });
+});
+
 describe('what is logged', () => {
   it('never has a key, a CSR or a certificate in it, wherever it stood', async () => {
     const label = fc.constantFrom('PRIVATE KEY', 'RSA PRIVATE KEY', 'CERTIFICATE REQUEST', 'CERTIFICATE', 'PUBLIC KEY');
@@ -124,9 +153,5 @@ describe('what is logged', () => {
       }),
       { numRuns: 50 },
     );
-  });
-
-  it('loses a PEM block that was cut off, too', () => {
-    expect(withoutPem('a -----BEGIN PRIVATE KEY-----\nMIIE')).toBe('a [PEM removed]');
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { NEVER } from '../../../lib/errors.ts';
+import { OURS, VERDICTS } from '../../../lib/errors.ts';
 import type { Enrolment, FailureDecision, Hook } from '../../../lib/state.ts';
 import { decideAbandon, decideFailure } from '../../../profiles/failure.ts';
 
@@ -19,7 +19,7 @@ interface Case {
 }
 
 function decided(given: Case): FailureDecision {
-  const { error = 'ServerNotFound', onFailure = 'hold', hook = HOOK } = given;
+  const { error = 'AssociationFailed', onFailure = 'hold', hook = HOOK } = given;
   const { progress = 'claimed', status = 'enrolling' } = given;
   const enrolment = progress === 'nowhere' ? undefined : { onFailure, status };
   return decideFailure({ error, hook, enrolment, isEnrolled: progress === 'enrolled' });
@@ -31,7 +31,15 @@ const ABANDON = { action: 'abandon', undo: true, instead: null };
 const CONTINUE = { action: 'continue', undo: false, instead: null };
 const held = (because: string) => ({ action: 'hold', undo: false, instead: expect.stringContaining(because) });
 
-const WITHOUT_VERDICT = ['Error', 'TypeError', 'States.TaskFailed', 'States.Runtime', 'Lambda.Unknown', 'Throttled'];
+const WITHOUT_VERDICT = [
+  ...OURS,
+  'Error',
+  'TypeError',
+  'States.TaskFailed',
+  'States.Runtime',
+  'Lambda.Unknown',
+  'Throttled',
+];
 
 describe('the failure policy', () => {
   it.each<[string, Case, unknown]>([
@@ -68,9 +76,8 @@ describe('the failure policy', () => {
     expect(decideAbandon(3, false)).toEqual(held('3 launches of its group were abandoned within an hour'));
   });
 
-  it.each(NEVER.filter((name) => name !== 'InstanceGone' && name !== 'LaunchDecided'))(
-    'abandons for %s, which is a verdict',
-    (error) => expect(decided({ onFailure: 'abandon', error })).toEqual(ABANDON),
+  it.each(VERDICTS)('abandons for %s, which is a verdict on the instance', (error) =>
+    expect(decided({ onFailure: 'abandon', error })).toEqual(ABANDON),
   );
 
   it.each(WITHOUT_VERDICT)('holds instead of abandoning for %s, which is none', (error) => {

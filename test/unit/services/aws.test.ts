@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { calling } from '../../../services/aws.ts';
 
 /** What becomes of a call that AWS answers with an error of this name. */
-async function translationOf(name: string): Promise<Error> {
-  const cause = Object.assign(new Error('as AWS says it'), { name, $fault: 'client', $metadata: { attempts: 1 } });
+async function translationOf(name: string, message = 'as AWS says it'): Promise<Error> {
+  const cause = Object.assign(new Error(message), { name, $fault: 'client', $metadata: { attempts: 1 } });
   return calling('list the instances of EC2', () => Promise.reject(cause)).then(
     () => expect.unreachable(),
     (error: Error) => error,
@@ -51,6 +51,47 @@ describe('a call that AWS refuses', () => {
     expect(error.name).toBe('Throttled');
     expect(error.message).toBe(
       'Could not list the instances of EC2: the service throttled the call (ThrottlingException).',
+    );
+  });
+
+  it.each(['service', 'resource'])(
+    'by a %s control policy names the organization, which no role lifts',
+    async (kind) => {
+      const denial = `User: x is not authorized to perform: y with an explicit deny in a ${kind} control policy`;
+      const error = await translationOf('AccessDeniedException', denial);
+      expect(error.name).toBe('PermissionDenied');
+      expect(error.message).toBe(
+        "Could not list the instances of EC2: AccessDeniedException: a policy of the organization denies it, whatever the function's " +
+          "role allows. Have the organization's administrators allow it for this account.",
+      );
+    },
+  );
+
+  it.each(['LimitExceededException', 'LimitExceeded', 'VcpuLimitExceeded', 'ServiceQuotaExceededException'])(
+    'by %s is a quota of the account',
+    async (name) => {
+      const error = await translationOf(name);
+      expect(error.name).toBe('QuotaExceeded');
+      expect(error.message).toBe(
+        `Could not list the instances of EC2: a quota of this account is used up (${name}: "as AWS says it"). Have it raised ` +
+          'in Service Quotas, or remove what is not needed.',
+      );
+    },
+  );
+
+  it.each([
+    'AccountSetupInProgressException',
+    'RegionSetupInProgressException',
+    'OperationFailureException',
+    'ResourceContentionFault',
+    'IncorrectInstanceState',
+    'IncorrectState',
+    'ExecutionLimitExceeded',
+  ])('by %s may be done later', async (name) => {
+    const error = await translationOf(name);
+    expect(error.name).toBe('ServiceUnavailable');
+    expect(error.message).toBe(
+      `Could not list the instances of EC2: the service cannot do it now (${name}: "as AWS says it").`,
     );
   });
 

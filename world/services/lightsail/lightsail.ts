@@ -47,8 +47,8 @@ export interface LightsailOptions {
   /** Instances a page of GetInstances. */
   readonly pageSize?: number;
   /**
-   * Blueprints that cannot do IMDSv2: an instance of one refuses `httpTokens: required` with
-   * OperationFailureException, or takes it and lets the operation end as Failed.
+   * Blueprints that cannot do IMDSv2: an instance of one refuses `httpTokens: required` with InvalidInputException,
+   * or takes it and lets the operation end as Failed. Read at every call.
    */
   readonly blueprintsWithoutImdsV2?: Readonly<Record<string, 'refuses' | 'fails'>>;
   /** The blueprints of the snapshots that exist; a snapshot that is not named here is one of `defaultBlueprint`. */
@@ -277,7 +277,7 @@ export class Lightsail {
       throw invalidInput(`httpProtocolIpv6 is available only for instances in ${IPV6_REGION}.`);
     const ability = httpTokens === 'required' && this.#options.blueprintsWithoutImdsV2[instance.blueprintId];
     if (ability === 'refuses')
-      throw failure(instanceName, `has the blueprint ${instance.blueprintId}, which does not support IMDSv2`);
+      throw invalidInput(`${instanceName} has the blueprint ${instance.blueprintId}, which does not support IMDSv2.`);
     const before = instance.metadataOptions;
     instance.metadataOptions = {
       state: 'pending',

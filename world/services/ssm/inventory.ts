@@ -82,9 +82,10 @@ function information(node: SimulatedNode, now: number): InstanceInformation {
     LastPingDateTime: new Date(now),
     AgentVersion: '3.3.2299.0',
     IsLatestVersion: true,
-    PlatformType: 'Linux',
-    PlatformName: 'Amazon Linux',
-    PlatformVersion: '2023',
+    PlatformType: node.platformType,
+    ...(node.platformType === 'Linux'
+      ? { PlatformName: 'Amazon Linux', PlatformVersion: '2023' }
+      : { PlatformName: 'Microsoft Windows Server 2022 Datacenter', PlatformVersion: '10.0.20348' }),
     ...(node.instanceId.startsWith('mi-')
       ? { ResourceType: 'ManagedInstance', RegistrationDate: node.machine.launchedAt }
       : { ResourceType: 'EC2Instance' }),

@@ -2,6 +2,7 @@ import type { CommandInvocationStatus, GetCommandInvocationCommandOutput } from 
 import type { Clock } from '../../kernel/clock.ts';
 import type { SimulatedNode } from '../../machines/node.ts';
 import type { CommandDocument, CommandResult } from './documents.ts';
+import { OUTCOMES } from './outcomes.ts';
 
 /** Where the agent cuts a script's output: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetCommandInvocation.html */
 const STDOUT_CHARACTERS = 24_000;
@@ -117,6 +118,7 @@ export class Invocation {
   async #scriptResult(): Promise<CommandResult> {
     const { document, node, parameters, outcome } = this.#options;
     if (outcome) return outcome;
+    if (node.platformType !== 'Linux') return OUTCOMES.skippedOnWindows;
     try {
       return await document.run(node, parameters);
     } catch (error) {

@@ -238,7 +238,7 @@ describe('UpdateInstanceMetadataOptions', () => {
     await world.create({ instanceNames: ['blog-1'], blueprintId: 'old' });
     await world.create({ instanceNames: ['blog-2'], blueprintId: 'older' });
     await world.seconds(20);
-    await expect(world.update({ httpTokens: 'required' })).rejects.toMatchObject({ code: 'OperationFailureException' });
+    await expect(world.update({ httpTokens: 'required' })).rejects.toMatchObject({ code: 'InvalidInputException' });
     await world.update({ httpTokens: 'optional' });
     const operation = await world.update({ instanceName: 'blog-2', httpTokens: 'required' });
     await world.seconds(4);

@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest';
+import { readProfiles } from '../../../profiles/file.ts';
+import { changes, ledgerOfInstances, type Played, playWorld, untilOneEnded } from '../../support/world.ts';
+
+const IMAGE = { availabilityZone: 'eu-west-1a', blueprintId: 'wordpress', bundleId: 'nano_3_0' };
+const HARDENED = { outcome: 'enrolled', metadata: { httpTokens: 'required', state: 'applied' } };
+
+/** Of a profile that goes on without IMDSv2 where an instance cannot do it. */
+const CONTINUING = readProfiles('profiles.yml').map((profile) =>
+  profile.metadata ? { ...profile, metadata: { ...profile.metadata, onFailure: 'continue' as const } } : profile,
+);
+
+function create(world: Played): void {
+  void world.lightsail.createInstances({ ...IMAGE, instanceNames: ['blog'] }, { requestId: 'by-the-test' });
+}
+
+function updates(world: Played): string[] {
+  return changes(world).filter((call) => call === 'lightsail.UpdateInstanceMetadataOptions');
+}
+
+describe('a failure of Lightsail itself', () => {
+  it.each([
+    ['UpdateInstanceMetadataOptions', 'OperationFailureException', 5],
+    ['UpdateInstanceMetadataOptions', 'AccountSetupInProgressException', 5],
+    ['UpdateInstanceMetadataOptions', 'RegionSetupInProgressException', 5],
+    ['GetInstance', 'AccountSetupInProgressException', 5],
+    ['GetInstance', 'RegionSetupInProgressException', 5],
+    ['GetInstance', 'OperationFailureException', 5],
+    ['GetOperation', 'OperationFailureException', 3],
+    ['GetOperation', 'RegionSetupInProgressException', 3],
+    ['GetOperation', 'NotFoundException', 1],
+  ])('(%s answers %s) is waited out, and says nothing about the instance', async (operation, error, times) => {
+    const world = await playWorld({ profiles: CONTINUING });
+    world.faults.set([{ service: 'lightsail', operation, error, times }]);
+    create(world);
+    expect(await untilOneEnded(world)).toMatchObject(HARDENED);
+    expect(world.faults.list()).toEqual([]);
+    expect(await ledgerOfInstances(world)).not.toMatchObject([{ metadataUnsupported: expect.anything() }]);
+  });
+
+  it('(an operation that ends with Failed) has the options sent again', async () => {
+    const blueprintsWithoutImdsV2: Record<string, 'fails'> = { wordpress: 'fails' };
+    const world = await playWorld({ profiles: CONTINUING, lightsail: { blueprintsWithoutImdsV2 } });
+    create(world);
+    await world.clock.advance(120_000);
+    expect(updates(world).length).toBeGreaterThan(0);
+    delete blueprintsWithoutImdsV2.wordpress;
+    expect(await untilOneEnded(world)).toMatchObject(HARDENED);
+    expect(updates(world).length).toBeGreaterThan(1);
+  });
+
+  it('that lasts until the deadline is reported as that, with what Lightsail said', async () => {
+    const world = await playWorld({
+      profiles: CONTINUING,
+      lightsail: { blueprintsWithoutImdsV2: { wordpress: 'fails' } },
+    });
+    create(world);
+    expect(await untilOneEnded(world)).toMatchObject({
+      outcome: 'failed',
+      cause: expect.stringContaining('failed: "The blueprint wordpress does not support IMDSv2."'),
+    });
+    expect(world.machines.executions()[0]?.outcome.error).toBe('DeadlinePassed');
+  });
+});
+
+describe('a failure of EC2 or Auto Scaling itself', () => {
+  it.each([
+    ['ec2', 'ModifyInstanceMetadataOptions', 'IncorrectInstanceState'],
+    ['ec2', 'ModifyInstanceMetadataOptions', 'IncorrectState'],
+    ['ec2', 'DescribeInstances', 'IncorrectState'],
+    ['autoscaling', 'DescribeLifecycleHooks', 'ResourceContentionFault'],
+    ['autoscaling', 'CompleteLifecycleAction', 'ResourceContentionFault'],
+  ])('(%s answers %s with %s) is waited out', async (service, operation, error) => {
+    const world = await playWorld({ profiles: CONTINUING });
+    world.faults.set([{ service, operation, error, times: 5 }]);
+    world.autoScaling.launch('web', 1);
+    expect(await untilOneEnded(world)).toMatchObject({ outcome: 'enrolled', metadata: { HttpTokens: 'required' } });
+    expect(world.faults.list()).toEqual([]);
+  });
+});
+
+describe('a definitive refusal', () => {
+  it.each(['UnsupportedOperation', 'InvalidParameterValue', 'InvalidParameterCombination'])(
+    'of EC2 (%s) is about the instance: the profile goes on without',
+    async (error) => {
+      const world = await playWorld({ profiles: CONTINUING });
+      world.faults.set([{ service: 'ec2', operation: 'ModifyInstanceMetadataOptions', error }]);
+      world.autoScaling.launch('web', 1);
+      expect(await untilOneEnded(world)).toMatchObject({ outcome: 'enrolled', metadata: { HttpTokens: 'optional' } });
+      expect(await ledgerOfInstances(world)).toMatchObject([{ metadataUnsupported: expect.stringContaining('EC2') }]);
+    },
+  );
+
+  it('of Lightsail (InvalidInputException) is about the instance too', async () => {
+    const world = await playWorld({
+      profiles: CONTINUING,
+      lightsail: { blueprintsWithoutImdsV2: { wordpress: 'refuses' } },
+    });
+    create(world);
+    expect(await untilOneEnded(world)).toMatchObject({ outcome: 'enrolled', metadata: { httpTokens: 'optional' } });
+    expect(await ledgerOfInstances(world)).toMatchObject([
+      { metadataUnsupported: expect.stringContaining('does not support IMDSv2') },
+    ]);
+  });
+});

@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest';
+import { readProfiles } from '../../../profiles/file.ts';
+import { launchActions, outcomes, playWorld, untilOneEnded } from '../../support/world.ts';
+
+type Policy = 'abandon' | 'continue';
+const profilesWhere = (onFailure: Policy) => readProfiles('profiles.yml').map((profile) => ({ ...profile, onFailure }));
+
+const DENIED = 'User: x is not authorized to perform: y with an explicit deny in a service control policy';
+
+/** Faults that another instance would meet as well. */
+const OURS: [error: string, fault: object, sentence: string][] = [
+  [
+    'PermissionDenied',
+    { service: 'ssm', operation: 'SendCommand', error: 'AccessDeniedException' },
+    "Allow it in the function's role",
+  ],
+  [
+    'PermissionDenied',
+    { service: 'ec2', operation: 'ModifyInstanceMetadataOptions', error: 'UnauthorizedOperation', message: DENIED },
+    "a policy of the organization denies it, whatever the function's role allows.",
+  ],
+  [
+    'ServerNotFound',
+    { service: 'opsworks-cm', operation: 'AssociateNode', error: 'ResourceNotFoundException' },
+    'Correct serverName in profiles.yml.',
+  ],
+  [
+    'InvalidRequest',
+    { service: 'opsworks', operation: 'DescribeInstances', error: 'ResourceNotFoundException' },
+    'Correct stackId and layerIds in profiles.yml.',
+  ],
+  [
+    'InvalidRequest',
+    { service: 'ssm', operation: 'SendCommand', error: 'UnsupportedPlatformType' },
+    'Muster enrols Linux nodes only.',
+  ],
+  [
+    'QuotaExceeded',
+    { service: 'opsworks-cm', operation: 'AssociateNode', error: 'LimitExceededException' },
+    'a quota of this account is used up (LimitExceededException: ',
+  ],
+];
+
+async function play(onFailure: Policy, fault: object) {
+  const world = await playWorld({ profiles: profilesWhere(onFailure) });
+  world.faults.set([fault]);
+  world.autoScaling.launch('web', 1);
+  return { world, ended: await untilOneEnded(world) };
+}
+
+describe('a fault of ours', () => {
+  it.each(OURS)('(%s, %o) holds a launch whose profile says abandon', async (error, fault, sentence) => {
+    const { world, ended } = await play('abandon', fault);
+    expect(ended.cause).toContain(sentence);
+    expect(ended.cause).toContain('It is held and not abandoned, because this is no verdict on the instance.');
+    expect(launchActions(world)).toMatchObject([{ result: undefined }]);
+    expect(outcomes(world)).toMatchObject([{ detailType: 'Instance Enrolment Held', detail: { error } }]);
+    expect((await world.ledger()).filter(({ instance }) => String(instance).startsWith('group/'))).toEqual([]);
+  });
+
+  it.each(OURS)('(%s, %o) lets a launch into service whose profile says continue', async (error, fault) => {
+    const { world } = await play('continue', fault);
+    expect(launchActions(world)).toMatchObject([{ result: 'CONTINUE' }]);
+    expect(outcomes(world)).toMatchObject([
+      { detailType: 'Instance Enrolment Failed', detail: { error, action: 'continue' } },
+    ]);
+  });
+});
+
+describe('a verdict on the instance', () => {
+  it.each([
+    ['RegistrationFailed', { service: 'opsworks', operation: 'RegisterInstance', error: 'ValidationException' }],
+    ['AssociationFailed', { service: 'opsworks-cm', operation: 'AssociateNode', error: 'ValidationException' }],
+  ])('(%s) abandons its launch where its profile says so', async (error, fault) => {
+    const { world } = await play('abandon', fault);
+    expect(launchActions(world)[0]).toMatchObject({ result: 'ABANDON' });
+    expect(outcomes(world)[0]).toMatchObject({ detail: { error, action: 'abandon' } });
+  });
+});
+
+describe('a quota that is free again when executions end', () => {
+  it('is waited for', async () => {
+    const world = await playWorld();
+    world.faults.set([{ service: 'states', operation: 'StartExecution', error: 'ExecutionLimitExceeded', times: 2 }]);
+    world.autoScaling.launch('web', 1);
+    expect(await untilOneEnded(world)).toMatchObject({ outcome: 'enrolled' });
+  });
+});
