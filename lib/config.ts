@@ -36,10 +36,16 @@ function compiled() {
   const text = process.env.MUSTER_PROFILES ?? '';
   if (!text) throw new InvalidRequest('No profiles were compiled into this function. Build it with `npm run package`.');
   if (read?.text !== text) {
-    const { profiles, exemptions = [], sweep }: Compiled = JSON.parse(text);
+    const { profiles, exemptions = [], sweep }: Compiled = JSON.parse(text, withoutReservedKey);
     read = { text, profiles, exemptions: readable([exemptions].flat()), sweep };
   }
   return read;
+}
+
+/** What stands under such a key would be lost on the way, and with it what it restricts. */
+function withoutReservedKey(key: string, value: unknown): unknown {
+  if (key !== '__proto__') return value;
+  throw new InvalidRequest('The compiled profiles have a key "__proto__". Build the functions with `npm run package`.');
 }
 
 interface Compiled {

@@ -1,6 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type YAMLError } from 'yaml';
 import { InvalidRequest } from './errors.ts';
+import { faultIn, offsetOfLastAlias, TOO_DEEP } from './yaml-faults.ts';
+
+/** How many nodes one alias may stand for, those behind other aliases included. */
+const MOST_ALIASES = 100;
 
 /** A YAML file, and where its parts stand in it. */
 export interface YamlFile {
@@ -29,15 +33,21 @@ export function openYaml(file: string, name = file): YamlFile {
   const lines = new LineCounter();
   const document = parseDocument(textOf(file, name), { lineCounter: lines, merge: true, prettyErrors: false });
   const [broken] = document.errors;
-  if (broken) throw notYaml(`${name}:${lineAt(broken.pos[0])}`, broken);
+  if (broken) throw unreadable(broken.pos[0], reasonOf(broken), broken);
+  const fault = faultIn(document);
+  if (fault) throw unreadable(fault.offset, fault.sentence);
   return { content, follow, placeOf: (path) => `${name}:${follow(path).line}` };
 
   function content(): unknown {
     try {
-      return document.toJS();
+      return document.toJS({ maxAliasCount: MOST_ALIASES });
     } catch (error) {
-      throw notYaml(name, error);
+      throw unreadable(offsetOfLastAlias(document), 'too many aliases of aliases: write out what is meant.', error);
     }
+  }
+
+  function unreadable(offset: number, sentence: string, cause?: unknown): InvalidRequest {
+    return new InvalidRequest(`${name}:${lineAt(offset)}: ${sentence}`, { cause });
   }
 
   function follow(path: readonly PropertyKey[]): Reached {
@@ -70,9 +80,8 @@ function textOf(file: string, name: string): string {
   }
 }
 
-function notYaml(place: string, error: unknown): InvalidRequest {
-  const reason = error instanceof Error ? error.message : error;
-  return new InvalidRequest(`${place}: not YAML (${reason}): correct it.`, { cause: error });
+function reasonOf({ code, message }: YAMLError): string {
+  return code === 'RESOURCE_EXHAUSTION' ? TOO_DEEP : `not YAML (${message}): correct it.`;
 }
 
 function stepInto(node: unknown, key: PropertyKey): { node: unknown; offset: number } | undefined {

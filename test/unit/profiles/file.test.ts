@@ -35,6 +35,23 @@ const puppet =
 const chef =
   '    associate: { engine: chef-infra, url: "https://c.example/organizations/shop", keySecret: k, retireKeySecret: r, retireClientName: n, firstRun: none }\n';
 
+describe('a profiles file that would match wider than it is written', () => {
+  const matching = (tags: string) =>
+    `profiles:\n  - name: web\n    match: { tags: ${tags} }\n    metadata: { httpTokens: required }\n`;
+
+  it.each([
+    ['{ __proto__: x }', '"__proto__" cannot be a key: rename it.'],
+    ['{ __proto__: { team: shop } }', '"__proto__" cannot be a key: rename it.'],
+    ['{ constructor: x }', '"constructor" cannot be a key: rename it.'],
+    ['&t { team: *t }', '&t contains itself through *t: write out what is meant.'],
+    ['{ <<: x, team: shop }', '<< merges maps only: give it an alias of a map, or a list of them.'],
+    ['{ 1: x }', 'a key must be a string: write "1", in quotes.'],
+  ])('is refused, with its line: %s', (tags, sentence) => {
+    expect(refusal(matching(tags))).toMatch(/profiles-\d+\.yml:3: /);
+    expect(refusal(matching(tags))).toContain(sentence);
+  });
+});
+
 describe('reading a profiles file', () => {
   it.each([
     ['a Puppet Server', puppet, { engine: 'puppet', firstRun: 'wait' }],
