@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { home } from '../lib/config.ts';
+import { RegionName } from '../lib/profile.ts';
 import { parse } from '../lib/schema-faults.ts';
 import { type EnrolmentInput, Instant, type RetirementInput, type TriggeredRequest } from './request.ts';
 
@@ -19,9 +20,17 @@ export const EventBridgeEvent = z.looseObject({
 });
 export type EventBridgeEvent = z.infer<typeof EventBridgeEvent>;
 
+const AccountId = z.stringFormat('an account number of 12 digits', /^\d{12}$/);
+
 /** The schema of an event with this detail. AWS adds fields to its events: they pass unread. */
 export function eventOf<Detail extends z.ZodType>(detail: Detail) {
-  return EventBridgeEvent.extend({ id: z.string().min(1), time: Instant, detail });
+  return EventBridgeEvent.extend({
+    id: z.string().min(1),
+    account: AccountId,
+    time: Instant,
+    region: RegionName,
+    detail,
+  });
 }
 
 /** @throws InvalidRequest naming the event's kind, its id, and each field that cannot be read. */

@@ -41,6 +41,51 @@ describe('an event that cannot be read', () => {
   });
 });
 
+describe('an event that cannot have happened', () => {
+  const { region: _, ...withoutRegion } = sample('ec2-launch-successful');
+
+  it.each<[what: string, event: object, reason: string]>([
+    [
+      'a Region that cannot be',
+      { ...sample('ec2-launch-lifecycle-action'), region: 'nowhere' },
+      'region must be a Region such as "eu-west-1", not "nowhere".',
+    ],
+    [
+      'a Region that is a number',
+      { ...sample('ec2-terminate-successful'), region: 7 },
+      'region must be a Region such as "eu-west-1", not 7.',
+    ],
+    ['no Region', withoutRegion, 'region is missing.'],
+    [
+      'an empty Region',
+      { ...sample('lightsail-delete-instance'), region: '' },
+      'region must be a Region such as "eu-west-1", not "".',
+    ],
+    [
+      'a day that is in no calendar',
+      { ...sample('lightsail-create-instances'), time: '2031-02-30T07:08:09Z' },
+      'time must be a time such as',
+    ],
+  ])('(%s) stands in the dead letters with its reason, and starts nothing', async (_what, event, reason) => {
+    const world = await playWorld();
+    // Past the rules, which forward a Region's events as they are.
+    for (const name of ['start-enrolment', 'start-retirement'])
+      void world.lambda.invokeAsync(`muster-dev-${name}`, event);
+    await world.clock.advance(600_000);
+    expect(world.lambda.deadLetters.map(({ error }) => error.error)).toEqual(['InvalidRequest', 'InvalidRequest']);
+    for (const { error } of world.lambda.deadLetters)
+      expect(JSON.parse(error.cause ?? '').errorMessage).toContain(reason);
+    expect(world.machines.executions()).toEqual([]);
+  });
+
+  it('is ignored where its Region is one that no profile names', async () => {
+    const world = await playWorld();
+    await deliver(world, { ...sample('ec2-launch-lifecycle-action'), region: 'ap-southeast-2' });
+    expect(world.lambda.deadLetters).toEqual([]);
+    expect(world.machines.executions()).toEqual([]);
+  });
+});
+
 describe('an instance that is gone before we reach it', () => {
   it('ends with InstanceGone, and nothing is left behind', async () => {
     const world = await playWorld();

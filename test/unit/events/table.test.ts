@@ -354,3 +354,22 @@ function replaced(event: Record<string, unknown>, path: string[], value: unknown
 function detailOf(event: Record<string, unknown>): object {
   return event.detail as object;
 }
+
+describe('an event that cannot have happened', () => {
+  const kinds = table.map(({ source, detailType }) => {
+    const name = sampleNames().find(
+      (one) => sample(one).source === source && sample(one)['detail-type'] === detailType,
+    );
+    return [detailType, sample(name ?? '')] as const;
+  });
+
+  it.each(kinds)('(%s) is refused for its Region, its account or its time', (_kind, event) => {
+    const refused = (change: object) => () => interpret({ ...event, ...change });
+    expect(refused({ region: 'nowhere' })).toThrow('region must be a Region such as "eu-west-1", not "nowhere".');
+    expect(refused({ region: undefined })).toThrow('region is missing.');
+    expect(refused({ account: '12' })).toThrow('account must be an account number of 12 digits, not "12".');
+    expect(refused({ account: undefined })).toThrow('account is missing.');
+    expect(refused({ time: '2031-02-30T07:08:09Z' })).toThrow('time must be a time such as');
+    expect(refused({ time: 1_700_000_000 })).toThrow(InvalidRequest);
+  });
+});
