@@ -106,25 +106,37 @@ export type Profile = z.infer<typeof Profile>;
 export const EXEMPTIBLE = ['imdsv2', 'association'] as const;
 export type Exemptible = (typeof EXEMPTIBLE)[number];
 
+/** Tags that only AWS itself can set; an instance's role may allow it to set all others on itself. */
+export const isReservedTag = (key: string) => key.startsWith('aws:');
+
 /** Who is left out, from what, and who answers for it until when. The rules are in profiles/exemptions.ts. */
-export const Exemption = z.strictObject({
-  match: z
-    .strictObject({
-      instanceId: InstanceId.optional(),
-      /** The Lightsail instance's name, or the EC2 instance's tag `Name`. */
-      name: Glob.optional(),
-      tags: z.record(z.string(), z.string()).optional(),
-    })
-    .refine(
-      ({ instanceId, name, tags }) => instanceId || name || Object.keys(tags ?? {}).length > 0,
-      'Say at least one of instanceId, name and tags.',
-    ),
-  from: z.array(z.enum(EXEMPTIBLE)).min(1),
-  owner: z.string('Say who answers for it.').trim().min(1, 'Say who answers for it.'),
-  reason: z.string('Say why.').trim().min(1, 'Say why.'),
-  /** The last day on which it exempts, in UTC. */
-  expires: z.iso.date('Say the last day on which it exempts, as YYYY-MM-DD, at most a year away.'),
-});
+export const Exemption = z
+  .strictObject({
+    match: z
+      .strictObject({
+        instanceId: InstanceId.optional(),
+        /** The Lightsail instance's name; with `trusted: tags`, the EC2 instance's tag `Name` too. */
+        name: Glob.optional(),
+        tags: z.record(z.string(), z.string()).optional(),
+      })
+      .refine(
+        ({ instanceId, name, tags }) => instanceId || name || Object.keys(tags ?? {}).length > 0,
+        'Say at least one of instanceId, name and tags.',
+      ),
+    /** Says that no instance can set its own tags: then `name` and `tags` exempt by them. */
+    trusted: z.literal('tags').optional(),
+    from: z.array(z.enum(EXEMPTIBLE)).min(1),
+    owner: z.string('Say who answers for it.').trim().min(1, 'Say who answers for it.'),
+    reason: z.string('Say why.').trim().min(1, 'Say why.'),
+    /** The last day on which it exempts, in UTC. */
+    expires: z.iso.date('Say the last day on which it exempts, as YYYY-MM-DD, at most a year away.'),
+  })
+  .refine(({ match: { tags = {} }, trusted }) => trusted === 'tags' || Object.keys(tags).every(isReservedTag), {
+    path: ['match', 'tags'],
+    message:
+      'An instance may be allowed to set its own tags, and so to exempt itself. Add "trusted: tags" if only you can set ' +
+      'these, or name instances by instanceId.',
+  });
 export type Exemption = z.infer<typeof Exemption>;
 
 /** How fast a sweep goes, and where it stops and asks. */

@@ -1,5 +1,5 @@
 import type { Instance } from '../lib/instance.ts';
-import type { Exemptible, Exemption, Profile } from '../lib/profile.ts';
+import { type Exemptible, type Exemption, isReservedTag, type Profile } from '../lib/profile.ts';
 import { isTagged, matches } from './match.ts';
 
 /** What an instance is exempt from, and by which exemption. */
@@ -15,16 +15,22 @@ export function exemptionsOf(exemptions: readonly Exemption[], instance: Instanc
   const today = dayOf(new Date(at));
   const holding = exemptions
     .filter(({ expires }) => today <= expires && expires <= yearAfter(today))
-    .filter(({ match }) => isMeant(match, instance))
+    .filter((exemption) => isMeant(exemption, instance))
     .sort((a, b) => (a.expires < b.expires ? 1 : a.expires > b.expires ? -1 : 0));
   const from = (part: Exemptible) => holding.find((exemption) => exemption.from.includes(part)) ?? null;
   return { imdsv2: from('imdsv2'), association: from('association') };
 }
 
-/** An EC2 instance's name is its tag `Name`; what is said of an instance must all be true of it. */
-function isMeant({ instanceId, name, tags }: Exemption['match'], instance: Instance): boolean {
+/**
+ * Every condition must be true of the instance. A Lightsail name comes from the control plane; the name of an EC2 instance
+ * is its tag `Name`, which the instance may be allowed to set itself.
+ */
+function isMeant({ match: { instanceId, name, tags }, trusted }: Exemption, instance: Instance): boolean {
   if (instanceId !== undefined && !(instance.platform === 'ec2' && instance.instanceId === instanceId)) return false;
-  const itsName = instance.platform === 'lightsail' ? instance.instanceId : instance.tags.Name;
+  const trustsTags = trusted === 'tags';
+  if (!trustsTags && !Object.keys(tags ?? {}).every(isReservedTag)) return false;
+  const tagged = trustsTags ? instance.tags.Name : undefined;
+  const itsName = instance.platform === 'lightsail' ? instance.instanceId : tagged;
   if (name !== undefined && !matches(name, itsName)) return false;
   return isTagged(instance, tags);
 }

@@ -20,7 +20,8 @@ const exemption = (changes: Partial<Exemption> = {}): Exemption => ({
   ...changes,
 });
 const isExempt = (one: Exemption, instance = web, at = NOON) => exemptionsOf([one], instance, at).imdsv2 !== null;
-const matching = (match: Exemption['match'], instance = web) => isExempt(exemption({ match }), instance);
+const matching = (match: Exemption['match'], instance = web) =>
+  isExempt(exemption({ match, trusted: 'tags' }), instance);
 
 describe('whom an exemption means', () => {
   it('is the EC2 instance with that id', () => {
@@ -71,6 +72,28 @@ describe('whom an exemption means', () => {
         expect(matching({ tags: wanted }, { ...web, tags: had })).toBe(expected);
       }),
     );
+  });
+});
+
+describe('an exemption that does not trust tags', () => {
+  const exempts = (match: Exemption['match'], instance = web) => isExempt(exemption({ match }), instance);
+
+  it('takes no EC2 instance for its tag Name, which an instance may set itself', () => {
+    expect(exempts({ name: 'scanner-*' })).toBe(false);
+    expect(exempts({ name: '*' })).toBe(false);
+    expect(exempts({ instanceId: web.instanceId, name: 'scanner-*' })).toBe(false);
+  });
+
+  it('takes a Lightsail instance by its name, and any instance by its id or by the tags of AWS', () => {
+    const inGroup = { ...web, tags: { ...web.tags, 'aws:autoscaling:groupName': 'web' } };
+    expect(exempts({ name: 'blog-*' }, blog)).toBe(true);
+    expect(exempts({ instanceId: web.instanceId })).toBe(true);
+    expect(exempts({ tags: { 'aws:autoscaling:groupName': 'web' } }, inGroup)).toBe(true);
+  });
+
+  it('takes nothing by other tags, however it came here', () => {
+    expect(exempts({ tags: { team: 'payments' } })).toBe(false);
+    expect(exempts({ instanceId: web.instanceId, tags: { team: 'payments' } })).toBe(false);
   });
 });
 

@@ -312,6 +312,7 @@ const WHOLE = {
   exemptions: [
     {
       match: { instanceId: 'i-0123456789abcdef0', name: 'a', tags: { role: 'old' } },
+      trusted: 'tags',
       ...{ from: ['imdsv2'], owner: 'payments', reason: 'A scanner.', expires: '2031-09-30' },
     },
   ],
@@ -430,6 +431,21 @@ describe('the exemptions of a profiles file', () => {
     ['from something else', { from: '[patching]' }, /:7 exemptions\[0\]\.from\[0\]: .*"imdsv2" or "association"/],
     ['of nobody', { match: '{}' }, /:6 exemptions\[0\]\.match: Say at least one/],
     ['of no tags', { match: '{ tags: {} }' }, /:6 exemptions\[0\]\.match: Say at least one/],
+    [
+      'by tags that an instance may set itself',
+      { match: '{ tags: { team: payments } }' },
+      /:6 exemptions\[0\]\.match\.tags: An instance may be allowed to set its own tags, and so to exempt itself\. Add "trusted: tags" if only you can set these, or name instances by instanceId\./,
+    ],
+    [
+      'by such tags beside one of AWS',
+      { match: '{ tags: { team: payments, "aws:autoscaling:groupName": web } }' },
+      /:6 exemptions\[0\]\.match\.tags: An instance may be allowed to set its own tags/,
+    ],
+    [
+      'that trusts something else',
+      { trusted: 'names' },
+      /:11 exemptions\[0\]\.trusted: it must be "tags", not "names"\./,
+    ],
     [
       'of an id that is none',
       { match: '{ instanceId: web-1 }' },
