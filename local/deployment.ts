@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
 import { readService, type Service } from '../resources/service.ts';
-import { functionArn } from '../world/kernel/account.ts';
+import { ACCOUNT_ID, functionArn } from '../world/kernel/account.ts';
 import { type DeployedResources, resolveResources } from './resources.ts';
 
 /**
@@ -51,7 +51,10 @@ const FunctionReference = z.object({ 'Fn::GetAtt': z.tuple([z.string(), z.litera
 
 const Rule = z.object({
   Name: z.string(),
-  EventPattern: z.unknown(),
+  // The account is the only value of a pattern that CloudFormation puts in.
+  EventPattern: z.looseObject({
+    account: z.array(z.strictObject({ Ref: z.literal('AWS::AccountId') }).transform(() => ACCOUNT_ID)),
+  }),
   Targets: z.array(z.object({ Arn: z.unknown() })),
 });
 

@@ -2,11 +2,12 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { interpret } from '../events/table.ts';
 import type { Profile } from '../lib/profile.ts';
+import { deputyFaults } from '../stack/permissions/deputies.ts';
 import { roleFaults } from '../stack/permissions/roles.ts';
 import { isForOtherRegions, otherRegionOf } from '../stack/template/other-region.ts';
 import { attributeFaults, schemaFaults } from '../stack/template/schema.ts';
 import { faultsOfTemplate } from '../stack/template/template.ts';
-import { ofType, Template } from '../stack/template/values.ts';
+import { ofType, resolved, Template } from '../stack/template/values.ts';
 import { compilePattern } from '../world/eventbridge/event-pattern.ts';
 import { packageStack } from './support/packaged.ts';
 import { sample, sampleNames } from './support/samples.ts';
@@ -22,7 +23,9 @@ beforeAll(async () => {
 /** The rules that take an event. */
 function takersOf(event: unknown): string[] {
   const rules = ofType(template, 'AWS::Events::Rule');
-  return rules.filter(([, { Properties }]) => compilePattern(Properties.EventPattern)(event)).map(([name]) => name);
+  return rules
+    .filter(([, { Properties }]) => compilePattern(resolved(Properties.EventPattern, template))(event))
+    .map(([name]) => name);
 }
 
 describe('the template for another Region', () => {
@@ -31,6 +34,7 @@ describe('the template for another Region', () => {
     expect(await schemaFaults(template)).toEqual([]);
     expect(await attributeFaults(template)).toEqual([]);
     expect(roleFaults(template)).toEqual([]);
+    expect(deputyFaults(template)).toEqual([]);
     // The most that is taken from a file.
     expect(Buffer.byteLength(JSON.stringify(template))).toBeLessThan(51_200);
   });
@@ -46,6 +50,11 @@ describe('the template for another Region', () => {
     const starting = events.filter((event) => 'source' in event && interpret(event).kind !== 'ignored');
     expect(starting.length).toBeGreaterThan(10);
     expect(starting.filter((event) => takersOf(event).length !== 1)).toEqual([]);
+  });
+
+  it('forwards no event of another account', () => {
+    for (const [, { Properties }] of ofType(template, 'AWS::Events::Rule'))
+      expect(Properties.EventPattern).toMatchObject({ account: [{ Ref: 'AWS::AccountId' }] });
   });
 
   it('forwards nothing that Muster says of itself, or that is nobody’s', () => {

@@ -430,6 +430,65 @@ describe('the packaged stack', () => {
         SweepRole.Properties.AssumeRolePolicyDocument.Statement[0].Principal.AWS = 'arn:aws:iam::123456789012:root';
       },
     ],
+    ...['SweepScheduleRole', 'EnrolNodeRole', 'RetireNodeRole', 'SweepFleetRole'].flatMap((role) =>
+      ['StringEquals', 'ArnEquals'].map((operator): [string, RegExp, Break] => [
+        `lets a service assume ${role} without the condition ${operator}`,
+        /^resources\/[a-z-]+\.yml:\d+: \w+Role lets (events|states)\.amazonaws\.com act for other accounts: add .*\.$/,
+        (resources) => {
+          delete resources[role].Properties.AssumeRolePolicyDocument.Statement[0].Condition[operator];
+        },
+      ]),
+    ),
+    ...(
+      [
+        ['AlertsPolicy', 0, 'cloudwatch'],
+        ['AlertsPolicy', 1, 'events'],
+        ['LostEventsPolicy', 0, 'events'],
+      ] as const
+    ).map(([policy, index, service]): [string, RegExp, Break] => [
+      `has ${policy} let ${service} act for any account`,
+      new RegExp(`: ${policy} lets ${service}\\.amazonaws\\.com act for other accounts: add .*\\.$`),
+      (resources) => {
+        delete resources[policy].Properties.PolicyDocument.Statement[index].Condition.StringEquals;
+      },
+    ]),
+    [
+      'lets a service act for a request that names no account',
+      /: SweepScheduleRole lets events\.amazonaws\.com act for other accounts: add .*\.$/,
+      ({ SweepScheduleRole }) => {
+        const [statement] = SweepScheduleRole.Properties.AssumeRolePolicyDocument.Statement;
+        statement.Condition.StringEqualsIfExists = statement.Condition.StringEquals;
+        delete statement.Condition.StringEquals;
+      },
+    ],
+    [
+      'lets the rules of any account invoke its function',
+      /^resources\/functions\.yml:\d+: LaunchSuccessfulPermission lets events\.amazonaws\.com act for other accounts: .*\.$/,
+      ({ LaunchSuccessfulPermission }) => {
+        delete LaunchSuccessfulPermission.Properties.SourceAccount;
+      },
+    ],
+    [
+      'has a rule that matches events of other accounts',
+      /^resources\/events\.yml:\d+: TerminateSuccessfulRule matches events of other accounts: add account: .*\.$/,
+      ({ TerminateSuccessfulRule }) => {
+        delete TerminateSuccessfulRule.Properties.EventPattern.account;
+      },
+    ],
+    [
+      'has a rule for the events of another account',
+      /^resources\/alerts\.yml:\d+: ExecutionFailedRule matches events of other accounts: add account: .*\.$/,
+      ({ ExecutionFailedRule }) => {
+        ExecutionFailedRule.Properties.EventPattern.account = ['210987654321'];
+      },
+    ],
+    [
+      'has a ledger that can be deleted',
+      /^resources\/ledger\.yml:\d+: Ledger can be deleted with all its items: set DeletionProtectionEnabled to true\.$/,
+      ({ Ledger }) => {
+        Ledger.Properties.DeletionProtectionEnabled = false;
+      },
+    ],
     [
       'has a role that is left over',
       /^resources\/sweep\.yml:\d+: SweepScheduleRole is nobody's role: remove it, .*\.$/,

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Fault } from './source.ts';
-import { ofType, type Resource, resolved, type Template } from './values.ts';
+import { ACCOUNT_ID, ofType, type Resource, resolved, type Template } from './values.ts';
 
 /** An alarm must say what to do: this is how long a sentence about that is at least. */
 const SHORTEST_ADVICE = 60;
@@ -8,6 +8,7 @@ const SHORTEST_ADVICE = 60;
 /** What is true of everything that we deploy, whatever it is for. */
 export function habitFaults(template: Template): Fault[] {
   return [
+    ...each(template, 'AWS::Events::Rule', patternFaults),
     ...each(template, 'AWS::Events::Rule', targetFaults),
     ...each(template, 'AWS::Lambda::Function', functionFaults),
     ...each(template, 'AWS::Logs::LogGroup', logFaults),
@@ -32,6 +33,15 @@ function each(template: Template, type: string, look: Look): Fault[] {
     })),
   );
 }
+
+/** A bus that accepts an organization's events brings those to every rule that names no account. */
+const patternFaults: Look = (name, { EventPattern }, template) => {
+  if (EventPattern === undefined) return [];
+  const { account } = Object(resolved(EventPattern, template));
+  if (JSON.stringify(account) === JSON.stringify([ACCOUNT_ID])) return [];
+  const says = `${name} matches events of other accounts: add account: [{ Ref: AWS::AccountId }] to its EventPattern.`;
+  return [{ in: ['EventPattern'], says }];
+};
 
 /** EventBridge gives an event up in silence: without a dead-letter queue the launch is lost. */
 const targetFaults: Look = (name, { Targets }) => {
@@ -109,10 +119,17 @@ const alarmFaults: Look = (name, { AlarmDescription, AlarmActions, TreatMissingD
   ];
 };
 
-const tableFaults: Look = (name, { BillingMode, PointInTimeRecoverySpecification, SSESpecification }) =>
-  BillingMode === 'PAY_PER_REQUEST' && PointInTimeRecoverySpecification && SSESpecification
+const tableFaults: Look = (
+  name,
+  { BillingMode, PointInTimeRecoverySpecification, SSESpecification, DeletionProtectionEnabled },
+) => [
+  ...(BillingMode === 'PAY_PER_REQUEST' && PointInTimeRecoverySpecification && SSESpecification
     ? []
-    : [{ in: [], says: `${name} is not on demand, encrypted and recoverable: give it all three.` }];
+    : [{ in: [], says: `${name} is not on demand, encrypted and recoverable: give it all three.` }]),
+  ...(DeletionProtectionEnabled === true
+    ? []
+    : [{ in: [], says: `${name} can be deleted with all its items: set DeletionProtectionEnabled to true.` }]),
+];
 
 /** A function without a log group of ours makes one that keeps its lines for ever. */
 function functionsWithoutLogs(template: Template): Fault[] {

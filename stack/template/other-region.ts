@@ -40,7 +40,11 @@ export function otherRegionOf(packaged: unknown) {
         AllowedPattern: '^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$',
       },
     },
-    Resources: { ...Object.fromEntries(documents), ...Object.fromEntries(rules), ForwardRole: FORWARD_ROLE },
+    Resources: {
+      ...Object.fromEntries(documents),
+      ...Object.fromEntries(rules),
+      ForwardRole: forwardRole(rules.map(([, { Properties }]) => String(Properties.Name))),
+    },
   };
 }
 
@@ -54,21 +58,27 @@ const HOME_BUS = {
 
 const HOME = { Id: 'home', Arn: HOME_BUS, RoleArn: { 'Fn::GetAtt': ['ForwardRole', 'Arn'] } };
 
-const FORWARD_ROLE = {
-  Type: 'AWS::IAM::Role',
-  Properties: {
-    AssumeRolePolicyDocument: {
-      Version: '2012-10-17',
-      Statement: [{ Effect: 'Allow', Principal: { Service: 'events.amazonaws.com' }, Action: 'sts:AssumeRole' }],
+/** @param rules the names of those that forward with it: an ARN of theirs as a reference would be a circle */
+function forwardRole(rules: readonly string[]) {
+  const ruleArns = rules.map((name) => {
+    return { 'Fn::Sub': `arn:\${AWS::Partition}:events:\${AWS::Region}:\${AWS::AccountId}:rule/${name}` };
+  });
+  const Condition = {
+    StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } },
+    ArnEquals: { 'aws:SourceArn': ruleArns },
+  };
+  const byItsRules = {
+    Effect: 'Allow',
+    Principal: { Service: 'events.amazonaws.com' },
+    Action: 'sts:AssumeRole',
+    Condition,
+  };
+  const forward = { Effect: 'Allow', Action: 'events:PutEvents', Resource: HOME_BUS };
+  return {
+    Type: 'AWS::IAM::Role',
+    Properties: {
+      AssumeRolePolicyDocument: { Version: '2012-10-17', Statement: [byItsRules] },
+      Policies: [{ PolicyName: 'forward', PolicyDocument: { Version: '2012-10-17', Statement: [forward] } }],
     },
-    Policies: [
-      {
-        PolicyName: 'forward',
-        PolicyDocument: {
-          Version: '2012-10-17',
-          Statement: [{ Effect: 'Allow', Action: 'events:PutEvents', Resource: HOME_BUS }],
-        },
-      },
-    ],
-  },
-};
+  };
+}

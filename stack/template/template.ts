@@ -1,5 +1,6 @@
 import type { Bundle } from '../bundle/bundle.ts';
 import { deliveryFaults } from '../permissions/deliveries.ts';
+import { deputyFaults } from '../permissions/deputies.ts';
 import { faultsOfRoles, type Need } from '../permissions/permissions.ts';
 import { roleFaults } from '../permissions/roles.ts';
 import { stagePatternFaults } from '../permissions/stage-patterns.ts';
@@ -45,6 +46,7 @@ export async function faultsOfStack(
     ...habitFaults(template),
     ...deliveryFaults(template),
     ...roleFaults(template),
+    ...deputyFaults(template),
     ...stagePatternFaults(template, stage),
     ...(code ? faultsOfRoles(template, code.bundles, code.needs) : []),
     ...taskFaults(template),
