@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { home } from '../lib/config.ts';
-import type { InstanceRef } from '../lib/instance.ts';
-import { EXEMPTIBLE, InstanceId, RegionName } from '../lib/profile.ts';
+import { type InstanceRef, ledgerKey } from '../lib/instance.ts';
+import { type Exemptible, InstanceId, RegionName } from '../lib/profile.ts';
 import { parse } from '../lib/schema-faults.ts';
 
 /** The service's model and its console disagree about `.` and about `_` at the ends: whatever either takes, passes. */
@@ -59,27 +59,40 @@ type RequestFields = z.infer<typeof RequestFields>;
 /** A request that an event made. */
 type Triggered<Request> = Request & { trigger: z.infer<typeof Trigger> };
 
-const EnrolmentFields = RequestFields.extend({
+/** What an event or a sweep knows beside the instance's name: it becomes an announcement. */
+interface Occasion {
+  /** The group of an instance whose launch did not wait in a hook of ours. EC2 only. */
+  autoScalingGroupName?: string | undefined;
+  /** What its profile asks for and is not to be done this time. */
+  leaveOut?: Exemptible[] | undefined;
+}
+
+/** An enrolment that an event or a sweep asks for. */
+export type TriggeredRequest = Triggered<RequestFields> & Occasion;
+/** The same before its Region is filled in. */
+export type EnrolmentInput = Triggered<z.input<typeof RequestFields>> & Occasion;
+
+const EnrolmentFields = RequestFields.pick({ instanceId: true, lightsailInstanceName: true, region: true }).extend({
   /**
-   * The node's CSR (PKCS#10, PEM), brought by whoever starts the enrolment. Lightsail only: an EC2 instance proves its
+   * The node's CSR (PKCS#10, PEM), where its profile says `csrFrom: request`. Lightsail only: an EC2 instance proves its
    * key itself.
    */
   identity: z.strictObject({ csr: z.string().min(1).max(8192) }).optional(),
-  /** The group of an instance whose launch waited for nobody. EC2 only. */
-  autoScalingGroupName: AutoScalingName.optional(),
-  /** What its profile asks for and is not to be done this time. */
-  leaveOut: z.array(z.enum(EXEMPTIBLE)).min(1).optional(),
 });
 
 /**
- * What an enrolment is started with, by an event or by a person. For a person
+ * The input of an enrolment, whoever starts it: it names an instance, and chooses neither a hook nor what is left out.
  * `{"instanceId":"i-0123456789abcdef0"}` or `{"lightsailInstanceName":"web-1"}` is enough.
  */
-export const EnrolmentRequest = EnrolmentFields.check(namesOneInstance);
+export const EnrolmentRequest = z.preprocess(withoutFormerFields, EnrolmentFields.check(namesOneInstance));
 export type EnrolmentRequest = z.infer<typeof EnrolmentRequest>;
-export type TriggeredRequest = Triggered<EnrolmentRequest>;
-/** The input of an execution of `enrol-node` that an event or a sweep starts. */
-export type EnrolmentInput = Triggered<z.input<typeof EnrolmentRequest>>;
+
+/** An execution that the version before has started may still run: its input says more, which counts for nothing now. */
+function withoutFormerFields(input: unknown): unknown {
+  if (typeof input !== 'object' || input === null || !('trigger' in input)) return input;
+  const { trigger: _, lifecycleAction, autoScalingGroupName, leaveOut, ...request } = input as Record<string, unknown>;
+  return request;
+}
 
 /**
  * What a retirement is started with, by an event or by a person. A person who retires an instance that still runs says
@@ -117,11 +130,13 @@ export type RevertRequest = z.infer<typeof RevertRequest>;
 export type InstanceInput = z.input<typeof RevertRequest>;
 
 /** A check of zod's. */
-function namesOneInstance({ value, issues }: z.core.ParsePayload<z.infer<typeof EnrolmentFields>>): void {
+function namesOneInstance({ value, issues }: z.core.ParsePayload<AnyRequest>): void {
   // A misspelt field is already reported, and its correction may be what names the instance.
   const messages = [...(issues.length === 0 ? omissions(value) : []), ...contradictions(value)];
   issues.push(...messages.map((message) => ({ code: 'custom' as const, message, input: value })));
 }
+
+type AnyRequest = RequestFields & z.infer<typeof EnrolmentFields>;
 
 function omissions({ instanceId, lightsailInstanceName }: RequestFields): string[] {
   return instanceId || lightsailInstanceName
@@ -129,18 +144,14 @@ function omissions({ instanceId, lightsailInstanceName }: RequestFields): string
     : ['No instance is named: add instanceId (EC2) or lightsailInstanceName (Lightsail).'];
 }
 
-function* contradictions(request: z.infer<typeof EnrolmentFields>): Generator<string> {
-  const { instanceId, lightsailInstanceName, lifecycleAction, autoScalingGroupName, identity } = request;
+function* contradictions(request: AnyRequest): Generator<string> {
+  const { instanceId, lightsailInstanceName, lifecycleAction, identity } = request;
   if (instanceId && lightsailInstanceName) {
     yield 'Both instanceId (EC2) and lightsailInstanceName (Lightsail) are given: keep the one that you mean.';
   }
   if (instanceId && identity) yield 'identity is for Lightsail only: an EC2 instance shows its own. Leave it out.';
-  if (lightsailInstanceName) {
-    if (lifecycleAction) yield 'lifecycleAction is for EC2 only: leave it out beside lightsailInstanceName.';
-    if (autoScalingGroupName) yield 'autoScalingGroupName is for EC2 only: leave it out beside lightsailInstanceName.';
-  }
-  if (lifecycleAction && autoScalingGroupName && autoScalingGroupName !== lifecycleAction.autoScalingGroupName) {
-    yield 'autoScalingGroupName contradicts lifecycleAction.autoScalingGroupName: leave the first out.';
+  if (lightsailInstanceName && lifecycleAction) {
+    yield 'lifecycleAction is for EC2 only: leave it out beside lightsailInstanceName.';
   }
 }
 
@@ -179,9 +190,19 @@ export function naming({ platform, instanceId, region }: InstanceRef): InstanceI
   };
 }
 
-/** The request as an execution's input: without its Region if that is the stack's own. */
-export function inputOf<Request extends { region: string }>({ region, ...request }: Request) {
-  return { ...request, ...(isElsewhere(region) && { region }) };
+/** What the ledger says of the request: services/announcements.ts. */
+export function announcementOf(request: EnrolmentInput) {
+  const { lifecycleAction, trigger, leaveOut, region = home() } = request;
+  return {
+    subject: ledgerKey(namedIn({ ...request, region })),
+    by: isSwept(trigger) ? ('sweep' as const) : ('event' as const),
+    ...trigger,
+    autoScalingGroupName: lifecycleAction?.autoScalingGroupName ?? request.autoScalingGroupName,
+    lifecycleHookName: lifecycleAction?.lifecycleHookName,
+    origin: lifecycleAction?.origin,
+    destination: lifecycleAction?.destination,
+    leaveOut,
+  };
 }
 
 /** What operators call the instance: with its Region if that is not the stack's own. */

@@ -3,11 +3,20 @@ import { causeOf } from '../events/failure-cause.ts';
 import { aboutEnrolment, NOTHING_KNOWN } from '../events/outcomes.ts';
 import { EnrolmentRequest, labelOf, namedIn, naming } from '../events/request.ts';
 import { ClaimedElsewhere } from '../lib/errors.ts';
-import { Instance } from '../lib/instance.ts';
-import { Association, Enrolment, Failure, type FailureDecision, Registration, sentenceOf } from '../lib/state.ts';
+import { Instance, ledgerKey } from '../lib/instance.ts';
+import {
+  Association,
+  Enrolment,
+  Failure,
+  type FailureDecision,
+  type Hook,
+  Registration,
+  sentenceOf,
+} from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { decideAbandon, decideFailure, type FailureFacts } from '../profiles/failure.ts';
+import { findAnnouncement, hookOf } from '../services/announcements.ts';
 import { claimOf, countAbandon, findItem, record } from '../services/ledger.ts';
 import { notify } from '../services/notifications.ts';
 
@@ -27,7 +36,7 @@ type Request = EnrolmentRequest | undefined;
 /** Decides what a failed enrolment means for its launch, and says why it failed and what to do. */
 export const handler = task({ request: z.unknown(), soFar: Progress }, async ({ request, soFar, task }, call) => {
   const valid = EnrolmentRequest.safeParse(request).data;
-  const facts = await gather(valid, soFar, call);
+  const facts = await gather(valid, soFar, task.execution, call);
   const decision = await limited(decideFailure(facts), soFar, task.enteredTime, call);
   const error = facts.error;
   const cause = explain(valid, soFar, facts, decision);
@@ -39,16 +48,25 @@ export const handler = task({ request: z.unknown(), soFar: Progress }, async ({ 
   return { ...decision, error, cause };
 });
 
-async function gather(request: Request, { enrolment, failure }: Progress, { signal }: Call): Promise<FailureFacts> {
+async function gather(
+  request: Request,
+  { enrolment, failure }: Progress,
+  execution: string,
+  { signal }: Call,
+): Promise<FailureFacts> {
   const isClaimed = enrolment !== undefined && enrolment.status !== 'ignored';
   const item = isClaimed ? await findItem(enrolment.ledgerKey, signal) : undefined;
   return {
     error: failure.Error,
     enrolment,
-    // The event says it until ResolveProfile does.
-    hook: enrolment ? enrolment.hook : (request?.lifecycleAction ?? null),
+    hook: enrolment ? enrolment.hook : await announcedHook(request, execution, signal),
     isEnrolled: item?.status === 'enrolled' && item.generation === enrolment?.generation,
   };
+}
+
+/** The event says it until ResolveProfile does. */
+async function announcedHook(request: Request, execution: string, signal: AbortSignal): Promise<Hook | null> {
+  return request ? hookOf(await findAnnouncement(execution, ledgerKey(namedIn(request)), signal)) : null;
 }
 
 /** Counts an abandon against its group's limit before it is carried out. */

@@ -1,4 +1,3 @@
-import { EnrolmentRequest, isSwept } from '../events/request.ts';
 import { InstanceNotReady, MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
 import { complies, Instance } from '../lib/instance.ts';
 import { Metadata } from '../lib/profile.ts';
@@ -7,12 +6,12 @@ import { type Call, task } from '../lib/task.ts';
 import { closesImdsV1 } from '../profiles/imdsv1.ts';
 import { findInstance, updateMetadataOptions } from '../services/instances.ts';
 import { claimOf, record, recordHardening } from '../services/ledger.ts';
+import { untilTagsShow } from '../services/tag-conditions.ts';
 
 /** Has the instance refuse IMDSv1, as the profile says. An instance that already complies is sent nothing. */
 export const handler = task(
-  // An execution that began before a deployment may bring no request.
-  { request: EnrolmentRequest.optional(), instance: Instance, enrolment: Enrolment, metadata: Metadata },
-  async ({ request, instance, enrolment, metadata, task: { enteredTime } }, call): Promise<Hardening> => {
+  { instance: Instance, enrolment: Enrolment, metadata: Metadata },
+  async ({ instance, enrolment, metadata, task: { enteredTime } }, call): Promise<Hardening> => {
     const found = await findInstance(instance, call.signal);
     if (!found) throw new InstanceNotReady(`${instance.instanceId} is not shown by its service now.`);
     const before = found.instance.metadataOptions;
@@ -25,17 +24,17 @@ export const handler = task(
       );
     }
     const owner = claimOf(enrolment);
-    const hardenedAt = hasRun(request, enrolment) && closesImdsV1(before, metadata) ? enteredTime : null;
+    const hardenedAt = hasRun(enrolment) && closesImdsV1(before, metadata) ? enteredTime : null;
     await recordHardening(owner, { before, hardenedAt }, call.signal);
-    const hardening = await enforce(instance, metadata, before, call);
+    const hardening = await untilTagsShow(instance, enteredTime, () => enforce(instance, metadata, before, call));
     if (hardening.reason) await record(owner, { metadataUnsupported: hardening.reason }, call.signal);
     return hardening;
   },
 );
 
 /** A launch has run nothing yet; whatever a sweep or a person finds has. */
-function hasRun(request: EnrolmentRequest | undefined, { hook }: Enrolment): boolean {
-  return request !== undefined && hook === null && (!request.trigger || isSwept(request.trigger));
+function hasRun({ hook, startedBy }: Enrolment): boolean {
+  return hook === null && startedBy !== 'event';
 }
 
 async function enforce(

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { isSwept, namedIn, parseRetirementRequest, type RetirementRequest } from '../events/request.ts';
 import { profilesIn, requireOurRegion } from '../lib/config.ts';
-import { type InstanceRef, ledgerKey } from '../lib/instance.ts';
+import { type GroupMember, type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import { Retirement, type TaskContext } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import {
@@ -12,7 +12,7 @@ import {
   retirementOf,
 } from '../profiles/retirement.ts';
 import { findAnnouncement } from '../services/announcements.ts';
-import { findMember, type GroupMember, WAITS_IN_TERMINATION_HOOK } from '../services/auto-scaling.ts';
+import { findMember, WAITS_IN_TERMINATION_HOOK } from '../services/auto-scaling.ts';
 import { findInstance } from '../services/instances.ts';
 import { claim, findItem } from '../services/ledger.ts';
 import { isOwned } from '../services/ownership.ts';

@@ -1,11 +1,10 @@
 import { aboutEnrolment } from '../events/outcomes.ts';
-import { EnrolmentRequest, isSwept } from '../events/request.ts';
 import { Instance } from '../lib/instance.ts';
 import { Enrolment } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { completeLifecycleAction } from '../services/auto-scaling.ts';
-import { claimOf, record } from '../services/ledger.ts';
+import { claimOf, isOwner, record } from '../services/ledger.ts';
 import { notify } from '../services/notifications.ts';
 
 /**
@@ -13,12 +12,13 @@ import { notify } from '../services/notifications.ts';
  * becomes of the launch then, nobody takes a good node for a failed one.
  */
 export const handler = task(
-  // An execution that began before a deployment may bring no request.
-  { request: EnrolmentRequest.optional(), instance: Instance, enrolment: Enrolment },
-  async ({ request, instance, enrolment, task }, call) => {
+  { instance: Instance, enrolment: Enrolment },
+  async ({ instance, enrolment, task }, call) => {
     const { hook, enrolledBefore } = enrolment;
     const endedAt = task.enteredTime;
-    if (!enrolledBefore) await record(claimOf(enrolment), { status: 'enrolled', endedAt }, call.signal);
+    const owner = claimOf(enrolment);
+    if (!enrolledBefore) await record(owner, { status: 'enrolled', endedAt }, call.signal);
+    else if (hook && !(await isOwner(owner, call.signal))) return { lifecycleAction: null };
     const lifecycleAction = hook && (await completeLifecycleAction(hook, instance, 'CONTINUE', call.signal));
     if (enrolledBefore) {
       emit('EnrolmentsFoundDone');
@@ -27,7 +27,7 @@ export const handler = task(
 
     // What a sweep finds may have run for years: that says nothing of how long an enrolment takes.
     const secondsToManaged =
-      instance.launchTime && !isSwept(request?.trigger)
+      instance.launchTime && enrolment.startedBy !== 'sweep'
         ? (Date.parse(endedAt) - Date.parse(instance.launchTime)) / 1000
         : null;
     const detail = { ...aboutEnrolment(instance, enrolment, task.execution), secondsToManaged };

@@ -23,9 +23,5 @@ function ourHooks({ waitsInGroup: group, region, profile }: Retirement) {
   const own = profilesIn(region);
   const possible = [...profilesForGroup(own, group), ...own.filter(({ name }) => name === profile)];
   const names = new Set(possible.flatMap(({ terminationHook = [] }) => terminationHook));
-  return [...names].map((lifecycleHookName) => ({
-    autoScalingGroupName: group,
-    lifecycleHookName,
-    lifecycleActionToken: null,
-  }));
+  return [...names].map((lifecycleHookName) => ({ autoScalingGroupName: group, lifecycleHookName }));
 }

@@ -7,13 +7,17 @@ import { Association, Command } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { sendCommand } from '../services/run-command.ts';
 import { secretText } from '../services/secrets.ts';
+import { untilTagsShow } from '../services/tag-conditions.ts';
 
 const DOCUMENTS = { InstallCredentials: 'INSTALL_CREDENTIALS_DOCUMENT', InstallChef: 'INSTALL_CHEF_DOCUMENT' } as const;
 
 /** Sends the node what its agent needs, and has the agent run if the profile asks for a first run. */
 export const handler = task(
   { instance: Instance, associate: Associate, association: Association, command: Command },
-  async ({ instance, associate, association, command: { managedId } }, call): Promise<Command> => {
+  async (
+    { instance, associate, association, command: { managedId }, task: { enteredTime } },
+    call,
+  ): Promise<Command> => {
     const { installation, displayName } = traitsOf(associate);
     const { instanceId, nodeName } = instance;
     if (!installation) throw new InvalidRequest(`${instanceId} needs no installation for ${displayName}.`);
@@ -24,7 +28,9 @@ export const handler = task(
       ...(installation.sendsCertificate && certificatesOf(association)),
       ...(await secretsOf(installation, call.signal)),
     };
-    const commandId = await sendCommand(document, { ...instance, managedId }, parameters, call.signal);
+    const commandId = await untilTagsShow(instance, enteredTime, () =>
+      sendCommand(document, { ...instance, managedId }, parameters, call.signal),
+    );
     if (commandId) return { commandId, managedId };
     throw new InstallationPending(`The Systems Manager agent of ${instanceId} does not answer now.`);
   },

@@ -1,10 +1,13 @@
 import * as z from 'zod';
 import { EnrolmentRequest, namedIn } from '../events/request.ts';
 import { DeadlinePassed, LaunchDecided } from '../lib/errors.ts';
-import { Enrolment, Failure, sentenceOf, type TaskContext, Waiting } from '../lib/state.ts';
+import { type InstanceRef, ledgerKey } from '../lib/instance.ts';
+import { Enrolment, Failure, type Hook, sentenceOf, type TaskContext, Waiting } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
-import { recordHeartbeat } from '../services/auto-scaling.ts';
+import { isLaunchOver } from '../profiles/launch.ts';
+import { findAnnouncement, hookOf } from '../services/announcements.ts';
+import { findMember, recordHeartbeat } from '../services/auto-scaling.ts';
 
 /**
  * For an enrolment that has not come as far as its profile: nothing is known yet that would set another limit. A launch
@@ -19,38 +22,60 @@ const SoFar = z.object({ enrolment: Enrolment.optional(), failure: Failure, wait
 
 /**
  * What every long wait passes through: keeps the launch from expiring meanwhile, and ends the waiting when its time is
- * over or nobody waits for it any more.
+ * over or the launch no longer waits for it.
  */
 export const handler = task({ request: EnrolmentRequest, soFar: SoFar }, async ({ request, soFar, task }, call) => {
   const { enrolment, failure } = soFar;
-  const hook = enrolment ? enrolment.hook : (request.lifecycleAction ?? null);
-  const deadline = enrolment?.deadline ?? unresolvedDeadline(request, task);
+  const ref = namedIn(request);
+  const hook = enrolment ? enrolment.hook : await announcedHook(ref, task, call.signal);
+  const deadline = enrolment?.deadline ?? unresolvedDeadline(hook, task);
   if (Date.parse(task.enteredTime) >= Date.parse(deadline))
     throw new DeadlinePassed(
       `The time for this launch was over at ${deadline}. It waited because of ${failure.Error}: ${sentenceOf(failure)}`,
     );
   emit('SecondsWaiting', secondsBetween(task.startTime, task.enteredTime));
-  const waiting = {
+  const heartbeat = hook && (await recordHeartbeat(hook, ref, call.signal));
+  if (hook && heartbeat === 'already-over') await requireNotOver(hook, ref, { soFar, task }, call.signal);
+  return {
     deadline,
     pauseSeconds: pauseSeconds(task, deadline),
     absentSince: absentSince(soFar, task),
+    hasWaitedForUs: heartbeat === 'recorded' || hasWaitedForUs(soFar),
+    heartbeat,
   };
-  if (!hook) return { ...waiting, heartbeat: null };
-  const heartbeat = await recordHeartbeat(hook, namedIn(request), call.signal);
-  // The launch of an instance that is not shown may be over because it is gone: the next look decides.
-  if (heartbeat === 'recorded' || waiting.absentSince !== null) return { ...waiting, heartbeat };
-  throw new LaunchDecided(
-    `The launch of ${request.instanceId} no longer waits in the hook ${hook.lifecycleHookName} of ${hook.autoScalingGroupName}: it expired or was completed by somebody else.`,
-  );
 });
+
+/** The event says it until ResolveProfile does. */
+async function announcedHook(ref: InstanceRef, { execution }: TaskContext, signal: AbortSignal): Promise<Hook | null> {
+  return hookOf(await findAnnouncement(execution, ledgerKey(ref), signal));
+}
+
+function hasWaitedForUs({ waiting }: z.infer<typeof SoFar>): boolean {
+  return waiting?.hasWaitedForUs ?? false;
+}
+
+/** @throws LaunchDecided if the launch has waited for us, and is over now */
+async function requireNotOver(
+  hook: Hook,
+  ref: InstanceRef,
+  { soFar, task }: { soFar: z.infer<typeof SoFar>; task: TaskContext },
+  signal: AbortSignal,
+): Promise<void> {
+  const announced = hasWaitedForUs(soFar) ? hook : await announcedHook(ref, task, signal);
+  const isOurs = announced?.lifecycleHookName === hook.lifecycleHookName;
+  if (!isLaunchOver(isOurs, await findMember(ref, signal))) return;
+  throw new LaunchDecided(
+    `The launch of ${ref.instanceId} no longer waits in the hook ${hook.lifecycleHookName} of ${hook.autoScalingGroupName}: it expired or was completed by somebody else.`,
+  );
+}
 
 /** Only DescribeInstance says InstanceNotFound. Any other failure comes after a sighting, or after no look at all. */
 function absentSince({ failure, waiting }: z.infer<typeof SoFar>, { enteredTime }: TaskContext): string | null {
   return failure.Error === 'InstanceNotFound' ? (waiting?.absentSince ?? enteredTime) : null;
 }
 
-function unresolvedDeadline({ lifecycleAction }: EnrolmentRequest, { startTime }: TaskContext): string {
-  const minutes = lifecycleAction ? UNRESOLVED_MINUTES.inHook : UNRESOLVED_MINUTES.otherwise;
+function unresolvedDeadline(hook: Hook | null, { startTime }: TaskContext): string {
+  const minutes = hook ? UNRESOLVED_MINUTES.inHook : UNRESOLVED_MINUTES.otherwise;
   return new Date(Date.parse(startTime) + minutes * 60_000).toISOString();
 }
 

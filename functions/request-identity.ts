@@ -1,4 +1,3 @@
-import { naming } from '../events/request.ts';
 import { environment } from '../lib/config.ts';
 import { traitsOf } from '../lib/engines.ts';
 import { IdentityPending } from '../lib/errors.ts';
@@ -8,18 +7,21 @@ import type { Command } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { countingRejections } from '../services/identity/refusal.ts';
 import { activationTag, findManagedNode, sendCommand } from '../services/run-command.ts';
+import { untilTagsShow } from '../services/tag-conditions.ts';
 
 /** Asks the node for its CSR and its identity document. The node makes its key itself, and keeps it. */
 export const handler = task(
   { instance: Instance, associate: Associate.nullable() },
-  async ({ instance, associate }, call): Promise<Command> => {
+  async ({ instance, associate, task: { enteredTime } }, call): Promise<Command> => {
     const managedId = await managedIdOf(instance, call);
     const document = environment('COLLECT_IDENTITY_DOCUMENT');
     const parameters = {
       NodeName: instance.nodeName,
       Agent: (associate && traitsOf(associate).nodeKey?.agent) ?? 'any',
     };
-    const commandId = await sendCommand(document, { ...instance, managedId }, parameters, call.signal);
+    const commandId = await untilTagsShow(instance, enteredTime, () =>
+      sendCommand(document, { ...instance, managedId }, parameters, call.signal),
+    );
     if (commandId) return { commandId, managedId };
     throw new IdentityPending(
       `The Systems Manager agent of ${instance.instanceId} is not up yet. If it never is: check its instance profile.`,
@@ -35,6 +37,6 @@ async function managedIdOf(instance: Instance, call: Call): Promise<string> {
   if (managedId) return managedId;
   throw new IdentityPending(
     `The Lightsail instance ${instanceId} is no managed node of Systems Manager yet. Activate it with the tag ` +
-      `muster-node=${activationTag(instance)}, or bring its CSR: ${JSON.stringify({ ...naming(instance), identity: { csr: '…' } })}.`,
+      `muster-node=${activationTag(instance)}. To bring its CSR in the input instead, set csrFrom: request in its profile.`,
   );
 }

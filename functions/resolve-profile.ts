@@ -1,72 +1,106 @@
-import { EnrolmentRequest, isSwept } from '../events/request.ts';
-import { exemptions, home, profiles } from '../lib/config.ts';
-import { Instance, ledgerKey } from '../lib/instance.ts';
+import { EnrolmentRequest } from '../events/request.ts';
+import { exemptions, home, profiles, profilesIn } from '../lib/config.ts';
+import { InstanceNotReady } from '../lib/errors.ts';
+import { type GroupMember, Instance, ledgerKey, mayLackTags } from '../lib/instance.ts';
 import type { Profile } from '../lib/profile.ts';
-import type { Enrolment, Hook, TaskContext } from '../lib/state.ts';
+import type { Enrolment, TaskContext } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { exemptionsOf, leavingOut } from '../profiles/exemptions.ts';
 import { launchHook, whyIgnored } from '../profiles/launch.ts';
-import { matchProfile } from '../profiles/match.ts';
+import { isUndecided, matchProfile } from '../profiles/match.ts';
 import { type EnrolmentFacts, ignoredEnrolment, planEnrolment } from '../profiles/plan.ts';
-import { findHook, findMember, WAITS_IN_LAUNCH_HOOK } from '../services/auto-scaling.ts';
+import { type Announcement, findAnnouncement } from '../services/announcements.ts';
+import { findHook, findMember } from '../services/auto-scaling.ts';
 import { claim, findItem } from '../services/ledger.ts';
 import { isOwned } from '../services/ownership.ts';
 
-interface Input {
-  request: EnrolmentRequest;
-  instance: Instance;
-  task: TaskContext;
+/** What the services and the ledger say of the launch. */
+interface Launch {
+  readonly request: EnrolmentRequest;
+  /** With the group that Auto Scaling has it in, also before EC2 shows its tag. */
+  readonly instance: Instance;
+  readonly announcement: Announcement | undefined;
+  readonly member: GroupMember | undefined;
+  readonly task: TaskContext;
 }
 
 /** Decides what happens to the instance, and claims it: one execution owns an instance at a time. */
 export const handler = task({ request: EnrolmentRequest, instance: Instance }, async (input, call) => {
-  const { request, instance, task } = input;
+  const launch = await gatherLaunch(input, call.signal);
+  const { instance, announcement, task } = launch;
   const profile = matchProfile(profiles(), instance, home());
-  const reason = whyIgnored(request, instance, profile);
-  if (!profile || reason !== undefined) return ignore(input, reason ?? '', call);
-  const facts = await gather(input, profile, call);
+  const reason = whyIgnored(eventOf(announcement), instance, profile);
+  if (!profile || reason !== undefined) return ignore(launch, reason ?? '', call);
+  const facts = await gather(launch, profile, call);
   const plan = planEnrolment(facts);
   const { enrolment } = plan;
   if (enrolment.exempt.length > 0) call.log('Exempt', { from: enrolment.exempt, exemptions: enrolment.exemptions });
+  if (enrolment.hardeningPostponed) call.log('IMDSv2 is left to the sweep', { reason: enrolment.hardeningPostponed });
   if (!plan.claim) return enrolment;
   const { generation } = await claim(facts.item, plan.claim, call.signal);
-  if (facts.item?.execution !== task.execution) emit('EnrolmentsStarted');
+  if (enrolment.status === 'enrolling' && facts.item?.execution !== task.execution) emit('EnrolmentsStarted');
   return { ...enrolment, generation };
 });
 
-function ignore({ request, instance, task }: Input, reason: string, call: Call): Enrolment {
-  const hook = request.lifecycleAction?.lifecycleHookName;
+/** @throws InstanceNotReady while tags that decide about the profile may still come */
+async function gatherLaunch(
+  { request, instance: shown, task }: Pick<Launch, 'request' | 'instance' | 'task'>,
+  signal: AbortSignal,
+): Promise<Launch> {
+  const announcement = await findAnnouncement(task.execution, ledgerKey(shown), signal);
+  if (shown.platform !== 'ec2') return { request, instance: shown, announcement, member: undefined, task };
+  const mayLack =
+    mayLackTags(shown.createdTime, task.enteredTime) ||
+    mayLackTags(eventOf(announcement)?.eventTime ?? null, task.enteredTime);
+  const isMemberAsked =
+    shown.autoScalingGroupName === null
+      ? mayLack || announcement?.autoScalingGroupName !== undefined
+      : profilesIn(shown.region).some(({ lifecycleHook }) => lifecycleHook !== undefined);
+  const member = isMemberAsked ? await findMember(shown, signal) : undefined;
+  const autoScalingGroupName = shown.autoScalingGroupName ?? member?.autoScalingGroupName ?? null;
+  const instance = { ...shown, autoScalingGroupName };
+  const isInGroup = member !== undefined || announcement?.autoScalingGroupName !== undefined;
+  const lacksGroup = shown.autoScalingGroupName === null && isInGroup;
+  if (mayLack && (lacksGroup || isUndecided(profiles(), instance, home())))
+    throw new InstanceNotReady(
+      `EC2 may not show all tags of ${shown.instanceId} yet, and they decide about its profile.`,
+    );
+  return { request, instance, announcement, member, task };
+}
+
+/** An announcement of an AWS event. What a sweep announces is no launch. */
+function eventOf(announcement: Announcement | undefined): Announcement | undefined {
+  return announcement?.by === 'event' ? announcement : undefined;
+}
+
+function ignore({ announcement, instance, task }: Launch, reason: string, call: Call): Enrolment {
+  const hook = announcement?.lifecycleHookName;
   if (profiles().some(({ lifecycleHook }) => hook !== undefined && lifecycleHook === hook)) emit('LaunchesUnmatched');
   call.log('Ignored', { reason });
   emit('EnrolmentsIgnored');
   return ignoredEnrolment(instance, reason, task);
 }
 
-async function gather(input: Input, profile: Profile, { signal }: Call): Promise<EnrolmentFacts> {
-  const { request, instance, task } = input;
-  const { trigger, leaveOut, identity } = request;
-  const hook = await hookOf(input, profile, signal);
+async function gather(launch: Launch, profile: Profile, { signal }: Call): Promise<EnrolmentFacts> {
+  const { request, instance, announcement, member, task } = launch;
+  const event = eventOf(announcement);
+  const hook = launchHook(event, member, profile);
   const hookTimes = hook ? await findHook(hook, instance.region, signal) : undefined;
   const item = await findItem(ledgerKey(instance), signal);
   const exempt = exemptionsOf(exemptions(), instance, task.enteredTime);
   return {
     instance,
     profile,
-    exempt: leavingOut(exempt, leaveOut, task.enteredTime),
-    hasCsr: identity !== undefined,
-    requestedAt: trigger?.eventTime ?? null,
-    announcedAt: trigger && !isSwept(trigger) ? trigger.eventTime : null,
+    exempt: leavingOut(exempt, announcement?.leaveOut, task.enteredTime),
+    hasCsr: request.identity !== undefined,
+    startedBy: announcement?.by ?? null,
+    requestedAt: announcement?.eventTime ?? null,
+    announcedAt: event?.eventTime ?? null,
     hook,
     hookTimes,
     item,
     isOwnedElsewhere: item !== undefined && item.execution !== task.execution && (await isOwned(item, signal)),
     task,
   };
-}
-
-async function hookOf({ request, instance }: Input, profile: Profile, signal: AbortSignal): Promise<Hook | null> {
-  const mayWait = !request.lifecycleAction && profile.lifecycleHook && instance.autoScalingGroupName;
-  const member = mayWait ? await findMember(instance, signal) : undefined;
-  return launchHook(request, instance, profile, WAITS_IN_LAUNCH_HOOK.includes(member?.lifecycleState ?? ''));
 }

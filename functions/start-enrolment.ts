@@ -1,12 +1,12 @@
 import { inRegionOf, whyForeign } from '../events/event.ts';
-import { executionName, inputOf, type TriggeredRequest } from '../events/request.ts';
+import { announcementOf, executionName, namedIn, naming, type TriggeredRequest } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
 import { accountId, environment, profilesIn } from '../lib/config.ts';
 import { answer, type Call } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { profilesForGroup } from '../profiles/match.ts';
+import { startAnnounced } from '../services/announced-start.ts';
 import { ignoreRequest, type StartOutcome, startRequests } from '../services/start-requests.ts';
-import { startExecution } from '../services/state-machines.ts';
 
 /** Starts `enrol-node` for each instance that an event announces, once per launch. */
 export const handler = answer(async (event, call) => {
@@ -29,7 +29,7 @@ async function start(event: unknown, call: Call): Promise<StartOutcome | StartOu
     whyIgnored,
     nameOf: executionName,
     start: (name: string, request: TriggeredRequest) =>
-      startExecution(stateMachineArn, name, inputOf(request), call.signal),
+      startAnnounced({ stateMachineArn, name, input: naming(namedIn(request)) }, announcementOf(request), call.signal),
   } as const;
   return startRequests(requests, starter, call);
 }

@@ -1,9 +1,10 @@
 import * as z from 'zod';
-import { parseSweepRequest } from '../events/request.ts';
+import { announcementOf, namedIn, naming, parseSweepRequest } from '../events/request.ts';
 import { environment, exemptions, home, profiles, sweepSettings } from '../lib/config.ts';
 import { namedBy } from '../lib/instance.ts';
 import { TaskContext } from '../lib/state.ts';
 import { answer } from '../lib/task.ts';
+import { startAnnounced } from '../services/announced-start.ts';
 import { lifecycleStates } from '../services/auto-scaling.ts';
 import { countingCalls, refusalOf } from '../services/aws.ts';
 import { listFleet } from '../services/fleet.ts';
@@ -48,7 +49,12 @@ function servicesWith(signal: AbortSignal): SweepServices {
     listFleet: (profile, region) => listFleet(profile, region, signal),
     lifecycleStates: (instanceIds, region) => lifecycleStates(instanceIds, region, signal),
     imdsV1Calls: (instances, period) => imdsV1Calls(instances, period, signal),
-    startEnrolment: (name, request) => startExecution(enrolNode, name, request, signal),
+    startEnrolment: (name, request) =>
+      startAnnounced(
+        { stateMachineArn: enrolNode, name, input: naming(namedIn({ ...request, region: request.region ?? home() })) },
+        announcementOf(request),
+        signal,
+      ),
     startRetirement: (name, request) => startExecution(retireNode, name, request, signal),
     find: (record) => findInstance(namedBy(record, home()), signal),
     setMissingSince: (record, at) => setMissingSince(record, at, signal),

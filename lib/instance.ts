@@ -30,7 +30,12 @@ export const Instance = z.object({
   region: z.string(),
   /** AMI or blueprint. */
   imageId: z.string().nullable(),
+  /** EC2: when it was last started. Lightsail: when it was created. */
   launchTime: z.iso.datetime().nullable(),
+  /** When it came into being. An execution that began before a deployment does not say it. */
+  createdTime: z.iso.datetime().nullable().default(null),
+  /** Its ARN, where two instances in turn may have its id: those of Lightsail, whose names are given again. */
+  arn: z.string().nullable().default(null),
   privateIpAddress: z.string().nullable(),
   publicIpAddress: z.string().nullable(),
   autoScalingGroupName: z.string().nullable(),
@@ -38,6 +43,17 @@ export const Instance = z.object({
   metadataOptions: MetadataOptions,
 });
 export type Instance = z.infer<typeof Instance>;
+
+/**
+ * For some minutes after a launch EC2 may show an instance without its tags, and IAM denies what a role allows by tag.
+ * A guess: AWS names no limit, and public reports speak of seconds.
+ */
+const TAGS_SHOWN_WITHIN_MINUTES = 10;
+
+/** Whether an instant lies so shortly before `now` that tags of a launch at that instant may still be missing. */
+export function mayLackTags(launchedAt: string | null, now: string): boolean {
+  return launchedAt !== null && Date.parse(now) - Date.parse(launchedAt) < TAGS_SHOWN_WITHIN_MINUTES * 60_000;
+}
 
 /** An instance and the state it is in, in its service's own word (`pending`, `running`, `terminated`, …). */
 export interface Found {
@@ -77,4 +93,10 @@ export function namedBy(
   return name === undefined || regionOfName === undefined
     ? { platform: 'ec2', instanceId: instance, region: region ?? home }
     : { platform: 'lightsail', instanceId: name, region: regionOfName };
+}
+
+/** An instance's place in its Auto Scaling group, in the service's own words: `Pending:Wait`, `InService`, `Warmed:Stopped`, … */
+export interface GroupMember {
+  autoScalingGroupName: string;
+  lifecycleState: string;
 }

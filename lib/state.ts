@@ -24,12 +24,11 @@ export const TaskContext = z.object({
 });
 export type TaskContext = z.infer<typeof TaskContext>;
 
-/** The lifecycle action that waits for this enrolment. Without a token it is addressed by instance id. */
-export const Hook = z.object({
-  autoScalingGroupName: z.string(),
-  lifecycleHookName: z.string(),
-  lifecycleActionToken: z.string().nullable(),
-});
+/**
+ * The lifecycle hook in which the instance waits for us. Its action is addressed by the instance's id: a token comes from
+ * an event, and may be another instance's.
+ */
+export const Hook = z.object({ autoScalingGroupName: z.string(), lifecycleHookName: z.string() });
 export type Hook = z.infer<typeof Hook>;
 
 /** An exemption, as far as an execution shows it; null where there is none. */
@@ -59,6 +58,13 @@ export const Enrolment = z.object({
    */
   exempt: z.array(z.enum(EXEMPTIBLE)).default([]),
   exemptions: z.object({ imdsv2: Exempted, association: Exempted }).default({ imdsv2: null, association: null }),
+  /**
+   * Who started it; null for a person. An execution that began before a deployment does not say it: then nothing is
+   * measured by it, and the instance counts as one that has run.
+   */
+  startedBy: z.enum(['event', 'sweep', 'undo', 'move']).nullable().default('sweep'),
+  /** Why the metadata options are left to a sweep although the profile names them; null if they are not. */
+  hardeningPostponed: z.string().nullable().default(null),
   register: Register.nullable(),
   associate: Associate.nullable(),
   metadata: Metadata.nullable(),
@@ -80,6 +86,8 @@ export type Enrolment = z.infer<typeof Enrolment>;
 
 /** `$.waiting`: what KeepWaiting remembers from one wait to the next. */
 export const Waiting = z.object({
+  /** Whether our hook has taken a heartbeat: then it is the launch's own end if it takes no more. */
+  hasWaitedForUs: z.boolean().default(false),
   /** When looks began to miss the instance, without a sighting since. */
   absentSince: z.iso.datetime().nullable().default(null),
 });

@@ -1,5 +1,4 @@
-import type * as z from 'zod';
-import { EnrolmentRequest } from '../events/request.ts';
+import { type EnrolmentInput, EnrolmentRequest } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
 import { InvalidRequest } from '../lib/errors.ts';
 import { isoSeconds } from '../world/eventbridge/aws-event.ts';
@@ -33,7 +32,8 @@ function conjure(world: World, announcement: Announcement): void {
   }
 }
 
-type ConjuredRequest = z.input<typeof EnrolmentRequest>;
+/** A person's request says less than an event's. */
+type ConjuredRequest = Omit<EnrolmentInput, 'trigger'> & Partial<Pick<EnrolmentInput, 'trigger'>>;
 
 function requestsOf(announcement: Announcement): readonly ConjuredRequest[] {
   if (announcement.kind === 'request') {

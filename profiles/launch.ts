@@ -1,46 +1,60 @@
-import type { Instance } from '../lib/instance.ts';
+import type { GroupMember, Instance } from '../lib/instance.ts';
 import type { Profile } from '../lib/profile.ts';
 import type { Hook } from '../lib/state.ts';
 
-/** What a request says about the launch of its instance. */
-export interface LaunchRequest {
-  /** The lifecycle action from the launch's event. */
-  readonly lifecycleAction?: (Hook & { readonly lifecycleActionToken: string }) | undefined;
-  /** The group from the event of a launch that did not wait in a hook. */
+/** What an event has announced of the launch; undefined for an enrolment that a person or a sweep has started. */
+export interface AnnouncedLaunch {
   readonly autoScalingGroupName?: string | undefined;
+  /** The hook in which the launch waited. */
+  readonly lifecycleHookName?: string | undefined;
 }
 
-/** Why this request does not enrol the instance: a sentence. Undefined if it does. */
+/** Why this enrolment does not enrol the instance: a sentence. Undefined if it does. */
 export function whyIgnored(
-  { lifecycleAction, autoScalingGroupName }: LaunchRequest,
+  announced: AnnouncedLaunch | undefined,
   { instanceId }: Pick<Instance, 'instanceId'>,
   profile: Pick<Profile, 'name' | 'lifecycleHook'> | undefined,
 ): string | undefined {
   if (!profile) return `No profile matches ${instanceId}.`;
   const { lifecycleHook, name } = profile;
-  const announced = lifecycleAction?.lifecycleHookName;
-  if (announced && announced !== lifecycleHook)
-    return `${announced} is not the hook of the profile ${name}, which matches ${instanceId}.`;
+  const { lifecycleHookName: hook, autoScalingGroupName: group } = announced ?? {};
+  if (hook && hook !== lifecycleHook)
+    return `${hook} is not the hook of the profile ${name}, which matches ${instanceId}.`;
   // start-enrolment applies the same rule where the group's name alone decides the profile.
-  if (autoScalingGroupName && !announced && lifecycleHook)
-    return `The profile ${name} enrols ${instanceId} in its hook ${lifecycleHook}.`;
+  if (group && !hook && lifecycleHook) return `The profile ${name} enrols ${instanceId} in its hook ${lifecycleHook}.`;
   return undefined;
 }
 
 /**
- * The hook in which the launch waits: the one from the event or, without an event, the profile's own if the instance
- * waits in a launch hook.
+ * The hook in which the launch waits for us: the profile's, if Auto Scaling says that the launch is not over. An event says
+ * that the hook was there, and not that it still waits. Several hooks wait one after another in one state, so that without
+ * an event the instance may wait in another team's hook before ours.
  */
 export function launchHook(
-  { lifecycleAction }: LaunchRequest,
-  { autoScalingGroupName }: Pick<Instance, 'autoScalingGroupName'>,
+  announced: AnnouncedLaunch | undefined,
+  member: GroupMember | undefined,
   { lifecycleHook }: Pick<Profile, 'lifecycleHook'>,
-  waitsInLaunchHook: boolean,
 ): Hook | null {
-  if (lifecycleAction) {
-    const { autoScalingGroupName, lifecycleHookName, lifecycleActionToken } = lifecycleAction;
-    return { autoScalingGroupName, lifecycleHookName, lifecycleActionToken };
-  }
-  if (!waitsInLaunchHook || !lifecycleHook || !autoScalingGroupName) return null;
-  return { autoScalingGroupName, lifecycleHookName: lifecycleHook, lifecycleActionToken: null };
+  if (!member || !lifecycleHook) return null;
+  const isAnnounced = announced?.lifecycleHookName === lifecycleHook;
+  const waits = isLaunchWaiting(member) || (isAnnounced && isLaunching(member));
+  return waits ? { autoScalingGroupName: member.autoScalingGroupName, lifecycleHookName: lifecycleHook } : null;
+}
+
+/** Whether the instance waits in a launch hook: its own team's or another's. */
+function isLaunchWaiting({ lifecycleState }: Pick<GroupMember, 'lifecycleState'>): boolean {
+  return /^(Warmed:)?Pending:Wait$/.test(lifecycleState);
+}
+
+/** Whether it has not yet come to the end of its launch hooks. */
+function isLaunching({ lifecycleState }: Pick<GroupMember, 'lifecycleState'>): boolean {
+  return /^(Warmed:)?Pending(:Wait)?$/.test(lifecycleState);
+}
+
+/**
+ * Why the hook's launch is over for us, if it is. That no action of ours is active proves nothing by itself: our hook may
+ * still come after another team's, or may never have waited.
+ */
+export function isLaunchOver(hasWaitedForUs: boolean, member: GroupMember | undefined): boolean {
+  return hasWaitedForUs && member !== undefined && !isLaunching(member);
 }

@@ -21,6 +21,29 @@ export function matchProfile(profiles: readonly Profile[], instance: Instance, h
 }
 
 /**
+ * Whether tags and a group that the instance does not show yet could still make another profile decide about it than the
+ * one that matches it now. Only while tags may be missing is that a question.
+ * @param home the stack's own Region
+ */
+export function isUndecided(profiles: readonly Profile[], instance: Instance, home: string): boolean {
+  const first = profiles.find((profile) => couldMatch(profile, instance, home));
+  return first !== undefined && first !== matchProfile(profiles, instance, home);
+}
+
+/** What the instance shows is as it is; what it lacks may still come. */
+function couldMatch(profile: Profile, { region, autoScalingGroupName, tags }: Instance, home: string): boolean {
+  const { autoScalingGroup, lightsail, tags: wanted = {} } = profile.match;
+  if (lightsail !== undefined || !regionsOf(profile, home).includes(region)) return false;
+  if (
+    autoScalingGroup !== undefined &&
+    autoScalingGroupName !== null &&
+    !matches(autoScalingGroup, autoScalingGroupName)
+  )
+    return false;
+  return Object.entries(wanted).every(([key, value]) => !Object.hasOwn(tags, key) || tags[key] === value);
+}
+
+/**
  * The profiles of which one decides about the members of an Auto Scaling group, as far as the group's name tells: those
  * that look at tags as well, up to the first that does not.
  */

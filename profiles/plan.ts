@@ -1,5 +1,5 @@
 import { needsKey, traitsOf } from '../lib/engines.ts';
-import { ClaimedElsewhere, InstanceGone } from '../lib/errors.ts';
+import { ClaimedElsewhere, InstanceGone, InvalidRequest } from '../lib/errors.ts';
 import { type Instance, ledgerKey } from '../lib/instance.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
 import type { Exemption, Profile } from '../lib/profile.ts';
@@ -16,7 +16,9 @@ export interface EnrolmentFacts extends Pick<DeadlineFacts, 'hook' | 'hookTimes'
   readonly exempt: Exemptions;
   /** Whether the request carries the node's CSR. */
   readonly hasCsr: boolean;
-  /** The time of the event or the sweep that made the request; null if a person typed it. */
+  /** `event`, `sweep`, or null for a person. */
+  readonly startedBy: Enrolment['startedBy'];
+  /** The time of the event or the sweep; null for a person. */
   readonly requestedAt: string | null;
   /** The instance's ledger item. */
   readonly item: LedgerItem | undefined;
@@ -28,13 +30,13 @@ export interface EnrolmentFacts extends Pick<DeadlineFacts, 'hook' | 'hookTimes'
 export interface EnrolmentPlan {
   /** Its generation is the one in the ledger before the claim, if there is a claim. */
   readonly enrolment: Enrolment;
-  /** The ledger fields to claim the instance with; null if it is enrolled and only its launch is left to finish. */
-  readonly claim: ReturnType<typeof claimFor> | null;
+  /** The ledger fields to claim the instance with; null if it is enrolled and no launch of it waits. */
+  readonly claim: (Pick<LedgerItem, 'instance' | 'status' | 'execution' | 'claimedAt'> & Partial<LedgerItem>) | null;
 }
 
 /**
  * Plans what to do with an instance that a profile matches.
- * @throws InvalidRequest if the hook expires too early; InstanceGone if the request is older than the instance's
+ * @throws InvalidRequest if the hook expires too early, or for a CSR that the profile does not take; InstanceGone if the request is older than the instance's
  *   retirement; ClaimedElsewhere while another execution owns the instance
  */
 export function planEnrolment(facts: EnrolmentFacts): EnrolmentPlan {
@@ -42,9 +44,12 @@ export function planEnrolment(facts: EnrolmentFacts): EnrolmentPlan {
   const enrolment = requested(facts);
   requireNotRetired(facts);
   const drift = driftOf(instance, item, { profile, exempt, isAssociated: enrolment.wants.association });
-  if (item && !drift.enrolment && !drift.metadata) {
-    const enrolledBefore = item.execution !== task.execution;
-    return { enrolment: { ...enrolment, status: 'enrolled', enrolledBefore }, claim: null };
+  if (item && !drift.enrolment && !(drift.metadata && mayHarden(facts))) {
+    const enrolledBefore = !isEnrolledBy(item, task);
+    return {
+      enrolment: { ...enrolment, status: 'enrolled', enrolledBefore },
+      claim: enrolment.hook && claimToFinish(facts, item),
+    };
   }
   requireUnowned(facts);
   // An enrolled node is only hardened: neither the node nor its servers are contacted again.
@@ -68,6 +73,8 @@ const NOTHING_WANTED = {
   hook: null,
   exempt: [],
   exemptions: { imdsv2: null, association: null },
+  startedBy: null,
+  hardeningPostponed: null,
   register: null,
   associate: null,
   metadata: null,
@@ -87,6 +94,8 @@ function requested(facts: EnrolmentFacts): Enrolment {
   const { instance, profile, exempt, hook, item } = facts;
   const asked = withoutExempted(profile, exempt);
   const { register = null, associate = null, metadata = null } = asked;
+  requireCsrTaken(facts);
+  const isHardened = mayHarden(facts);
   return {
     ...NOTHING_WANTED,
     status: 'enrolling',
@@ -100,11 +109,43 @@ function requested(facts: EnrolmentFacts): Enrolment {
     deadline: deadlineOf({ ...facts, startTime: facts.task.startTime }),
     exempt: exemptParts(profile, exempt),
     exemptions: { imdsv2: summaryOf(exempt.imdsv2), association: summaryOf(exempt.association) },
+    startedBy: facts.startedBy,
+    hardeningPostponed: metadata && !isHardened ? POSTPONED : null,
     register,
     associate,
     metadata,
-    wants: wantsOf(instance, asked, facts.hasCsr),
+    wants: wantsOf(instance, isHardened ? asked : { ...asked, metadata: undefined }, facts.hasCsr),
   };
+}
+
+const POSTPONED =
+  'It is no fresh launch, so that software on it may use IMDSv1: a sweep closes IMDSv1 once nothing does.';
+
+/** A launch is fresh for an hour, and for as long as it waits in its hook: nothing uses IMDSv1 on it yet. */
+const FRESH_MILLISECONDS = 3_600_000;
+
+/**
+ * Whether the metadata options may be changed now. Instances that have run come as launches too: attached to their group,
+ * back from standby, out of a warm pool. A sweep has asked who uses IMDSv1 before it starts an enrolment.
+ */
+function mayHarden({ startedBy, requestedAt, hook, instance: { createdTime }, task }: EnrolmentFacts): boolean {
+  if (startedBy === 'sweep') return true;
+  if (createdTime === null) return false;
+  const isFreshAt = (instant: string) => Date.parse(instant) - Date.parse(createdTime) <= FRESH_MILLISECONDS;
+  return isFreshAt(requestedAt ?? task.startTime) && (hook !== null || isFreshAt(task.startTime));
+}
+
+/** Nobody can prove a key for a node that can be asked for its own. */
+function requireCsrTaken({ hasCsr, profile, instance: { instanceId } }: EnrolmentFacts): void {
+  if (!hasCsr || profile.csrFrom === 'request') return;
+  throw new InvalidRequest(
+    `The profile ${profile.name} of ${instanceId} takes no CSR from the input: leave identity out, or set csrFrom: request in the profile.`,
+  );
+}
+
+/** Whether this execution has enrolled the node, and not only finishes a launch of it. */
+function isEnrolledBy({ execution, endedAt }: LedgerItem, task: EnrolmentFacts['task']): boolean {
+  return execution === task.execution && endedAt !== undefined && Date.parse(endedAt) >= Date.parse(task.startTime);
 }
 
 function wantsOf(instance: Instance, asked: Profile, hasCsr: boolean): Enrolment['wants'] {
@@ -143,8 +184,8 @@ export function identityFrom(
   const isKeyNeeded = associate !== undefined && needsKey(associate);
   if (platform === 'ec2') return register || isKeyNeeded ? 'node' : 'none';
   if (!isKeyNeeded) return 'none';
-  if (hasCsr) return 'request';
-  return csrFrom === 'request' ? 'none' : 'node';
+  if (csrFrom !== 'request') return 'node';
+  return hasCsr ? 'request' : 'none';
 }
 
 function summaryOf(exemption: Exemption | null): Enrolment['exemptions']['imdsv2'] {
@@ -176,9 +217,18 @@ function claimFor({ instance, profile, task }: EnrolmentFacts, enrolment: Enrolm
     nodeName: instance.nodeName,
     region: instance.region,
     launchTime: instance.launchTime,
+    arn: instance.arn,
     autoScalingGroupName: instance.autoScalingGroupName,
     exempt: enrolment.exempt,
     // What was done before the exemption stays in the ledger, so that the retirement undoes it.
     ...(!enrolment.exemptions.association && { register: enrolment.register, associate: enrolment.associate }),
   };
+}
+
+/**
+ * The claim of an enrolled node of which a launch waits: every execution that completes a hook owns the instance, so that a
+ * late task of an earlier one cannot complete a later launch.
+ */
+function claimToFinish({ task }: EnrolmentFacts, { instance, endedAt }: LedgerItem) {
+  return { instance, status: 'enrolled' as const, execution: task.execution, claimedAt: task.enteredTime, endedAt };
 }

@@ -4,6 +4,7 @@ import { environment } from '../lib/config.ts';
 import { InvalidRequest } from '../lib/errors.ts';
 import { EXEMPTIBLE } from '../lib/profile.ts';
 import { faultsOf } from '../lib/schema-faults.ts';
+import type { Hook } from '../lib/state.ts';
 import { calling, isNamed } from './aws.ts';
 import { documents } from './ledger-writes.ts';
 
@@ -99,4 +100,10 @@ export async function findAnnouncement(
       { cause: error },
     );
   return data.subject === subject ? data : undefined;
+}
+
+/** The hook in which the announced launch waited. */
+export function hookOf(announcement: Announcement | undefined): Hook | null {
+  const { autoScalingGroupName, lifecycleHookName } = announcement ?? {};
+  return autoScalingGroupName && lifecycleHookName ? { autoScalingGroupName, lifecycleHookName } : null;
 }

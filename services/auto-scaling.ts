@@ -5,7 +5,7 @@ import {
   DescribeLifecycleHooksCommand,
   RecordLifecycleActionHeartbeatCommand,
 } from '@aws-sdk/client-auto-scaling';
-import type { InstanceRef } from '../lib/instance.ts';
+import type { GroupMember, InstanceRef } from '../lib/instance.ts';
 import type { Hook } from '../lib/state.ts';
 import { calling, inRegion, isNamed } from './aws.ts';
 
@@ -35,12 +35,6 @@ export async function findHook(hook: Hook, region: string, signal: AbortSignal):
   // The API's own rule, for an answer that leaves the total out.
   const globalTimeoutSeconds = found.GlobalTimeout ?? Math.min(48 * 3600, 100 * heartbeatTimeoutSeconds);
   return { heartbeatTimeoutSeconds, globalTimeoutSeconds };
-}
-
-/** An instance's place in its group, in the service's own words (`Pending:Wait`, `InService`, `Warmed:Stopped`, …). */
-export interface GroupMember {
-  autoScalingGroupName: string;
-  lifecycleState: string;
 }
 
 /** The instance in its group, or undefined when it is in none. Source: Auto Scaling DescribeAutoScalingInstances. */
@@ -81,8 +75,7 @@ export async function lifecycleStates(
   return states;
 }
 
-/** The lifecycle states in which an instance waits in a hook for somebody to complete its action. */
-export const WAITS_IN_LAUNCH_HOOK = ['Pending:Wait', 'Warmed:Pending:Wait'];
+/** The lifecycle states in which an instance waits in a termination hook. */
 export const WAITS_IN_TERMINATION_HOOK = ['Terminating:Wait', 'Warmed:Terminating:Wait'];
 
 /**
@@ -120,15 +113,8 @@ export async function recordHeartbeat(
   return over ? 'already-over' : 'recorded';
 }
 
-/** By token where an event brought one: the instance id alone would also meet a later action of the same hook. */
-function address(hook: Hook, instanceId: string) {
-  return {
-    AutoScalingGroupName: hook.autoScalingGroupName,
-    LifecycleHookName: hook.lifecycleHookName,
-    ...(hook.lifecycleActionToken === null
-      ? { InstanceId: instanceId }
-      : { LifecycleActionToken: hook.lifecycleActionToken }),
-  };
+function address({ autoScalingGroupName, lifecycleHookName }: Hook, instanceId: string) {
+  return { AutoScalingGroupName: autoScalingGroupName, LifecycleHookName: lifecycleHookName, InstanceId: instanceId };
 }
 
 async function whetherOver(what: string, call: () => Promise<unknown>): Promise<boolean> {

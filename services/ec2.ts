@@ -86,6 +86,8 @@ function toInstance(
     region,
     imageId: instance.ImageId ?? null,
     launchTime: instance.LaunchTime?.toISOString() ?? null,
+    createdTime: createdTimeOf(instance),
+    arn: null,
     privateIpAddress: instance.PrivateIpAddress ?? null,
     publicIpAddress: instance.PublicIpAddress ?? null,
     // Auto Scaling sets this tag itself, and nobody else can: tags that begin with "aws:" are reserved.
@@ -93,6 +95,12 @@ function toInstance(
     tags,
     metadataOptions: toMetadataOptions(instance.MetadataOptions),
   };
+}
+
+/** The primary network interface is attached once, at the launch; LaunchTime is set anew whenever the instance is started. */
+function createdTimeOf({ NetworkInterfaces = [], LaunchTime }: Ec2Instance): string | null {
+  const primary = NetworkInterfaces.find(({ Attachment }) => Attachment?.DeviceIndex === 0);
+  return (primary?.Attachment?.AttachTime ?? LaunchTime)?.toISOString() ?? null;
 }
 
 function toMetadataOptions(options: Ec2Instance['MetadataOptions']): MetadataOptions {

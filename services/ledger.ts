@@ -121,6 +121,17 @@ export async function record(owner: Claim, fields: Partial<LedgerItem>, signal: 
   await update(owner.instance, { set: fields, remove: [], condition }, signal);
 }
 
+/** Whether the claim still holds: proved by a write, since a read may be overtaken. */
+export async function isOwner(owner: Claim, signal: AbortSignal): Promise<boolean> {
+  try {
+    await record(owner, { generation: owner.generation }, signal);
+    return true;
+  } catch (error) {
+    if (error instanceof ClaimedElsewhere) return false;
+    throw error;
+  }
+}
+
 /**
  * Records that a sweep has missed the node, or (null) that it has seen it again. It claims nothing: whoever has taken the
  * instance since knows better.

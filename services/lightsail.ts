@@ -66,6 +66,8 @@ function toInstance(instanceName: string, instance: LightsailInstance, region: s
     region,
     imageId: instance.blueprintId ?? null,
     launchTime: instance.createdAt?.toISOString() ?? null,
+    createdTime: instance.createdAt?.toISOString() ?? null,
+    arn: instance.arn ?? null,
     privateIpAddress: instance.privateIpAddress ?? null,
     publicIpAddress: instance.publicIpAddress ?? null,
     autoScalingGroupName: null,

@@ -14,9 +14,11 @@ import {
 /** Every operation that an enrolment calls, under whatever profile. */
 const OPERATIONS = [
   'autoscaling.CompleteLifecycleAction',
+  'autoscaling.DescribeAutoScalingInstances',
   'autoscaling.DescribeLifecycleHooks',
   'autoscaling.RecordLifecycleActionHeartbeat',
   'dynamodb.GetItem',
+  'dynamodb.PutItem',
   'dynamodb.UpdateItem',
   'ec2.DescribeInstances',
   'ec2.ModifyInstanceMetadataOptions',

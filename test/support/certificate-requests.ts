@@ -16,6 +16,8 @@ export const INSTANCE: Instance = {
   region: 'eu-west-1',
   imageId: 'ami-0fedcba9876543210',
   launchTime: '2030-01-02T03:04:05Z',
+  createdTime: null,
+  arn: null,
   privateIpAddress: null,
   publicIpAddress: null,
   autoScalingGroupName: null,

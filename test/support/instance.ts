@@ -9,6 +9,8 @@ export const WEB: Instance = {
   region: 'eu-west-1',
   imageId: null,
   launchTime: null,
+  createdTime: null,
+  arn: null,
   privateIpAddress: null,
   publicIpAddress: null,
   autoScalingGroupName: 'web-blue',

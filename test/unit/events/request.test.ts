@@ -23,24 +23,21 @@ const EVENT_ID = '12345678-1234-1234-1234-123456789012';
 const enrolmentRefusals: Record<string, string> = {
   'both-platforms':
     'Both instanceId (EC2) and lightsailInstanceName (Lightsail) are given: keep the one that you mean.',
-  'lightsail-with-group': 'autoScalingGroupName is for EC2 only: leave it out beside lightsailInstanceName.',
-  'lightsail-with-hook': 'lifecycleAction is for EC2 only: leave it out beside lightsailInstanceName.',
   list: 'The input must be an object, not [{"instanceId":"i-0123456789abcdef0"}].',
   'malformed-instance-id':
     'instanceId must be an EC2 instance id such as "i-0123456789abcdef0", not "i-0123456789ABCDEF0".',
   'malformed-lightsail-name':
     'lightsailInstanceName must be a Lightsail instance name such as "web-1" (at most 255 letters, digits, dots, dashes and underscores), not "-web 1".',
   'misspelt-field': 'Unknown field "instanceID". Did you mean "instanceId"?',
-  'misspelt-nested-field':
-    'lifecycleAction.lifecycleHookName is missing. Unknown field "lifecycleAction.hookName". Did you mean "lifecycleAction.lifecycleHookName"?',
+  'misspelt-nested-field': 'identity.csr is missing. Unknown field "identity.crs". The fields are csr.',
   'not-an-object': 'The input must be an object, not "i-0123456789abcdef0".',
   nothing: 'No instance is named: add instanceId (EC2) or lightsailInstanceName (Lightsail).',
   'several-faults':
-    'instanceId must be an EC2 instance id such as "i-0123456789abcdef0", not "web-1". trigger.detailType is empty. trigger.eventTime must be a time such as "2015-05-13T18:43:48Z", not "yesterday". Unknown field "autoscalingGroup". Did you mean "autoScalingGroupName"?',
-  'short-token': 'lifecycleAction.lifecycleActionToken must be exactly 36 characters long, not "87654321".',
-  'two-groups': 'autoScalingGroupName contradicts lifecycleAction.autoScalingGroupName: leave the first out.',
-  'unknown-field':
-    'Unknown field "colour". The fields are instanceId, lightsailInstanceName, region, lifecycleAction, trigger, identity, autoScalingGroupName, leaveOut.',
+    'instanceId must be an EC2 instance id such as "i-0123456789abcdef0", not "web-1". region must be a Region such as "eu-west-1", not "nowhere". Unknown field "lightsailinstance". Did you mean "lightsailInstanceName"?',
+  'unknown-field': 'Unknown field "colour". The fields are instanceId, lightsailInstanceName, region, identity.',
+  'with-group':
+    'Unknown field "autoScalingGroupName". The fields are instanceId, lightsailInstanceName, region, identity.',
+  'with-hook': 'Unknown field "lifecycleAction". The fields are instanceId, lightsailInstanceName, region, identity.',
   'wrong-type': 'instanceId must be an EC2 instance id such as "i-0123456789abcdef0", not 123456789.',
 };
 
@@ -98,6 +95,20 @@ describe.each([
   });
 });
 
+describe('an input from the version before, which an event had made', () => {
+  it('is read without what the ledger says today', () => {
+    const former = {
+      instanceId: 'i-0123456789abcdef0',
+      lifecycleAction: actionWith(TOKEN),
+      autoScalingGroupName: 'web',
+      leaveOut: ['imdsv2'],
+      trigger: triggerWith(EVENT_ID),
+    };
+    const instance = { instanceId: 'i-0123456789abcdef0' };
+    expect(parseEnrolmentRequest(former)).toEqual(parseEnrolmentRequest(instance));
+  });
+});
+
 describe('a retirement that a person types', () => {
   it('is confirmed by the word true and by nothing else', () => {
     fc.assert(
@@ -145,7 +156,6 @@ describe('an input that a person types', () => {
     ['instnaceId', 'instanceId'],
     ['lightsailName', 'lightsailInstanceName'],
     ['lightSailInstancename', 'lightsailInstanceName'],
-    ['AutoScalingGroupName', 'autoScalingGroupName'],
   ])('with the field %s is told about %s', (typed, meant) => {
     const sentence = `Unknown field "${typed}". Did you mean "${meant}"?`;
     expect(() => parseEnrolmentRequest({ [typed]: 'x' })).toThrow(new InvalidRequest(sentence));
@@ -153,7 +163,7 @@ describe('an input that a person types', () => {
 
   it('names all unknown fields, and once the fields that there are', () => {
     const sentence =
-      'Unknown field "a". Unknown field "b". The fields are instanceId, lightsailInstanceName, region, lifecycleAction, trigger, identity, autoScalingGroupName, leaveOut.';
+      'Unknown field "a". Unknown field "b". The fields are instanceId, lightsailInstanceName, region, identity.';
     expect(() => parseEnrolmentRequest({ a: 1, b: 2 })).toThrow(new InvalidRequest(sentence));
   });
 

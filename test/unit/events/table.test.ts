@@ -171,8 +171,11 @@ describe('a sample event', () => {
     (name, expected) => {
       const interpretation = interpret(sample(name));
       expect(interpretation).toMatchObject({ kind: 'enrolment', requests: expected });
-      for (const request of requestsOf(interpretation))
-        expect(parseEnrolmentRequest(request)).toEqual({ ...request, region: HOME });
+      for (const request of requestsOf(interpretation)) {
+        const { instanceId, lightsailInstanceName } = request;
+        const input = naming(namedIn({ instanceId, lightsailInstanceName, region: HOME }));
+        expect(parseEnrolmentRequest(input)).toEqual({ ...input, region: HOME });
+      }
     },
   );
 

@@ -6,7 +6,6 @@ import { decideAbandon, decideFailure } from '../../../profiles/failure.ts';
 const HOOK: Hook = {
   autoScalingGroupName: 'web',
   lifecycleHookName: 'muster-launch',
-  lifecycleActionToken: '87654321-4321-4321-4321-210987654321',
 };
 
 interface Case {

@@ -1,67 +1,79 @@
 import { describe, expect, it } from 'vitest';
 import { InvalidRequest } from '../../../lib/errors.ts';
+import type { Hook } from '../../../lib/state.ts';
 import { type DeadlineFacts, deadlineOf } from '../../../profiles/deadline.ts';
-import { type LaunchRequest, launchHook, whyIgnored } from '../../../profiles/launch.ts';
+import { type AnnouncedLaunch, isLaunchOver, launchHook, whyIgnored } from '../../../profiles/launch.ts';
 
-const INSTANCE = { instanceId: 'i-0123456789abcdef0', autoScalingGroupName: 'web' };
+const INSTANCE = { instanceId: 'i-0123456789abcdef0' };
 const WITH_HOOK = { name: 'web', lifecycleHook: 'muster-launch' };
 const WITHOUT_HOOK = { name: 'batch' };
-const ACTION = {
-  autoScalingGroupName: 'web',
-  lifecycleHookName: 'muster-launch',
-  lifecycleActionToken: '87654321-4321-4321-4321-210987654321',
-};
+const HOOK = { autoScalingGroupName: 'web', lifecycleHookName: 'muster-launch' };
+const IN_GROUP = { autoScalingGroupName: 'web' };
 
-describe('a request for an enrolment', () => {
-  it.each<[string, LaunchRequest, typeof WITH_HOOK | typeof WITHOUT_HOOK | undefined, string | undefined]>([
-    ['enrols in the hook of its profile', { lifecycleAction: ACTION }, WITH_HOOK, undefined],
-    ['enrols by hand whatever hook the profile has', {}, WITH_HOOK, undefined],
-    ['enrols after the launch where the profile has no hook', { autoScalingGroupName: 'web' }, WITHOUT_HOOK, undefined],
-    ['is ignored where no profile matches', {}, undefined, 'No profile matches i-0123456789abcdef0.'],
+describe('an enrolment', () => {
+  it.each<
+    [string, AnnouncedLaunch | undefined, typeof WITH_HOOK | typeof WITHOUT_HOOK | undefined, string | undefined]
+  >([
+    ['enrols in the hook of its profile', HOOK, WITH_HOOK, undefined],
+    ['enrols by hand whatever hook the profile has', undefined, WITH_HOOK, undefined],
+    ['enrols after the launch where the profile has no hook', IN_GROUP, WITHOUT_HOOK, undefined],
+    ['is ignored where no profile matches', undefined, undefined, 'No profile matches i-0123456789abcdef0.'],
     [
       'is ignored for another hook than the profile’s',
-      { lifecycleAction: { ...ACTION, lifecycleHookName: 'other' } },
+      { ...HOOK, lifecycleHookName: 'other' },
       WITH_HOOK,
       'other is not the hook of the profile web, which matches i-0123456789abcdef0.',
     ],
     [
       'is ignored for a hook where the profile has none',
-      { lifecycleAction: ACTION },
+      HOOK,
       WITHOUT_HOOK,
       'muster-launch is not the hook of the profile batch, which matches i-0123456789abcdef0.',
     ],
     [
       'is ignored after the launch where the profile enrols in a hook',
-      { autoScalingGroupName: 'web' },
+      IN_GROUP,
       WITH_HOOK,
       'The profile web enrols i-0123456789abcdef0 in its hook muster-launch.',
     ],
-  ])('%s', (_sentence, request, profile, reason) => {
-    expect(whyIgnored(request, INSTANCE, profile)).toBe(reason);
+  ])('%s', (_sentence, announced, profile, reason) => {
+    expect(whyIgnored(announced, INSTANCE, profile)).toBe(reason);
   });
 });
 
 describe('the hook of a launch', () => {
-  const own = { autoScalingGroupName: 'web', lifecycleHookName: 'muster-launch', lifecycleActionToken: null };
+  const inState = (lifecycleState: string) => ({ autoScalingGroupName: 'web', lifecycleState });
+  const waiting = inState('Pending:Wait');
 
-  it.each<[string, LaunchRequest, boolean, unknown]>([
-    ['is the event’s, with its token', { lifecycleAction: ACTION }, false, ACTION],
-    ['is the profile’s, without a token, where the instance waits', {}, true, own],
-    ['is none where the instance does not wait', {}, false, null],
-  ])('%s', (_sentence, request, waits, hook) => {
-    expect(launchHook(request, INSTANCE, WITH_HOOK, waits)).toEqual(hook);
+  it.each<[string, Parameters<typeof launchHook>, Hook | null]>([
+    ['is the profile’s where the instance waits', [undefined, waiting, WITH_HOOK], HOOK],
+    ['is the profile’s in a warm pool too', [undefined, inState('Warmed:Pending:Wait'), WITH_HOOK], HOOK],
+    ['is in the group that the service says', [{ ...HOOK, autoScalingGroupName: 'b' }, waiting, WITH_HOOK], HOOK],
+    ['is the announced one although the service is late to say so', [HOOK, inState('Pending'), WITH_HOOK], HOOK],
+    ['is none before the instance waits, without an event', [undefined, inState('Pending'), WITH_HOOK], null],
+    ['is none when the launch is over', [HOOK, inState('InService'), WITH_HOOK], null],
+    ['is none when every hook has let the instance go', [HOOK, inState('Pending:Proceed'), WITH_HOOK], null],
+    ['is none for an instance of no group, whatever the event says', [HOOK, undefined, WITH_HOOK], null],
+    ['is none where the profile names none', [HOOK, waiting, { lifecycleHook: undefined }], null],
+  ])('%s', (_sentence, facts, hook) => {
+    expect(launchHook(...facts)).toEqual(hook);
   });
 
-  it('is none without a group, and none where the profile names none', () => {
-    expect(launchHook({}, { autoScalingGroupName: null }, WITH_HOOK, true)).toBeNull();
-    expect(launchHook({}, INSTANCE, { lifecycleHook: undefined }, true)).toBeNull();
+  it.each<[string, boolean, string | undefined, boolean]>([
+    ['over when it has waited for us and is in service', true, 'InService', true],
+    ['over when all of its hooks have ended', true, 'Pending:Proceed', true],
+    ['not over while the instance waits, perhaps in another team’s hook', true, 'Pending:Wait', false],
+    ['not over for us before it has waited for us', false, 'InService', false],
+    ['not over because the service does not show the instance', true, undefined, false],
+  ])('is %s', (_sentence, hasWaited, state, over) => {
+    expect(isLaunchOver(hasWaited, state === undefined ? undefined : inState(state))).toBe(over);
   });
 });
 
 describe('the deadline', () => {
   const facts: DeadlineFacts = {
     profile: { enrolWithinMinutes: 30 },
-    hook: { ...ACTION },
+    hook: HOOK,
     hookTimes: { heartbeatTimeoutSeconds: 3600, globalTimeoutSeconds: 48 * 3600 },
     announcedAt: '2031-05-06T12:00:00.000Z',
     startTime: '2031-05-06T12:10:00.000Z',

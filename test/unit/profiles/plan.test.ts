@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ClaimedElsewhere, InstanceGone } from '../../../lib/errors.ts';
+import { ClaimedElsewhere, InstanceGone, InvalidRequest } from '../../../lib/errors.ts';
 import type { Instance } from '../../../lib/instance.ts';
 import type { LedgerItem } from '../../../lib/ledger-item.ts';
 import type { Exemption, Profile } from '../../../lib/profile.ts';
@@ -12,7 +12,13 @@ const START = '2031-05-06T12:00:00.000Z';
 const NOW = '2031-05-06T12:01:00.000Z';
 const STACK = '11111111-2222-4333-8444-555555555555';
 const HARDENED: Instance['metadataOptions'] = { ...WEB.metadataOptions, httpTokens: 'required' };
-const BLOG: Instance = { ...WEB, platform: 'lightsail', instanceId: 'blog-1', autoScalingGroupName: null };
+const BLOG: Instance = {
+  ...WEB,
+  createdTime: '2031-05-06T11:59:00.000Z',
+  platform: 'lightsail',
+  instanceId: 'blog-1',
+  autoScalingGroupName: null,
+};
 
 const CHEF = { engine: 'opsworks-cm', serverName: 'chef-1', serverEngine: 'ChefAutomate' } as const;
 const PUPPET = { ...CHEF, serverEngine: 'Puppet' } as const;
@@ -55,11 +61,15 @@ const ENROLLED: LedgerItem = {
   publicKeyFingerprint: 'aa:bb',
 };
 
+const LAUNCHED: Instance = { ...WEB, createdTime: '2031-05-06T11:59:00.000Z' };
+const HOOK = { autoScalingGroupName: 'web-blue', lifecycleHookName: 'muster-launch' };
+
 const FACTS: EnrolmentFacts = {
-  instance: WEB,
+  instance: LAUNCHED,
   profile: PROFILE,
   exempt: { imdsv2: null, association: null },
   hasCsr: false,
+  startedBy: null,
   requestedAt: null,
   announcedAt: null,
   hook: null,
@@ -130,7 +140,7 @@ describe('the plan of an enrolment', () => {
     ],
     [
       'takes the key from the request, and leaves the installation to the requester',
-      { instance: BLOG, hasCsr: true, profile: { ...PROFILE, associate: OWN_PUPPET } },
+      { instance: BLOG, hasCsr: true, profile: { ...PROFILE, associate: OWN_PUPPET, csrFrom: 'request' } },
       { identity: 'request', association: true, installation: false },
     ],
     [
@@ -153,6 +163,31 @@ describe('the plan of an enrolment', () => {
       { item: ENROLLED },
       { check: false, hardening: true, identity: 'none', association: false },
     ],
+    [
+      'leaves IMDSv2 to the sweep for an instance that has run for more than an hour',
+      { instance: old(61) },
+      { association: true, hardening: false },
+    ],
+    [
+      'leaves IMDSv2 to the sweep where an event announces an instance of yesterday',
+      { instance: old(24 * 60), startedBy: 'event', requestedAt: START, hook: HOOK },
+      { association: true, hardening: false },
+    ],
+    [
+      'leaves IMDSv2 to the sweep where the event of a launch that waits for nobody comes late',
+      { instance: old(90), startedBy: 'event', requestedAt: minutesBefore(85) },
+      { association: true, hardening: false },
+    ],
+    [
+      'hardens a launch that has waited in its hook ever since, however late its event comes',
+      { instance: old(90), startedBy: 'event', requestedAt: minutesBefore(85), hook: HOOK },
+      { hardening: true },
+    ],
+    [
+      'hardens whatever a sweep sends, which has asked who uses IMDSv1',
+      { instance: old(24 * 60), startedBy: 'sweep', requestedAt: START },
+      { hardening: true },
+    ],
   ])('%s', (_sentence, facts, wants) => {
     expect(plan(facts).enrolment.wants).toMatchObject(wants);
   });
@@ -163,16 +198,47 @@ describe('the plan of an enrolment', () => {
     expect(claim).toMatchObject({ exempt: ['association'] });
   });
 
-  it.each<[string, string, boolean]>([
-    ['by an execution before this one', 'enrol-0', true],
-    ['by an earlier run of this task', 'enrol-1', false],
-  ])('claims nothing for an instance that was enrolled %s', (_sentence, execution, enrolledBefore) => {
+  const before = '2031-05-01T12:05:00.000Z';
+  it.each<[string, Partial<LedgerItem>, boolean]>([
+    ['by an execution before this one', { execution: 'enrol-0', endedAt: before }, true],
+    ['by an earlier run of this task', { execution: 'enrol-1', endedAt: NOW }, false],
+    ['before, and claimed by an earlier run of this task', { execution: 'enrol-1', endedAt: before }, true],
+  ])('claims nothing for an instance that was enrolled %s', (_sentence, fields, enrolledBefore) => {
     const { enrolment, claim } = plan({
-      instance: { ...WEB, metadataOptions: HARDENED },
-      item: { ...ENROLLED, execution },
+      instance: { ...LAUNCHED, metadataOptions: HARDENED },
+      item: { ...ENROLLED, ...fields },
     });
     expect(claim).toBeNull();
     expect(enrolment).toMatchObject({ status: 'enrolled', enrolledBefore, generation: 4 });
+  });
+
+  it('claims an enrolled node of which a launch waits, and keeps when it was enrolled', () => {
+    const { enrolment, claim } = plan({
+      instance: { ...LAUNCHED, metadataOptions: HARDENED },
+      item: { ...ENROLLED, endedAt: before },
+      hook: HOOK,
+    });
+    expect(enrolment).toMatchObject({ status: 'enrolled', enrolledBefore: true });
+    expect(claim).toEqual({
+      instance: WEB.instanceId,
+      status: 'enrolled',
+      execution: 'enrol-1',
+      claimedAt: NOW,
+      endedAt: before,
+    });
+  });
+
+  it('says why IMDSv2 is left to the sweep, and only where the profile asks for it', () => {
+    expect(plan({ instance: old(61) }).enrolment.hardeningPostponed).toMatch(/a sweep closes IMDSv1/);
+    expect(plan().enrolment.hardeningPostponed).toBeNull();
+    const profile = { ...PROFILE, metadata: undefined };
+    expect(plan({ instance: old(61), profile }).enrolment.hardeningPostponed).toBeNull();
+  });
+
+  it('refuses a CSR that the profile takes from the node', () => {
+    const refused = () => plan({ instance: BLOG, hasCsr: true, profile: { ...PROFILE, associate: OWN_PUPPET } });
+    expect(refused).toThrow(InvalidRequest);
+    expect(refused).toThrow('leave identity out, or set csrFrom: request');
   });
 
   it.each<[string, Partial<EnrolmentFacts>]>([
@@ -213,6 +279,15 @@ describe('the plan of an enrolment', () => {
     });
   });
 });
+
+/** An instance that came into being so many minutes before the execution started. */
+function old(minutes: number): Instance {
+  return { ...WEB, createdTime: minutesBefore(minutes) };
+}
+
+function minutesBefore(minutes: number): string {
+  return new Date(Date.parse(START) - minutes * 60_000).toISOString();
+}
 
 function retired(goneSince: string, requestedAt: string | null): Partial<EnrolmentFacts> {
   return { item: { ...ENROLLED, status: 'retired', goneSince }, requestedAt };

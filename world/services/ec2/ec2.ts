@@ -165,6 +165,7 @@ export class Ec2 {
   /** Starts a stopped instance, or lets one that is stopping come back. */
   start(instanceId: string): void {
     const instance = this.#existing(instanceId);
+    instance.launchTime = this.#second();
     this.#become(instance, 'pending');
     this.#becomeLater(instance, 'running', this.#options.pendingSeconds);
   }
@@ -220,11 +221,17 @@ export class Ec2 {
       publicIpAddress: `198.${addressOf(serial + (18 << 16))}`,
       privateDnsName: `ip-${privateIpAddress.replaceAll('.', '-')}.${REGION}.compute.internal`,
       tags: new Map(request.tags),
-      launchTime: new Date(Math.floor(this.#options.clock.now() / 1000) * 1000),
+      launchTime: this.#second(),
+      attachTime: this.#second(),
       state: 'pending',
       metadataOptions: { ...LAUNCH_METADATA, ...request.metadataOptions, State: 'pending' },
       metadataUse: new MetadataUse(),
     };
+  }
+
+  /** EC2 tells the times of an instance in whole seconds. */
+  #second(): Date {
+    return new Date(Math.floor(this.#options.clock.now() / 1000) * 1000);
   }
 
   #become(instance: Writable<Ec2Instance>, state: Ec2State): void {
@@ -265,13 +272,13 @@ export class Ec2 {
     if (regionOf(instance) !== region) return false;
     const { visibleAfterSeconds, clock } = this.#options;
     if (clock.now() < (this.#hiddenUntil.get(instance.instanceId) ?? 0)) return false;
-    return visibleAfterSeconds === 0 || clock.now() >= instance.launchTime.getTime() + visibleAfterSeconds * 1000;
+    return visibleAfterSeconds === 0 || clock.now() >= instance.attachTime.getTime() + visibleAfterSeconds * 1000;
   }
 
   /** The instance as others see it: the tags of a launch arrive late. */
   #shown(instance: Ec2Instance): Ec2Instance {
     const { tagsAfterSeconds, clock } = this.#options;
-    if (tagsAfterSeconds === 0 || clock.now() >= instance.launchTime.getTime() + tagsAfterSeconds * 1000)
+    if (tagsAfterSeconds === 0 || clock.now() >= instance.attachTime.getTime() + tagsAfterSeconds * 1000)
       return instance;
     return { ...instance, tags: new Map() };
   }

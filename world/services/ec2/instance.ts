@@ -36,7 +36,10 @@ export interface Ec2Instance extends Numbered {
   readonly publicIpAddress: string;
   readonly privateDnsName: string;
   readonly tags: ReadonlyMap<string, string>;
+  /** When it was last started. */
   readonly launchTime: Date;
+  /** When its primary network interface was attached: once, at the launch. */
+  readonly attachTime: Date;
   readonly state: Ec2State;
   readonly metadataOptions: Readonly<MetadataOptions>;
   readonly metadataUse: MetadataUse;
@@ -66,6 +69,14 @@ function network(instance: Ec2Instance): Instance {
     PublicIpAddress: instance.publicIpAddress,
     SubnetId: instance.subnetId,
     VpcId: VPC_ID,
+    NetworkInterfaces: [
+      {
+        SubnetId: instance.subnetId,
+        VpcId: VPC_ID,
+        PrivateIpAddress: instance.privateIpAddress,
+        Attachment: { AttachTime: instance.attachTime, DeviceIndex: 0, Status: 'attached' },
+      },
+    ],
   };
 }
 
