@@ -4,6 +4,7 @@ import type { LedgerItem } from '../lib/ledger-item.ts';
 import type { Exemption, Profile } from '../lib/profile.ts';
 import { type Drift, driftOf, isAnothers, isSameInstance } from '../profiles/drift.ts';
 import { type Exemptions, exemptionsOf, exemptParts, withoutExempted } from '../profiles/exemptions.ts';
+import { closesImdsV1 } from '../profiles/imdsv1.ts';
 import { identityFrom, isAssociationWanted } from '../profiles/plan.ts';
 import { profileVersion } from '../profiles/version.ts';
 
@@ -13,7 +14,15 @@ export interface Assessment {
    * `as-wanted`: nothing to do; `unfinished`: nothing to do unless its launch still waits; `under-way`: an execution works
    * on it. The others are findings of the report.
    */
-  readonly is: 'as-wanted' | 'unfinished' | 'under-way' | 'drifting' | 'exempt' | 'failed' | 'unknown';
+  readonly is:
+    | 'as-wanted'
+    | 'unfinished'
+    | 'under-way'
+    | 'drifting'
+    | 'still-on-imdsv1'
+    | 'exempt'
+    | 'failed'
+    | 'unknown';
   readonly reason: string;
   readonly drift: Drift;
   readonly exempt: Exemptions;
@@ -65,11 +74,18 @@ function whatItIs(
   if (!reason) {
     if (same && isLaunchUnfinished(same, profile))
       return { is: 'unfinished', reason: `It is enrolled: ${same.lastError}` };
+    if (same?.metadataUnsupported && isLeftOpen(instance, profile, exempt))
+      return { is: 'still-on-imdsv1', reason: `IMDSv1 stays open on it: ${same.metadataUnsupported}` };
     const parts = exemptParts(profile, exempt);
     return parts.length === 0 ? { is: 'as-wanted', reason } : { is: 'exempt', reason: exemptFrom(parts, exempt) };
   }
   if (same?.status === 'failed' && !hasCauseGone(same, profile)) return { is: 'failed', reason: whyFailed(same) };
   return { is: 'drifting', reason };
+}
+
+/** Whether IMDSv1 is open although its profile closes it and no exemption says otherwise. */
+function isLeftOpen({ metadataOptions }: Instance, { metadata }: Profile, exempt: Exemptions): boolean {
+  return metadata !== undefined && !exempt.imdsv2 && closesImdsV1(metadataOptions, metadata);
 }
 
 /** Longer than EventBridge takes to deliver a launch's event and an execution to claim the instance. */

@@ -12,7 +12,10 @@ export const CONDITIONS: Readonly<Record<Condition, { readonly label: string; re
     meaning: 'Its enrolment failed, and nothing has changed since that would let it succeed.',
   },
   unknown: { label: 'unknown', meaning: 'What to do with it cannot be told: the reason says why.' },
-  'still-on-imdsv1': { label: 'still on IMDSv1', meaning: 'It still asks IMDSv1, so IMDSv1 is not closed.' },
+  'still-on-imdsv1': {
+    label: 'still on IMDSv1',
+    meaning: 'IMDSv1 is open on it: it is still used, or its service refuses to close it.',
+  },
   drifting: { label: 'drifting', meaning: 'It is not as its profile says: an enrolment is due.' },
   reverted: {
     label: 'reverted',

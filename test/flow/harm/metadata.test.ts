@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readProfiles } from '../../../profiles/file.ts';
+import { atRest, HOUR, sweep } from '../../support/sweeps.ts';
 import { changes, ledgerOfInstances, type Played, playWorld, untilOneEnded } from '../../support/world.ts';
 
 const IMAGE = { availabilityZone: 'eu-west-1a', blueprintId: 'wordpress', bundleId: 'nano_3_0' };
@@ -76,6 +77,43 @@ describe('a failure of EC2 or Auto Scaling itself', () => {
     world.autoScaling.launch('web', 1);
     expect(await untilOneEnded(world)).toMatchObject({ outcome: 'enrolled', metadata: { HttpTokens: 'required' } });
     expect(world.faults.list()).toEqual([]);
+  });
+});
+
+describe('a sweep', () => {
+  it('lists and counts an instance on which IMDSv1 stays open because its service refuses the options', async () => {
+    const world = await playWorld({
+      profiles: CONTINUING,
+      lightsail: { blueprintsWithoutImdsV2: { wordpress: 'refuses' } },
+    });
+    create(world);
+    await untilOneEnded(world);
+    await world.clock.advance(HOUR);
+    const { rows, profiles } = await sweep(world);
+    expect(rows).toMatchObject([
+      {
+        instance: 'blog',
+        finding: 'still-on-imdsv1',
+        action: 'nothing',
+        reason: expect.stringMatching(/^IMDSv1 stays open on it: Lightsail refuses .* does not support IMDSv2\."\./),
+      },
+    ]);
+    expect(profiles.find(({ profile }) => profile === 'lightsail')?.counts).toMatchObject({
+      ...{ instances: 1, enrolled: 1, hardened: 0, stillOnImdsV1: 1 },
+    });
+  });
+
+  it('starts again what failed by the fault of Lightsail itself', async () => {
+    const blueprintsWithoutImdsV2: Record<string, 'fails'> = { wordpress: 'fails' };
+    const world = await playWorld({ profiles: CONTINUING, lightsail: { blueprintsWithoutImdsV2 } });
+    create(world);
+    expect(await untilOneEnded(world)).toMatchObject({ outcome: 'failed' });
+    const first = await sweep(world);
+    expect(first.rows).toMatchObject([{ instance: 'blog', finding: 'drifting', action: 'started' }]);
+    expect(first.profiles.find(({ profile }) => profile === 'lightsail')?.counts).toMatchObject({ hardened: 0 });
+    delete blueprintsWithoutImdsV2.wordpress;
+    await atRest(world);
+    expect(world.lightsail.instance('blog')?.metadataOptions).toMatchObject({ httpTokens: 'required' });
   });
 });
 
