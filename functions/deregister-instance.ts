@@ -3,12 +3,16 @@ import { Retirement } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { deregisterInstance, findRegistrations } from '../services/opsworks-stacks.ts';
 
-/** Takes the instance out of its OpsWorks stack, under whatever ids the stack has it. */
+/**
+ * Takes the instance out of its OpsWorks stack, under the id that the ledger recorded; where an answer was lost and there
+ * is none, under those that the stack has for it since we asked.
+ */
 export const handler = task(
   { retirement: Retirement, register: Register },
-  async ({ retirement: { instanceId }, register: { stackId } }, call) => {
-    const registrations = await findRegistrations(stackId, instanceId, call.signal);
-    for (const opsworksInstanceId of registrations) await deregisterInstance(opsworksInstanceId, call.signal);
+  async ({ retirement: { instanceId, opsworksInstanceId }, register: { stackId } }, { signal }) => {
+    const registrations =
+      opsworksInstanceId === null ? await findRegistrations(stackId, instanceId, signal) : [opsworksInstanceId];
+    for (const registration of registrations) await deregisterInstance(registration, signal);
     return { deregistered: registrations };
   },
 );

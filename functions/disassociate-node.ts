@@ -1,11 +1,52 @@
+import { associationsOf, serverId } from '../lib/associations.ts';
+import { profiles } from '../lib/config.ts';
+import { traitsOf } from '../lib/engines.ts';
 import { Associate } from '../lib/servers.ts';
 import { type Disassociation, Retirement } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
+import { recordAssociation } from '../services/associations.ts';
 import { disassociatingServer } from '../services/config-servers/index.ts';
+import { claimOf, findItem } from '../services/ledger.ts';
 
-/** Has the configuration server forget the node. */
+const NOTHING_TO_DO: Disassociation = { statusToken: null, isAnothers: false };
+
+/** Has one configuration server forget the node, if what the server has under its name is what the ledger recorded. */
 export const handler = task(
   { retirement: Retirement, associate: Associate },
-  ({ retirement: { nodeName, instanceId }, associate }, call): Promise<Disassociation> =>
-    disassociatingServer(associate).disassociate(nodeName ?? instanceId, call.signal),
+  async ({ retirement, associate, task: { enteredTime } }, { signal, log }): Promise<Disassociation> => {
+    const owner = claimOf(retirement);
+    const id = serverId(associate);
+    const known = associationsOf(await findItem(owner.instance, signal));
+    const association = known[id];
+    if (!association || association.status === 'refused' || association.status === 'undone') return NOTHING_TO_DO;
+    const { nodeName, publicKeyFingerprint, undoingSince = enteredTime } = association;
+    const record = async (changes: Partial<typeof association>) => {
+      await recordAssociation(owner, id, { ...association, ...changes }, known, signal);
+    };
+
+    const { showsKey, displayName } = traitsOf(associate);
+    // Without a fingerprint no key can be told from a stranger's.
+    const isUnknown = showsKey && publicKeyFingerprint === null;
+    const recorded = { nodeName, publicKeyFingerprint, isBeingUndone: association.undoingSince !== undefined };
+    const answer = isUnknown
+      ? { statusToken: null, isAnothers: true }
+      : await disassociatingServer(currentOf(association.server)).disassociate(
+          recorded,
+          () => record({ undoingSince }),
+          signal,
+        );
+    if (answer.isAnothers) {
+      log('Left untouched', {
+        reason: `${displayName} has ${nodeName} with another key than the ledger: it is not the node that we enrolled.`,
+      });
+      await record({ status: 'refused', at: enteredTime });
+    }
+    return answer;
+  },
 );
+
+/** The server as a profile names it today, if one does: its secrets may have new names since the node was associated. */
+function currentOf(server: Associate): Associate {
+  const named = profiles().flatMap(({ associate }) => associate ?? []);
+  return named.find((one) => serverId(one) === serverId(server)) ?? server;
+}

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { isSwept, namedIn, parseRetirementRequest, type RetirementRequest } from '../events/request.ts';
 import { profilesIn, requireOurRegion } from '../lib/config.ts';
+import { ServiceUnavailable } from '../lib/errors.ts';
 import { type GroupMember, type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import { Retirement, type TaskContext } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
@@ -37,6 +38,8 @@ export const handler = task(
     if (decision.kind === 'leave') return retirementOf(named, item, { ...outcome, status: 'leaving' });
     if (decision.kind !== 'retire') {
       log(decision.kind === 'nothing' ? 'Nothing to retire' : 'Not yet', { reason: decision.reason });
+      // An execution that began before a deployment has no state to wait in.
+      if (decision.kind === 'unconfirmed' && before === undefined) throw new ServiceUnavailable(decision.reason);
       const { kind: status, ...rest } = decision;
       return retirementOf(named, item, { ...outcome, status, ...rest });
     }

@@ -65,6 +65,8 @@ export const LedgerItem = z.object({
   /** What its profile asks for and it was exempt from. When an exemption is over, an enrolment is due. */
   exempt: z.array(z.enum(EXEMPTIBLE)).optional(),
   opsworksInstanceId: z.string().optional(),
+  /** `others`: the stack had it before we asked, so that taking it out is not ours to do. */
+  registeredBy: z.enum(['muster', 'others']).optional(),
   /** Until when an attempt may still be registering the instance. */
   registeringUntil: z.string().optional(),
   /** SHA-256 of the key's SPKI. The first key wins. */

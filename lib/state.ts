@@ -138,6 +138,28 @@ export const Association = z.object({
 });
 export type Association = z.infer<typeof Association>;
 
+/** A failure as Catch leaves it: `Cause` is Lambda's JSON for an error that a handler threw. */
+export const Failure = z.object({ Error: z.string(), Cause: z.string().default('') });
+export type Failure = z.infer<typeof Failure>;
+
+/** Failures that an execution has gone past, the latest first: a state machine cannot append to a list. */
+export const Failures = z.object({
+  get before() {
+    return Failures.nullable();
+  },
+  last: Failure,
+});
+export type Failures = z.infer<typeof Failures>;
+
+/** `$.decision`: what a failed enrolment means for its launch. */
+export interface FailureDecision {
+  readonly action: 'hold' | 'abandon' | 'continue' | 'none';
+  /** Whether what was done for the instance is undone. */
+  readonly undo: boolean;
+  /** Why the launch is held although the profile says abandon: a sentence. Null if the profile is followed. */
+  readonly instead: string | null;
+}
+
 /** `$.retirement`: what is to be undone of an instance, and by whom it is claimed. */
 export const Retirement = z.object({
   /**
@@ -165,8 +187,18 @@ export const Retirement = z.object({
   autoScalingGroupName: z.string().nullable(),
   register: Register.nullable(),
   associate: Associate.nullable(),
+  /** The stack's own id of the instance, where the ledger has it. */
+  opsworksInstanceId: z.string().nullable().default(null),
   /** What the Choice states ask. */
   wants: z.object({ disassociation: z.boolean(), deregistration: z.boolean() }),
+  undoing: z
+    .object({
+      /** The servers that may still know the node; the first is the next. */
+      left: z.array(Associate),
+      /** Why others could not be asked to forget it. */
+      failures: Failures.nullable(),
+    })
+    .default({ left: [], failures: null }),
 });
 export type Retirement = z.infer<typeof Retirement>;
 
@@ -174,21 +206,10 @@ export type Retirement = z.infer<typeof Retirement>;
 export const Disassociation = z.object({
   /** What ConfirmDisassociation asks about; null where the answer is final at once. */
   statusToken: z.string().nullable(),
+  /** Whether the server knows another key by the node's name, and was left as it is. */
+  isAnothers: z.boolean().default(false),
 });
 export type Disassociation = z.infer<typeof Disassociation>;
-
-/** A failure as Catch leaves it: `Cause` is Lambda's JSON for an error that a handler threw. */
-export const Failure = z.object({ Error: z.string(), Cause: z.string().default('') });
-export type Failure = z.infer<typeof Failure>;
-
-/** `$.decision`: what a failed enrolment means for its launch. */
-export interface FailureDecision {
-  readonly action: 'hold' | 'abandon' | 'continue' | 'none';
-  /** Whether what was done for the instance is undone. */
-  readonly undo: boolean;
-  /** Why the launch is held although the profile says abandon: a sentence. Null if the profile is followed. */
-  readonly instead: string | null;
-}
 
 const LambdaCause = z.object({ errorMessage: z.string() });
 

@@ -1,9 +1,11 @@
+import { associationsOf, toBeLeft, toBeUndone } from '../lib/associations.ts';
 import { InvalidRequest } from '../lib/errors.ts';
 import { type Found, type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
-import type { Profile } from '../lib/profile.ts';
+import type { Profile, Register } from '../lib/profile.ts';
+import type { Associate } from '../lib/servers.ts';
 import type { Retirement, TaskContext } from '../lib/state.ts';
-import { isSameInstance, mayBeAssociated } from './drift.ts';
+import { isSameInstance } from './drift.ts';
 import { matches, profilesForGroup } from './match.ts';
 
 /** What started a retirement. It says where to look; what it claims is proved at the service. */
@@ -204,19 +206,16 @@ export function mayMatch(
   return profiles.some(({ match }) => match.autoScalingGroup === undefined && match.lightsail === undefined);
 }
 
-/**
- * What may have to be undone for the instance. The node's key is bound before a stack or a server is told about the node,
- * so without a key there is nothing to undo, except at a server that needs none.
- */
+/** What the ledger proves that we did for the instance and have not undone. */
 export function retirementOf(
   which: InstanceRef,
   item: LedgerItem | undefined,
-  outcome: Pick<Retirement, 'status' | 'reason' | 'wasRunning'> & Partial<Retirement>,
+  outcome: Pick<Retirement, 'status' | 'reason' | 'wasRunning'> &
+    Partial<Pick<Retirement, 'absentSince' | 'pauseSeconds' | 'waitsInGroup'>>,
 ): Retirement {
-  const isKeyBound = item?.publicKeyFingerprint !== undefined;
-  const register = (isKeyBound && item.register) || null;
-  const associate = (item && mayBeAssociated(item) && item.associate) || null;
   const { platform, instanceId, region } = which;
+  const left = serversLeft(item, outcome.status);
+  const register = (item && outcome.status === 'retiring' && ourRegistration(item)) || null;
   return {
     platform,
     instanceId,
@@ -232,7 +231,21 @@ export function retirementOf(
     profileVersion: item?.profileVersion ?? null,
     autoScalingGroupName: item?.autoScalingGroupName ?? null,
     register,
-    associate,
-    wants: { disassociation: associate !== null, deregistration: register !== null },
+    opsworksInstanceId: item?.opsworksInstanceId ?? null,
+    associate: item?.associate ?? null,
+    wants: { disassociation: left.length > 0, deregistration: register !== null },
+    undoing: { left, failures: null },
   };
+}
+
+function serversLeft(item: LedgerItem | undefined, status: Retirement['status']): Associate[] {
+  if (!item) return [];
+  if (status === 'leaving') return toBeLeft(item).map(([, { server }]) => server);
+  return status === 'retiring' ? toBeUndone(associationsOf(item)).map(([, { server }]) => server) : [];
+}
+
+/** The stack in which we registered the instance. Before an attempt, `registeringUntil` is recorded. */
+function ourRegistration({ register, registeredBy, registeringUntil }: LedgerItem): Register | null {
+  const isOurs = registeredBy === undefined ? registeringUntil !== undefined : registeredBy === 'muster';
+  return (isOurs && register) || null;
 }

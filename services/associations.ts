@@ -1,52 +1,18 @@
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import * as z from 'zod';
+import { type Associations, serverId } from '../lib/associations.ts';
 import { environment } from '../lib/config.ts';
-import { ClaimedElsewhere } from '../lib/errors.ts';
-import type { LedgerAssociation, LedgerItem } from '../lib/ledger-item.ts';
+import { AssociationFailed, ClaimedElsewhere, IdentityRejected } from '../lib/errors.ts';
+import { LedgerAssociation } from '../lib/ledger-item.ts';
+import type { Enrolment } from '../lib/state.ts';
 import { calling, isNamed } from './aws.ts';
-import type { Claim } from './ledger.ts';
+import { isNotTaken, type Node } from './config-servers/contract.ts';
+import { type Claim, claimOf } from './ledger.ts';
 import { documents } from './ledger-writes.ts';
 
 /**
- * What the ledger records of a node at each configuration server, by the server's identity.
- *
- *   (nothing) ──► asked ──► confirmed ──► undone
- *                   ├─────► refused            is never undone: what the server has there is not ours
- *                   └───────────────────► undone
- */
-export type Associations = Readonly<Record<string, LedgerAssociation>>;
-
-/**
- * The associations of an item; an item from before they were recorded one by one has those that its other attributes
- * prove.
- * @param idOf the identity of a server
- */
-export function associationsOf(
-  item: LedgerItem | undefined,
-  idOf: (server: LedgerAssociation['server']) => string,
-): Associations {
-  if (!item) return {};
-  if (item.associations) return item.associations;
-  const { associate, publicKeyFingerprint, nodeName = item.instance } = item;
-  // A key was bound before a node was ever presented to a server.
-  if (!associate || publicKeyFingerprint === undefined) return {};
-  const at = item.endedAt ?? item.claimedAt;
-  return { [idOf(associate)]: { server: associate, nodeName, status: statusBefore(item), publicKeyFingerprint, at } };
-}
-
-function statusBefore({ status, errorName }: LedgerItem): LedgerAssociation['status'] {
-  if (status === 'retired') return 'undone';
-  if (status === 'enrolled') return 'confirmed';
-  return errorName === 'AssociationFailed' ? 'refused' : 'asked';
-}
-
-/** Those that may still be at their servers, and are ours. */
-export function toBeUndone(associations: Associations): [id: string, association: LedgerAssociation][] {
-  return Object.entries(associations).filter(([, { status }]) => status === 'asked' || status === 'confirmed');
-}
-
-/**
  * Records one association as the owner of the instance. The others stay as they are, so that two tasks of one execution
- * lose nothing of each other's.
+ * lose nothing of each other's. The answer is what was recorded of it before.
  * @param known all of the item's, for an item that has none recorded yet
  * @throws ClaimedElsewhere when the claim is lost. Source: DynamoDB UpdateItem.
  */
@@ -56,28 +22,87 @@ export async function recordAssociation(
   association: LedgerAssociation,
   known: Associations,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<LedgerAssociation | undefined> {
+  const one = { expression: 'SET #all.#id = :one', names: { '#id': id }, values: { ':one': association } };
   try {
-    await write(
-      owner,
-      { expression: 'SET #all.#id = :one', names: { '#id': id }, values: { ':one': association } },
-      signal,
-    );
+    return await write(owner, id, one, signal);
   } catch (error) {
     // DynamoDB cannot set one entry of a map that is not there.
     if (!isNamed(error, 'ValidationException')) throw error;
     const all = { ...known, [id]: association };
-    await write(
-      owner,
-      { expression: 'SET #all = if_not_exists(#all, :all)', names: {}, values: { ':all': all } },
-      signal,
-    );
-    await write(
-      owner,
-      { expression: 'SET #all.#id = :one', names: { '#id': id }, values: { ':one': association } },
-      signal,
-    );
+    const whole = { expression: 'SET #all = if_not_exists(#all, :all)', names: {}, values: { ':all': all } };
+    await write(owner, id, whole, signal);
+    await write(owner, id, one, signal);
+    return known[id];
   }
+}
+
+type Owner = Pick<Enrolment, 'ledgerKey' | 'generation'>;
+type Presented = Pick<Node, 'nodeName' | 'identity'>;
+
+/**
+ * Presents the node to a server. That the server was asked is recorded before the call: an answer can get lost, and a
+ * retirement must know where to look.
+ * @throws ClaimedElsewhere when the claim is lost
+ */
+export async function recordingAsked<Answer>(
+  owner: Owner,
+  node: Presented,
+  { server, at }: Pick<LedgerAssociation, 'server' | 'at'>,
+  call: () => Promise<Answer>,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const claim = claimOf(owner);
+  const id = serverId(server);
+  const asked: LedgerAssociation = { ...presented(node), server, status: 'asked', at };
+  const before = await recordAssociation(claim, id, asked, {}, signal);
+  try {
+    return await call();
+  } catch (error) {
+    const status = statusAfter(error, before, asked);
+    if (status !== 'asked') await recordAssociation(claim, id, { ...asked, status }, {}, signal);
+    throw error;
+  }
+}
+
+/** A definite refusal counts; an answer that only this call was not taken leaves what an earlier one may have done. */
+function statusAfter(
+  error: unknown,
+  before: LedgerAssociation | undefined,
+  { publicKeyFingerprint }: LedgerAssociation,
+): LedgerAssociation['status'] {
+  if (error instanceof AssociationFailed || error instanceof IdentityRejected) return 'refused';
+  if (!isNotTaken(error)) return 'asked';
+  const mayHaveIt = before?.publicKeyFingerprint === publicKeyFingerprint;
+  return mayHaveIt && (before.status === 'asked' || before.status === 'confirmed') ? before.status : 'refused';
+}
+
+/**
+ * Asks the server whether it has taken the node, and records its answer.
+ * @throws ClaimedElsewhere when the claim is lost
+ */
+export async function recordingConfirmed<Answer>(
+  owner: Owner,
+  node: Presented,
+  { server, at }: Pick<LedgerAssociation, 'server' | 'at'>,
+  call: () => Promise<Answer>,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const record = (status: LedgerAssociation['status']) =>
+    recordAssociation(claimOf(owner), serverId(server), { ...presented(node), server, status, at }, {}, signal);
+  let answer: Answer;
+  try {
+    answer = await call();
+  } catch (error) {
+    if (error instanceof AssociationFailed) await record('refused');
+    throw error;
+  }
+  await record('confirmed');
+  return answer;
+}
+
+function presented({ nodeName, identity }: Presented) {
+  return { nodeName, publicKeyFingerprint: identity?.publicKeyFingerprint ?? null };
 }
 
 interface Write {
@@ -86,7 +111,15 @@ interface Write {
   readonly values: Record<string, unknown>;
 }
 
-async function write({ instance, generation }: Claim, { expression, names, values }: Write, signal: AbortSignal) {
+/** Associations as far as a write answers with them. */
+const Written = z.object({ associations: z.record(z.string(), LedgerAssociation) }).optional();
+
+async function write(
+  { instance, generation }: Claim,
+  id: string,
+  { expression, names, values }: Write,
+  signal: AbortSignal,
+): Promise<LedgerAssociation | undefined> {
   const command = new UpdateCommand({
     TableName: environment('LEDGER_TABLE'),
     Key: { instance },
@@ -94,11 +127,13 @@ async function write({ instance, generation }: Claim, { expression, names, value
     ConditionExpression: '#generation = :generation',
     ExpressionAttributeNames: { '#all': 'associations', '#generation': 'generation', ...names },
     ExpressionAttributeValues: { ':generation': generation, ...values },
+    ReturnValues: 'UPDATED_OLD',
   });
   try {
-    await calling(`write the associations of ${instance} to the ledger`, () =>
+    const { Attributes } = await calling(`write the associations of ${instance} to the ledger`, () =>
       documents.send(command, { abortSignal: signal }),
     );
+    return Written.safeParse(Attributes).data?.associations[id];
   } catch (cause) {
     if (!isNamed(cause, 'ConditionalCheckFailedException')) throw cause;
     throw new ClaimedElsewhere(`Another execution has taken ${instance} in the meantime.`, { cause });

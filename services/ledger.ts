@@ -1,5 +1,6 @@
 import { ScanCommand } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod';
+import { associationsOf } from '../lib/associations.ts';
 import { environment } from '../lib/config.ts';
 import { ClaimedElsewhere, IdentityRejected, InvalidRequest, RegistrationPending } from '../lib/errors.ts';
 import type { MetadataOptions } from '../lib/instance.ts';
@@ -68,8 +69,15 @@ export async function claim(
   const condition = seen ? { equal: { generation: seen.generation, status: seen.status } } : { absent: ['instance'] };
   const ofLastTime = ['endedAt', 'lastError', 'errorName', 'metadataUnsupported', 'missingSince', 'expiresAt'];
   const ofLastEnrolment = next.status === 'enrolling' ? ['interruptedExecution'] : [];
-  const remove = [...ofLastTime, ...ofLastEnrolment, ...outdated(seen, next)];
-  return readItem(await update(instance, { set: { ...fields, generation }, remove, condition }, signal));
+  // The retirement took it out of its stack.
+  const ofLastRegistration =
+    seen?.status === 'retired' ? ['opsworksInstanceId', 'registeringUntil', 'registeredBy'] : [];
+  const remove = [...ofLastTime, ...ofLastEnrolment, ...ofLastRegistration, ...outdated(seen, next)];
+  // What is derived for an item that has none recorded depends on attributes that this very claim changes.
+  const derived = seen?.associations || remove.includes('associations') ? {} : associationsOf(seen);
+  const isRecorded = next.status === 'enrolling' || Object.keys(derived).length > 0;
+  const setOnce = isRecorded ? { associations: derived } : {};
+  return readItem(await update(instance, { set: { ...fields, generation }, setOnce, remove, condition }, signal));
 }
 
 /**
@@ -85,10 +93,11 @@ function outdated(seen: LedgerItem | undefined, { instance, launchTime }: Partia
     'reverted',
     'opsworksInstanceId',
     'registeringUntil',
+    'registeredBy',
     'goneSince',
   ];
   // The name's key is free only when the name is: before that, the server still knows the node by it.
-  return seen.status === 'retired' ? [...ofOneInstance, 'publicKeyFingerprint'] : ofOneInstance;
+  return seen.status === 'retired' ? [...ofOneInstance, 'publicKeyFingerprint', 'associations'] : ofOneInstance;
 }
 
 /**
@@ -174,7 +183,7 @@ export async function beginRegistering(
   await recordUnless(
     owner,
     {
-      set: { registeringUntil: until },
+      set: { registeringUntil: until, registeredBy: 'muster' },
       absentOr: ['registeringUntil', '<=', now],
       refusal: ({ registeringUntil }) => {
         if (registeringUntil === undefined || registeringUntil <= now) return undefined;

@@ -21,8 +21,8 @@ const opsWorks = new OpsWorksClient(clientOptions);
 const opsWorksOnce = new OpsWorksClient({ ...clientOptions, maxAttempts: 1 });
 
 /**
- * The stack's own ids of the instance: none, or one; more only where somebody else registered it too. RegisterInstance
- * takes no client token, so this look is what keeps a second run from a second registration.
+ * The stack's own ids of the instance: none, or one; more only where it was registered more than once. RegisterInstance
+ * takes no client token, so this look is what keeps a second run from a second registration. A host name proves nothing.
  * @throws InvalidRequest when there is no such stack. Source: OpsWorks DescribeInstances.
  */
 export async function findRegistrations(stackId: string, instanceId: string, signal: AbortSignal): Promise<string[]> {
@@ -33,7 +33,7 @@ export async function findRegistrations(stackId: string, instanceId: string, sig
     opsWorks,
   );
   return instances
-    .filter((one) => one.Ec2InstanceId === instanceId || one.Hostname === instanceId)
+    .filter((one) => one.Ec2InstanceId === instanceId)
     .filter((one) => one.Status !== 'deregistering')
     .flatMap((one) => one.InstanceId ?? []);
 }

@@ -1,4 +1,4 @@
-import { InvalidRequest } from '../../lib/errors.ts';
+import { AssociationFailed, InvalidRequest } from '../../lib/errors.ts';
 import type { Instance } from '../../lib/instance.ts';
 import type { Association, Disassociation, Identity } from '../../lib/state.ts';
 
@@ -9,6 +9,28 @@ export interface Node {
   readonly instance: Instance;
   /** The key that it proved; null for an engine that needs none. */
   readonly identity: Identity | null;
+}
+
+/** A node as the ledger recorded it when it was presented to the server. */
+export interface RecordedNode {
+  readonly nodeName: string;
+  /** SHA-256 of its key's SPKI; null for an engine that needs no key. */
+  readonly publicKeyFingerprint: string | null;
+  /** Whether its removal has begun: what is missing since then, we removed. */
+  readonly isBeingUndone: boolean;
+}
+
+const untaken = new WeakSet<Error>();
+
+/** Marks an error as the server's answer that it has not taken the node, so that there will be nothing to undo. */
+export function notTaken<Cause>(cause: Cause): Cause {
+  if (cause instanceof Error) untaken.add(cause);
+  return cause;
+}
+
+/** Whether the server has answered that it has not taken the node. A lost answer, or a failure, leaves that open. */
+export function isNotTaken(error: unknown): boolean {
+  return error instanceof Error && (error instanceof AssociationFailed || untaken.has(error));
 }
 
 /** @throws InvalidRequest for a node without an identity */
@@ -30,8 +52,11 @@ export interface ConfigServer {
    * @throws AssociationPending while it has not; AssociationFailed when it refused.
    */
   confirm(node: Node, association: Association, signal: AbortSignal): Promise<Association>;
-  /** Has the server forget the node. A node that it does not know is a success. */
-  disassociate(nodeName: string, signal: AbortSignal): Promise<Disassociation>;
+  /**
+   * Has the server forget the node. A node that it does not know is a success; another key under the name is left untouched.
+   * @param begin is awaited before anything is removed, once the server's key has been found to be the recorded one
+   */
+  disassociate(node: RecordedNode, begin: () => Promise<void>, signal: AbortSignal): Promise<Disassociation>;
   /**
    * Asks whether the server has forgotten the node.
    * @throws AssociationPending while it has not; AssociationFailed when it refused.

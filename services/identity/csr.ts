@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
+import { createPublicKey } from 'node:crypto';
 import type { Instance } from '../../lib/instance.ts';
 import type { Identity } from '../../lib/state.ts';
 import { type Element, encode, fields, oidOf, readDer, Tag } from './der.ts';
-import { keyOf, requireOwnSignature } from './key.ts';
+import { keyFingerprint, keyOf, requireOwnSignature } from './key.ts';
 import { type Reject, rejecting } from './refusal.ts';
 
 /** What a request for a certificate is held against. */
@@ -48,8 +48,19 @@ export function checkRequest(text: string, instance: Instance, policy: RequestPo
   return {
     csr: pem,
     publicKey: key.export({ type: 'spki', format: 'pem' }).toString().trim(),
-    publicKeyFingerprint: fingerprint(spki.raw),
+    publicKeyFingerprint: keyFingerprint(key),
   };
+}
+
+/** The fingerprint of the key in a request that may be anyone's; undefined where there is none to be read. */
+export function requestKeyFingerprint(pem: string): string | undefined {
+  const reject = rejecting('the request');
+  try {
+    const { spki } = parts(Buffer.from(pem.replace(/-----[^-]+-----/g, ''), 'base64'), reject);
+    return keyFingerprint(createPublicKey({ key: spki.raw, format: 'der', type: 'spki' }));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Only the one spelling that these bytes have: what follows, precedes or hides between the lines has no place in it. */
@@ -137,11 +148,6 @@ function nameOf(extension: string): string {
   return extension.startsWith(AUTHORIZATION)
     ? `Puppet's authorization extension ${extension}`
     : `the extension ${extension}`;
-}
-
-/** SHA-256 of the SPKI DER, in hexadecimal pairs with colons. OpsWorks does not say which fingerprint it expects. */
-function fingerprint(spki: Buffer): string {
-  return (createHash('sha256').update(spki).digest('hex').match(/../g) ?? []).join(':');
 }
 
 function reasonOf(cause: unknown): string {

@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { type Element, oidOf, Tag } from './der.ts';
 import type { Reject } from './refusal.ts';
 
@@ -39,6 +39,12 @@ export function keyOf(spki: Buffer, onlyRsa: boolean, reject: Reject): KeyObject
   if (isCanonical && (isRsa || (isEc && !onlyRsa))) return key;
   const kinds = `RSA of ${SMALLEST_RSA_BITS} to ${LARGEST_RSA_BITS} bits${onlyRsa ? '' : ', P-256, P-384 or P-521'}`;
   throw reject('csr-key', `the key of its CSR is not ${kinds}`);
+}
+
+/** SHA-256 of the SPKI DER, in hexadecimal pairs with colons. OpsWorks does not say which fingerprint it expects. */
+export function keyFingerprint(key: KeyObject): string {
+  const digest = createHash('sha256').update(key.export({ type: 'spki', format: 'der' }));
+  return (digest.digest('hex').match(/../g) ?? []).join(':');
 }
 
 function readKey(spki: Buffer, reject: Reject): KeyObject {

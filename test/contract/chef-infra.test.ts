@@ -10,6 +10,7 @@ describeConfigServer('A Chef Infra Server', {
   notReady: ['ServerNotReady'],
   issuesCertificates: false,
   takesTime: false,
+  showsKey: true,
   canBeHopeless: false,
   hasRate: false,
 });

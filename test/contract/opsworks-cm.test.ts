@@ -22,6 +22,7 @@ for (const [serverEngine, name] of [
     notReady: ['ServerNotReady'],
     issuesCertificates: serverEngine === 'Puppet',
     takesTime: true,
+    showsKey: false,
     canBeHopeless: true,
     hasRate: true,
   });

@@ -8,6 +8,7 @@ describeConfigServer('a Puppet Server', {
   notReady: ['ServerNotReady'],
   issuesCertificates: true,
   takesTime: false,
+  showsKey: true,
   canBeHopeless: false,
   hasRate: false,
 });

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { associationsOf, toBeUndone } from '../../lib/associations.ts';
 import { ClaimedElsewhere, InvalidRequest } from '../../lib/errors.ts';
 import type { LedgerAssociation, LedgerItem } from '../../lib/ledger-item.ts';
 import { announce, findAnnouncement } from '../../services/announcements.ts';
-import { associationsOf, recordAssociation, toBeUndone } from '../../services/associations.ts';
+import { recordAssociation } from '../../services/associations.ts';
 import { claim, findItem, listItems, record } from '../../services/ledger.ts';
 import { releaseNodeName, takeNodeName } from '../../services/node-names.ts';
 import { playWorld, START } from '../support/world.ts';
@@ -50,7 +51,6 @@ describe('an announcement', () => {
 describe('an association', () => {
   const server = { engine: 'opsworks-cm', serverName: 'ChefServer', serverEngine: 'ChefAutomate' } as const;
   const asked: LedgerAssociation = { server, nodeName: 'n', status: 'asked', publicKeyFingerprint: 'aa', at: AT };
-  const idOf = () => 'opsworks-cm:ChefServer';
 
   it('is recorded beside those at other servers, whichever is first', async () => {
     await playWorld();
@@ -60,7 +60,7 @@ describe('an association', () => {
     await recordAssociation(owner, 'a', { ...asked, status: 'undone' }, {}, signal);
     const item = await findItem(owner.instance, signal);
     expect(item?.associations).toEqual({ a: { ...asked, status: 'undone' }, b: { ...asked, status: 'confirmed' } });
-    expect(toBeUndone(associationsOf(item, idOf)).map(([id]) => id)).toEqual(['b']);
+    expect(toBeUndone(associationsOf(item)).map(([id]) => id)).toEqual(['b']);
   });
 
   it('is recorded in one moment by two tasks of an item that has none, and neither loses the other’s', async () => {
@@ -79,7 +79,7 @@ describe('an association', () => {
     const owner = await hold('i-0123456789abcdef0');
     await hold('i-0123456789abcdef0', { execution: `${ARN}two` });
     await expect(recordAssociation(owner, 'a', asked, {}, signal)).rejects.toThrow(ClaimedElsewhere);
-    expect((await findItem(owner.instance, signal))?.associations).toBeUndefined();
+    expect((await findItem(owner.instance, signal))?.associations).toEqual({});
   });
 
   it.each([
@@ -99,9 +99,9 @@ describe('an association', () => {
       publicKeyFingerprint: 'aa',
       ...more,
     };
-    expect(associationsOf(item, idOf)).toMatchObject({ 'opsworks-cm:ChefServer': { status: expected } });
+    expect(associationsOf(item)).toMatchObject({ 'opsworks-cm/ChefServer/default': { status: expected } });
     const { publicKeyFingerprint: _, ...unbound } = item;
-    expect(associationsOf(unbound, idOf)).toEqual({});
+    expect(associationsOf(unbound)).toEqual({});
   });
 });
 

@@ -12,6 +12,7 @@ describeConfigServer('A real Chef server', {
   notReady: ['ServerNotReady'],
   issuesCertificates: false,
   takesTime: false,
+  showsKey: true,
   canBeHopeless: false,
   hasRate: false,
 });

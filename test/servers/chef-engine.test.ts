@@ -6,7 +6,7 @@ import type { Node } from '../../services/config-servers/contract.ts';
 import { exchange } from '../../services/config-servers/https.ts';
 import { freshKeys, privateKeyPem } from '../../world/pki/keys.ts';
 import { selfSigned } from '../../world/pki/self-signed.ts';
-import { makeNode } from '../support/make-node.ts';
+import { makeNode, recordedAs } from '../support/make-node.ts';
 import { chefProfile } from '../support/self-managed.ts';
 import { chefClient } from '../support/servers/chef-client.ts';
 import { type Goiardi, startGoiardi } from '../support/servers/goiardi.ts';
@@ -47,7 +47,7 @@ describe('a client that was registered with a real Chef server', () => {
     expect(await asNode('PUT', path, saved)).toMatchObject({ status: 200 });
     expect(await asNode('GET', path)).toMatchObject({ status: 200, body: { automatic: { platform: 'debian' } } });
 
-    await engine().disassociate(node.nodeName, signal);
+    await engine().disassociate(recordedAs(node), async () => {}, signal);
     expect(await asNode('GET', path)).toMatchObject({ status: 401 });
     expect(await chefClient(goiardi, goiardi.admin)('GET', '/nodes')).toMatchObject({ body: {} });
   });

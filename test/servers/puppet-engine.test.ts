@@ -6,7 +6,7 @@ import type { Node } from '../../services/config-servers/contract.ts';
 import { PuppetCa } from '../../world/services/puppet-ca.ts';
 import { describeConfigServer, type Stage } from '../support/config-server-contract.ts';
 import { connectPuppet, type Reached } from '../support/connect-puppet.ts';
-import { makeNode } from '../support/make-node.ts';
+import { makeNode, recordedAs } from '../support/make-node.ts';
 import { type Detour, startDetour } from '../support/servers/detour.ts';
 import { converse, makeRequests } from '../support/servers/puppet-conversation.ts';
 import { type RunningPuppetServer, startPuppetServer } from '../support/servers/puppet-server.ts';
@@ -54,6 +54,7 @@ describeConfigServer('a real Puppet Server', {
   notReady: ['ServerNotReady'],
   issuesCertificates: true,
   takesTime: false,
+  showsKey: true,
   canBeHopeless: false,
   hasRate: false,
 });
@@ -112,9 +113,9 @@ describe('a real Puppet Server', () => {
       const { certificate } = await server.associate(node, signal);
       detour.loseAnswer(connection);
       await server
-        .disassociate(node.nodeName, signal)
+        .disassociate(recordedAs(node), async () => {}, signal)
         .catch((error: Error) => expect(error.name).toBe('ServerNotReady'));
-      await server.disassociate(node.nodeName, signal);
+      await server.disassociate(recordedAs(node), async () => {}, signal);
       expect(puppet.signedNames()).not.toContain(node.nodeName);
       expect(await isRevoked(certificate), `with answer ${connection} lost`).toBe(true);
     }

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ConfigServer, Node } from '../../services/config-servers/contract.ts';
-import type { ProvedNode } from './make-node.ts';
+import { type ProvedNode, recordedAs } from './make-node.ts';
 
 /** One server of an engine, and the hands to make it ready, busy or hopeless. */
 export interface Stage {
@@ -36,6 +36,8 @@ export interface Harness {
   readonly issuesCertificates: boolean;
   /** Whether an association is final only some time after it was taken. */
   readonly takesTime: boolean;
+  /** Whether the server shows the key that it has, so that another's can be told from the node's. */
+  readonly showsKey: boolean;
   /** Whether the stage has `makeHopeless`. */
   readonly canBeHopeless: boolean;
   /** Whether the stage has `throttle`. */
@@ -43,6 +45,7 @@ export interface Harness {
 }
 
 const { signal } = new AbortController();
+const begin = async () => {};
 
 /** Node names as the control plane gives them, because a server's own rules may take no others. */
 const nodeNames = (function* () {
@@ -68,10 +71,11 @@ export function describeConfigServer(name: string, harness: Harness): void {
     }
 
     /** Disassociates and waits until it is final. */
-    async function retire({ nodeName }: Node) {
-      const disassociation = await stage.server.disassociate(nodeName, signal);
+    async function retire(node: ProvedNode) {
+      const disassociation = await stage.server.disassociate(recordedAs(node), begin, signal);
       await stage.settle();
-      await stage.server.confirmDisassociation(nodeName, disassociation, signal);
+      await stage.server.confirmDisassociation(node.nodeName, disassociation, signal);
+      return disassociation;
     }
 
     /** How many times the server has it. */
@@ -138,7 +142,9 @@ export function describeConfigServer(name: string, harness: Harness): void {
       const node = await freshNode();
       await enrol(node);
       const stranger = await stage.asStranger();
-      await expect(stranger.disassociate(node.nodeName, signal)).rejects.toMatchObject({ name: 'PermissionDenied' });
+      await expect(stranger.disassociate(recordedAs(node), begin, signal)).rejects.toMatchObject({
+        name: 'PermissionDenied',
+      });
       expect(await times(node)).toBe(1);
     });
 
@@ -157,6 +163,30 @@ export function describeConfigServer(name: string, harness: Harness): void {
       await retire(never);
       expect(await times(node)).toBe(0);
     });
+
+    it('records that a removal begins before it removes, and not for a node that it never had', async () => {
+      const [node, never] = [await freshNode(), await freshNode()];
+      await enrol(node);
+      const seen: number[] = [];
+      const look = async () => void seen.push(await times(node));
+      await stage.server.disassociate(recordedAs(node), look, signal);
+      expect(seen[0]).toBe(1);
+      if (!harness.showsKey) return;
+      await stage.server.disassociate(recordedAs(never), () => Promise.reject(new Error('It has begun.')), signal);
+    });
+
+    if (harness.showsKey)
+      it('leaves another key under the name untouched, and says so', async () => {
+        const node = await freshNode();
+        await enrol(node);
+        const refused = await stage.makeNode(node.nodeName);
+        expect(await retire(refused)).toMatchObject({ isAnothers: true });
+        expect(await times(node)).toBe(1);
+        await expect(enrol(node)).resolves.toMatchObject({});
+        const unknown = { ...recordedAs(node), publicKeyFingerprint: null };
+        expect(await stage.server.disassociate(unknown, begin, signal)).toMatchObject({ isAnothers: true });
+        expect(await times(node)).toBe(1);
+      });
 
     it('takes a node again that it has forgotten, with the same key or another', async () => {
       const node = await freshNode();

@@ -163,7 +163,8 @@ export class PuppetCa {
     if (!this.#allows(resource, request, name))
       return { status: 403, body: `Forbidden request: ${url} (method :${request.method.toLowerCase()}).` };
     if (resource === 'certificate') return this.#certificate(name);
-    if (resource === 'certificate_request') return this.#submit({ ...request, name });
+    if (resource === 'certificate_request')
+      return request.method === 'GET' ? this.#request(name) : this.#submit({ ...request, name });
     if (request.method === 'GET') return this.#status(name);
     if (request.method === 'DELETE') return this.#delete(name);
     return request.body.includes('"signed"') ? this.#sign(name) : this.#revoke(name);
@@ -172,7 +173,7 @@ export class PuppetCa {
   /** Its auth.conf. */
   #allows(resource: string, { method, caller }: Omit<Request, 'name'>, name: string): boolean {
     const { managed = /^i-[0-9a-f]{8,17}$/, takesAnonymousRequests = true } = this.#options;
-    if (resource === 'certificate') return method === 'GET';
+    if (resource === 'certificate' || (resource === 'certificate_request' && method === 'GET')) return method === 'GET';
     if (resource === 'certificate_request' && takesAnonymousRequests) return method === 'PUT';
     if (resource === 'certificate_request') return method === 'PUT' && caller === 'muster-enrol' && managed.test(name);
     const isMuster = caller === 'muster-enrol' || caller === 'muster-retire';
@@ -184,6 +185,13 @@ export class PuppetCa {
     return certificate
       ? { status: 200, body: certificate }
       : { status: 404, body: `Could not find certificate ${name}` };
+  }
+
+  #request(name: string): PuppetAnswer {
+    const request = this.#entries.get(name)?.request;
+    return request
+      ? { status: 200, body: `${request.toString('pem')}\n` }
+      : { status: 404, body: `Could not find certificate_request ${name}` };
   }
 
   #submit({ name, body }: Request): PuppetAnswer {

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { chefServerUrl, organizationOf } from '../../../lib/engines.ts';
 import { AssociationFailed, IdentityRejected, ServerNotFound, ServerNotReady } from '../../../lib/errors.ts';
 import type { ChefInfraServer } from '../../../lib/servers.ts';
+import { keyFingerprint } from '../../identity/key.ts';
 import { secretText } from '../../secrets.ts';
 import { type ConfigServer, FORGOTTEN_AT_ONCE, type Node, provedIdentity } from '../contract.ts';
 import type { ChefAnswer } from './answer.ts';
@@ -102,12 +103,22 @@ export function chefInfraServer(
       return association;
     },
 
-    /** The client first: without its key, a run in progress cannot make the node again. */
-    async disassociate(nodeName, signal) {
-      await forget('clients', nodeName, signal);
-      await requireGone(nodeName, signal);
+    /**
+     * The client first: without its key, a run in progress cannot make the node again. A node object has no key: without a
+     * client it is only ours if we removed that.
+     */
+    async disassociate({ nodeName, publicKeyFingerprint, isBeingUndone }, begin, signal) {
+      const key = await keyOfClient(nodeName, retiring, signal);
+      if (key !== undefined && fingerprintOfKey(key) !== publicKeyFingerprint)
+        return { statusToken: null, isAnothers: true };
+      if (key === undefined && !isBeingUndone) return { statusToken: null, isAnothers: false };
+      await begin();
+      if (key !== undefined) {
+        await forget('clients', nodeName, signal);
+        await requireGone(nodeName, signal);
+      }
       await forget('nodes', nodeName, signal);
-      return { statusToken: null };
+      return { statusToken: null, isAnothers: false };
     },
 
     ...FORGOTTEN_AT_ONCE,
@@ -125,6 +136,15 @@ function chefKeyOf(node: Node): KeyObject {
   throw new IdentityRejected(
     `${nodeName} is not enrolled: its key is not RSA of ${LEAST_KEY_BITS} bits or more, and Chef takes no other.`,
   );
+}
+
+/** Undefined for what cannot be read as a key. */
+function fingerprintOfKey(pem: string): string | undefined {
+  try {
+    return keyFingerprint(createPublicKey(pem));
+  } catch {
+    return undefined;
+  }
 }
 
 /** A server may hold a key in any spelling, or one that is none. */

@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import { AssociateNodeCommand, DisassociateNodeCommand, type EngineAttribute } from '@aws-sdk/client-opsworkscm';
-import { AssociationFailed } from '../../../lib/errors.ts';
+import { AssociationFailed, PermissionDenied, ServerNotFound, Throttled } from '../../../lib/errors.ts';
 import { quoted } from '../../../lib/quoted.ts';
 import type { OpsWorksCmServer } from '../../../lib/servers.ts';
 import { calling, isNamed } from '../../aws.ts';
-import { type ConfigServer, type Node, provedIdentity } from '../contract.ts';
+import { type ConfigServer, type Node, notTaken, provedIdentity } from '../contract.ts';
 import { about, describeServer, opsWorksCm, refusedForState } from './api.ts';
 import { requireSucceeded } from './status.ts';
 
@@ -40,10 +40,12 @@ export function associating(server: OpsWorksCmServer, client = opsWorksCm): Pick
         return { statusToken: NodeAssociationStatusToken ?? null, certificate: null, caCertificate: null };
       } catch (cause) {
         if (isNamed(cause, 'InvalidStateException'))
-          throw await refusedForState(server, node.nodeName, cause, client, signal);
+          throw notTaken(await refusedForState(server, node.nodeName, cause, client, signal));
         if (isNamed(cause, 'ValidationException'))
           throw new AssociationFailed(`OpsWorks CM refuses ${node.nodeName}: ${quoted(cause.message)}.`, { cause });
-        throw cause;
+        const isAnswer =
+          cause instanceof ServerNotFound || cause instanceof PermissionDenied || cause instanceof Throttled;
+        throw isAnswer ? notTaken(cause) : cause;
       }
     },
   };
@@ -66,7 +68,9 @@ export function confirming(server: OpsWorksCmServer, client = opsWorksCm): Pick<
 export function disassociating(server: OpsWorksCmServer, client = opsWorksCm): Pick<ConfigServer, 'disassociate'> {
   const { serverName } = server;
   return {
-    async disassociate(nodeName, signal) {
+    /** The service shows no key. Its caller undoes what it confirmed, or may have taken, and nothing that it refused. */
+    async disassociate({ nodeName }, begin, signal) {
+      await begin();
       try {
         const { NodeAssociationStatusToken } = await calling(`disassociate ${nodeName} from ${serverName}`, () =>
           client.send(
@@ -78,12 +82,12 @@ export function disassociating(server: OpsWorksCmServer, client = opsWorksCm): P
             { abortSignal: signal },
           ),
         );
-        return { statusToken: NodeAssociationStatusToken ?? null };
+        return { statusToken: NodeAssociationStatusToken ?? null, isAnothers: false };
       } catch (cause) {
         if (isNamed(cause, 'InvalidStateException'))
           throw await refusedForState(server, nodeName, cause, client, signal);
         // Either the server or the node is not there, and so neither is what was to be undone.
-        if (isNamed(cause, 'ResourceNotFoundException')) return { statusToken: null };
+        if (isNamed(cause, 'ResourceNotFoundException')) return { statusToken: null, isAnothers: false };
         if (!isNamed(cause, 'ValidationException')) throw cause;
         throw new AssociationFailed(`OpsWorks CM refuses to disassociate ${nodeName}: ${quoted(cause.message)}.`, {
           cause,

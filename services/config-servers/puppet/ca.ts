@@ -54,8 +54,17 @@ export class PuppetCa {
   }
 
   /** The certificate of the name, PEM; undefined while there is none. */
-  async certificate(nodeName: string, signal: AbortSignal): Promise<string | undefined> {
-    const answer = await this.#call({ method: 'GET', resource: 'certificate', nodeName }, signal);
+  certificate(nodeName: string, signal: AbortSignal): Promise<string | undefined> {
+    return this.#pem('certificate', nodeName, signal);
+  }
+
+  /** The request that is pending for the name, PEM; undefined where there is none. */
+  request(nodeName: string, signal: AbortSignal): Promise<string | undefined> {
+    return this.#pem('certificate_request', nodeName, signal);
+  }
+
+  async #pem(resource: Call['resource'], nodeName: string, signal: AbortSignal): Promise<string | undefined> {
+    const answer = await this.#call({ method: 'GET', resource, nodeName }, signal);
     if (answer.status === 200) return answer.text;
     if (answer.status === 404 && UNKNOWN.test(answer.text)) return undefined;
     throw this.#isNoCa(answer);

@@ -1,7 +1,9 @@
 import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
 import { AssociationFailed, ServerNotReady } from '../../../lib/errors.ts';
 import type { PuppetServer } from '../../../lib/servers.ts';
-import type { Association } from '../../../lib/state.ts';
+import type { Association, Disassociation } from '../../../lib/state.ts';
+import { requestKeyFingerprint } from '../../identity/csr.ts';
+import { keyFingerprint } from '../../identity/key.ts';
 import { secretText } from '../../secrets.ts';
 import { type ConfigServer, FORGOTTEN_AT_ONCE, type Node, provedIdentity } from '../contract.ts';
 import { type CertificateStatus, PuppetCa, type Refusal } from './ca.ts';
@@ -84,11 +86,20 @@ export function puppetServer(
       );
     },
 
-    /** signed -> revoke it · revoked or only requested -> delete it · nothing there -> done */
-    async disassociate(nodeName, signal) {
+    /**
+     * nothing there -> done · another key -> left as it is · signed -> revoke it · revoked or only requested -> delete it
+     */
+    async disassociate({ nodeName, publicKeyFingerprint }, begin, signal) {
       const { ca } = await connect(server.retireKeySecret, signal);
-      return untilSettled(ca, nodeName, signal, async (status) => {
-        if (!status) return { result: { statusToken: null } };
+      return untilSettled<Disassociation>(ca, nodeName, signal, async (status) => {
+        if (!status) return { result: { statusToken: null, isAnothers: false } };
+        const isRequest = status.state === 'requested';
+        const pem = await (isRequest ? ca.request(nodeName, signal) : ca.certificate(nodeName, signal));
+        // It has changed since the status was read.
+        if (pem === undefined) return null;
+        const found = isRequest ? requestKeyFingerprint(pem) : certificateKeyFingerprint(pem);
+        if (found !== publicKeyFingerprint) return { result: { statusToken: null, isAnothers: true } };
+        await begin();
         return status.state === 'signed' ? ca.decide(nodeName, 'revoked', signal) : ca.remove(nodeName, signal);
       });
     },
@@ -135,6 +146,15 @@ function requestFingerprint(csr: string): string {
   const der = Buffer.from(csr.replace(/-----[^-]+-----/g, ''), 'base64');
   const digest = createHash('sha256').update(der).digest('hex').toUpperCase();
   return (digest.match(/../g) ?? []).join(':');
+}
+
+/** Undefined for what cannot be read as a certificate. */
+function certificateKeyFingerprint(pem: string): string | undefined {
+  try {
+    return keyFingerprint(new X509Certificate(pem).publicKey);
+  } catch {
+    return undefined;
+  }
 }
 
 function isFor(node: Node, certificate: string): boolean {

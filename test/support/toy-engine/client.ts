@@ -17,9 +17,10 @@ export function toyServer({ url }: ToyServer): ConfigServer {
     async confirm(_node, association) {
       return association;
     },
-    async disassociate(nodeName, signal) {
+    async disassociate({ nodeName }, begin, signal) {
+      await begin();
       await send('DELETE', nodeName, null, signal);
-      return { statusToken: null };
+      return { statusToken: null, isAnothers: false };
     },
     ...FORGOTTEN_AT_ONCE,
   };

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { InvalidRequest } from '../../../lib/errors.ts';
 import type { Found, Instance } from '../../../lib/instance.ts';
-import type { LedgerItem } from '../../../lib/ledger-item.ts';
+import type { LedgerAssociation, LedgerItem } from '../../../lib/ledger-item.ts';
 import type { Profile } from '../../../lib/profile.ts';
+import type { Associate } from '../../../lib/servers.ts';
 import { decideRetirement, mayMatch, type RetirementFacts, retirementOf } from '../../../profiles/retirement.ts';
 import { WEB } from '../../support/instance.ts';
 
@@ -303,15 +304,31 @@ describe('whether a profile may match', () => {
 
 describe('what a retirement undoes', () => {
   const outcome = { status: 'retiring', reason: null, wasRunning: false } as const;
+  const chef = { engine: 'opsworks-cm', serverName: 'chef-1', serverEngine: 'ChefAutomate' } as const;
+  const puppet = { engine: 'opsworks-cm', serverName: 'puppet-1', serverEngine: 'Puppet' } as const;
+  const at = (server: Associate, status: LedgerAssociation['status']) => {
+    return { server, nodeName: WEB.nodeName, status, publicKeyFingerprint: 'aa:bb', at: NOW };
+  };
+  const recorded = (chefStatus: LedgerAssociation['status'], puppetStatus: LedgerAssociation['status']) => ({
+    ...ENROLLED,
+    associate: puppet,
+    associations: {
+      'opsworks-cm/chef-1/default': at(chef, chefStatus),
+      'opsworks-cm/puppet-1': at(puppet, puppetStatus),
+    },
+  });
 
-  it('is what the ledger recorded for a node whose key is bound', () => {
-    expect(retirementOf(FACTS.named, ENROLLED, outcome)).toMatchObject({
+  it('is what the ledger recorded', () => {
+    expect(
+      retirementOf(FACTS.named, { ...ENROLLED, opsworksInstanceId: 'guid', registeredBy: 'muster' }, outcome),
+    ).toMatchObject({
       ledgerKey: WEB.instanceId,
       generation: 4,
       nodeName: WEB.nodeName,
-      associate: ENROLLED.associate,
       register: ENROLLED.register,
+      opsworksInstanceId: 'guid',
       wants: { disassociation: true, deregistration: true },
+      undoing: { left: [ENROLLED.associate], failures: null },
     });
   });
 
@@ -319,11 +336,44 @@ describe('what a retirement undoes', () => {
     ['of an instance that is not in the ledger', undefined],
     ['of a node that never showed its key', { ...ENROLLED, publicKeyFingerprint: undefined }],
     ['of an instance that was only hardened', { ...ENROLLED, register: null, associate: null }],
+    ['that a server refused or has undone', recorded('refused', 'undone')],
+    [
+      'that the server refused, in an item from before',
+      { ...ENROLLED, status: 'failed', errorName: 'AssociationFailed' },
+    ],
   ])('is nothing %s', (_sentence, item) => {
     expect(retirementOf(FACTS.named, item, outcome)).toMatchObject({
-      associate: null,
       register: null,
       wants: { disassociation: false, deregistration: false },
+      undoing: { left: [] },
     });
+  });
+
+  it.each<[string, Partial<LedgerItem>, boolean]>([
+    ['that we made', { registeredBy: 'muster', opsworksInstanceId: 'guid' }, true],
+    ['that we asked for, without an answer', { registeredBy: 'muster', registeringUntil: NOW }, true],
+    ['that we made, by an item from before', { registeringUntil: NOW, opsworksInstanceId: 'guid' }, true],
+    ['that was there before', { registeredBy: 'others', registeringUntil: NOW, opsworksInstanceId: 'guid' }, false],
+    ['that was there before, by an item from before', { opsworksInstanceId: 'guid' }, false],
+  ])('is, or is not, the registration %s', (_which, changes, deregistration) => {
+    expect(retirementOf(FACTS.named, { ...ENROLLED, ...changes }, outcome)).toMatchObject({
+      wants: { deregistration },
+    });
+  });
+
+  it.each<[string, LedgerItem, Associate[]]>([
+    ['every server that was asked or has confirmed', recorded('confirmed', 'asked'), [chef, puppet]],
+    ['none but those', recorded('refused', 'confirmed'), [puppet]],
+  ])('is at %s', (_which, item, left) => {
+    expect(retirementOf(FACTS.named, item, outcome).undoing.left).toEqual(left);
+  });
+
+  it.each<[string, LedgerItem, Associate[]]>([
+    ['at the former server, once the present one has confirmed', recorded('confirmed', 'confirmed'), [chef]],
+    ['nowhere before the present one has confirmed', recorded('confirmed', 'asked'), []],
+    ['nowhere when the former one is done', recorded('undone', 'confirmed'), []],
+  ])('of a node that has moved is %s', (_where, item, left) => {
+    const leaving = retirementOf(FACTS.named, item, { ...outcome, status: 'leaving' });
+    expect(leaving).toMatchObject({ undoing: { left }, wants: { deregistration: false } });
   });
 });

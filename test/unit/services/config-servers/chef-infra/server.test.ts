@@ -6,9 +6,10 @@ import type { ChefOptions } from '../../../../../services/config-servers/chef-in
 import { chefInfraServer } from '../../../../../services/config-servers/chef-infra/server.ts';
 import { ChefInfra, type ChefInfraOptions } from '../../../../../world/services/chef-infra/chef-infra.ts';
 import { answering } from '../../../../support/answering.ts';
-import { makeNode } from '../../../../support/make-node.ts';
+import { makeNode, recordedAs } from '../../../../support/make-node.ts';
 
 const { signal } = new AbortController();
+const begin = async () => {};
 const NAME = 'i-0123456789abcdef0';
 const node = await makeNode(NAME);
 const other = await makeNode(NAME);
@@ -150,7 +151,7 @@ describe('enrolling with a Chef Infra Server', () => {
   it('asks again for a client that was there and is not', async () => {
     const { server } = await shop();
     const association = await server.associate(node, signal);
-    await server.disassociate(NAME, signal);
+    await server.disassociate(recordedAs(node), begin, signal);
     await expect(server.confirm(node, association, signal)).rejects.toMatchObject({ name: 'ServerNotReady' });
     const racing = await oddShop(EXISTS, GONE);
     await expect(racing.associate(node, signal)).rejects.toMatchObject({ name: 'ServerNotReady' });
@@ -219,12 +220,30 @@ describe('an answer that says something of the server', () => {
 });
 
 describe('retiring from a Chef Infra Server', () => {
+  const OURS: Said = [200, principal(node.identity.publicKey)];
+
+  it('deletes nothing of a client with another key, or of a node without a client', async () => {
+    const { chef, server } = await shop();
+    expect(await server.disassociate(recordedAs(node), begin, signal)).toMatchObject({ isAnothers: false });
+    await server.associate(other, signal);
+    expect(await server.disassociate(recordedAs(node), begin, signal)).toMatchObject({ isAnothers: true });
+    expect(chef.heard.filter((one) => one.startsWith('DELETE'))).toEqual([]);
+    expect(chef.clients).toEqual([NAME]);
+  });
+
+  it('deletes the node that is left of a removal that had begun', async () => {
+    const { chef, server } = await shop();
+    await server.disassociate(recordedAs(node, true), begin, signal);
+    expect(chef.heard).toContain(`DELETE /organizations/shop/nodes/${NAME}`);
+  });
+
   it('deletes the client first, so that a run in progress cannot save the node again, and then the node', async () => {
     const { chef, server } = await shop();
     await server.associate(node, signal);
     chef.heard.length = 0;
-    await server.disassociate(NAME, signal);
+    await server.disassociate(recordedAs(node), begin, signal);
     expect(chef.heard).toEqual([
+      `GET /organizations/shop/principals/${NAME}`,
       `DELETE /organizations/shop/clients/${NAME}`,
       `GET /organizations/shop/principals/${NAME}`,
       `DELETE /organizations/shop/nodes/${NAME}`,
@@ -234,31 +253,27 @@ describe('retiring from a Chef Infra Server', () => {
   it('does not take a missing organization for a missing client', async () => {
     const { chef, at } = await shop();
     const elsewhere = at({ url: chef.url.replace(/shop$/, 'nowhere') });
-    await expect(elsewhere.disassociate(NAME, signal)).rejects.toMatchObject({ name: 'ServerNotFound' });
+    await expect(elsewhere.disassociate(recordedAs(node), begin, signal)).rejects.toMatchObject({
+      name: 'ServerNotFound',
+    });
   });
 
   it.each<[string, Said[]]>([
     ['ServerNotFound', [[404, '<html>Not Found</html>']]],
     ['ServerNotFound', [[200, '']]],
-    [
-      'ServerNotReady',
-      [
-        [200, {}],
-        [200, principal(node.identity.publicKey)],
-      ],
-    ],
-    ['AssociationFailed', [[400, { error: ['no'] }]]],
-    ['PermissionDenied', [[200, {}], GONE, [403, { error: ['missing delete permission'] }]]],
+    ['ServerNotReady', [OURS, [200, {}], OURS]],
+    ['AssociationFailed', [OURS, [400, { error: ['no'] }]]],
+    ['PermissionDenied', [OURS, [200, {}], GONE, [403, { error: ['missing delete permission'] }]]],
   ])('is %s when it may not have happened', async (name, answers) => {
     const server = await oddShop(...answers);
-    await expect(server.disassociate(NAME, signal)).rejects.toMatchObject({ name });
+    await expect(server.disassociate(recordedAs(node), begin, signal)).rejects.toMatchObject({ name });
   });
 
   it('is denied to the key that enrols', async () => {
     const { chef, at } = await shop();
     await at().associate(node, signal);
     const validator = { retireKeySecret: 'validator', retireClientName: chef.validator.clientName };
-    await expect(at(validator).disassociate(NAME, signal)).rejects.toMatchObject({
+    await expect(at(validator).disassociate(recordedAs(node), begin, signal)).rejects.toMatchObject({
       name: 'PermissionDenied',
       message: expect.stringContaining('it must be allowed to delete clients and nodes'),
     });
@@ -278,7 +293,7 @@ describe('the secrets of a Chef Infra Server', () => {
     await server.associate(node, signal);
     await server.associate(node, signal);
     expect(read.sort()).toEqual(['ca', 'validator']);
-    await server.disassociate(NAME, signal);
+    await server.disassociate(recordedAs(node), begin, signal);
     expect(read.sort()).toEqual(['admin', 'ca', 'ca', 'validator']);
   });
 

@@ -6,7 +6,7 @@ import { freshKeys, publicKeyPem, RSA_2048 } from '../../../../../world/pki/keys
 import * as x509 from '../../../../../world/pki/x509.ts';
 import { type Interference, PuppetCa } from '../../../../../world/services/puppet-ca.ts';
 import { connectPuppet } from '../../../../support/connect-puppet.ts';
-import { makeNode, type ProvedNode } from '../../../../support/make-node.ts';
+import { makeNode, type ProvedNode, recordedAs } from '../../../../support/make-node.ts';
 
 const { signal } = new AbortController();
 const NAME = 'i-0123456789abcdef0';
@@ -27,9 +27,9 @@ afterAll(() => ca.close());
 beforeEach(startAfresh);
 
 /** As if the CA had never heard of the name. */
-async function startAfresh() {
+function startAfresh() {
   ca.interfere = () => undefined;
-  await disassociate();
+  ca.reset();
   ca.heard.length = 0;
 }
 
@@ -38,7 +38,7 @@ const connect = (changes: Partial<Parameters<typeof connectPuppet>[0]> = {}) => 
   return connectPuppet({ url, caCertificate, enrol, retire, ...changes });
 };
 const associate = () => connect().associate(node, signal);
-const disassociate = () => connect().disassociate(NAME, signal);
+const disassociate = (whose = node) => connect().disassociate(recordedAs(whose), async () => {}, signal);
 
 describe('an enrolment with a Puppet Server', () => {
   it('takes five calls on a good day, all in the name of the certificate that enrols', async () => {
@@ -179,14 +179,25 @@ describe('a retirement from a Puppet Server', () => {
     expect(ca.heard.every((one) => one.startsWith('muster-retire '))).toBe(true);
   });
 
-  it('deletes a request that nobody has signed', async () => {
-    ca.plant(NAME, squatter.identity.csr);
+  it('deletes its request that was never signed', async () => {
+    ca.plant(NAME, node.identity.csr);
     await disassociate();
     expect(ca.heard).toEqual([
       `muster-retire GET ${STATUS}`,
+      `muster-retire GET ${REQUEST}`,
       `muster-retire DELETE ${STATUS}`,
       `muster-retire GET ${STATUS}`,
     ]);
+  });
+
+  it('leaves a request and a certificate for another key as they are', async () => {
+    ca.plant(NAME, squatter.identity.csr);
+    expect(await disassociate()).toMatchObject({ isAnothers: true });
+    ca.reset();
+    await associate();
+    expect(await disassociate(squatter)).toMatchObject({ isAnothers: true });
+    expect(ca.signed).toEqual([NAME]);
+    expect(ca.heard.filter((one) => one.startsWith('muster-retire') && !one.includes(' GET '))).toEqual([]);
   });
 
   it('never deletes a certificate that it could not revoke', async () => {
