@@ -1,0 +1,306 @@
+import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { serverId } from '../../../lib/associations.ts';
+import type { LedgerAssociation } from '../../../lib/ledger-item.ts';
+import type { Profile } from '../../../lib/profile.ts';
+import { announce } from '../../../services/announcements.ts';
+import { recordAssociation } from '../../../services/associations.ts';
+import { findItem } from '../../../services/ledger.ts';
+import { documents } from '../../../services/ledger-writes.ts';
+import { PuppetCa } from '../../../world/services/puppet-ca.ts';
+import { call } from '../../support/call.ts';
+import { connectPuppet } from '../../support/connect-puppet.ts';
+import { makeNode } from '../../support/make-node.ts';
+import { puppetProfile } from '../../support/self-managed.ts';
+import {
+  associations,
+  callsOfHandlers,
+  nameOf,
+  type Played,
+  playWorld,
+  registrations,
+  START,
+  untilEnded,
+} from '../../support/world.ts';
+
+const { signal } = new AbortController();
+const BY_THE_TEST = { requestId: 'by-the-test' };
+const MINUTE = 60_000;
+const DB = 'lightsail/eu-west-1/db-1';
+const CHEF = { engine: 'opsworks-cm', serverName: 'ChefServer', serverEngine: 'ChefAutomate' } as const;
+const PUPPET = { engine: 'opsworks-cm', serverName: 'PuppetServer', serverEngine: 'Puppet' } as const;
+
+let ca: PuppetCa;
+beforeAll(async () => {
+  ca = await PuppetCa.start({ managed: /^db-1$/ });
+});
+afterAll(() => ca.close());
+beforeEach(() => {
+  ca.reset();
+  ca.heard.length = 0;
+});
+
+/** A Lightsail instance `db-1` whose profile names the Puppet Server; its agent is up. */
+async function playDatabase(): Promise<Played> {
+  const { associate, secrets } = puppetProfile(ca);
+  const profile: Profile = {
+    name: 'db',
+    match: { lightsail: '*' },
+    associate,
+    enrolWithinMinutes: 60,
+    onFailure: 'hold',
+    abandonLimit: 3,
+  };
+  const world = await playWorld({ profiles: [profile], secrets, nodes: { agentUpAfterSeconds: 5 } });
+  const image = { availabilityZone: 'eu-west-1a', blueprintId: 'amazon_linux_2023', bundleId: 'nano_3_0' };
+  void world.lightsail.createInstances({ ...image, instanceNames: ['db-1'] }, BY_THE_TEST);
+  await world.clock.advance(MINUTE);
+  world.activate('db-1');
+  await untilEnded(world, 1);
+  await world.clock.advance(15 * MINUTE);
+  return world;
+}
+
+async function deleteDatabase(world: Played): Promise<void> {
+  void world.lightsail.deleteInstance({ instanceName: 'db-1' }, BY_THE_TEST);
+  await world.clock.advance(30 * MINUTE);
+  expect(await itemOf(world, DB)).toMatchObject({ status: 'retired' });
+}
+
+async function playWeb(disturb: (world: Played) => void = () => {}) {
+  const world = await playWorld();
+  disturb(world);
+  const [instance = ''] = world.autoScaling.launch('web', 1);
+  await world.clock.advance(10 * MINUTE);
+  return { world, instance };
+}
+
+async function terminate(world: Played, instance: string): Promise<void> {
+  world.autoScaling.terminate(instance, true);
+  await world.clock.advance(60 * MINUTE);
+}
+
+async function itemOf(world: Played, instance: string) {
+  return (await world.ledger()).find((item) => item.instance === instance);
+}
+
+async function statusesOf(world: Played, instance: string) {
+  const { associations: recorded = {} } = (await findItem(instance, signal)) ?? {};
+  expect(await itemOf(world, instance)).toBeDefined();
+  return Object.values(recorded).map(({ status }) => status);
+}
+
+/** Another machine's certificate or client, under a name of ours. */
+async function enrolStranger(): Promise<void> {
+  const { url, caCertificate, enrol, retire } = ca;
+  await connectPuppet({ url, caCertificate, enrol, retire }).associate(await makeNode('db-1'), signal);
+  ca.heard.length = 0;
+}
+
+async function associateStranger(world: Played, nodeName: string): Promise<void> {
+  const { identity } = await makeNode(nodeName);
+  const attributes = { CHEF_ORGANIZATION: 'default', CHEF_NODE_PUBLIC_KEY: identity.publicKey };
+  await call(world.opsWorksCm.service, 'AssociateNode', {
+    ServerName: 'ChefServer',
+    NodeName: nodeName,
+    EngineAttributes: Object.entries(attributes).map(([Name, Value]) => ({ Name, Value })),
+  });
+  await world.clock.advance(MINUTE);
+}
+
+/** Makes the item one of the version before, which recorded no association by itself. */
+async function makeOld(instance: string, ...more: string[]): Promise<void> {
+  const names = ['associations', 'registeredBy', ...more];
+  await documents.send(
+    new UpdateCommand({
+      TableName: process.env.LEDGER_TABLE,
+      Key: { instance },
+      UpdateExpression: `REMOVE ${names.map((name) => `#${name}`).join(', ')}`,
+      ExpressionAttributeNames: Object.fromEntries(names.map((name) => [`#${name}`, name])),
+    }),
+  );
+}
+
+function disassociations(world: Played): number {
+  return callsOfHandlers(world).filter((one) => nameOf(one) === 'opsworks-cm.DisassociateNode').length;
+}
+
+/** What the CA was asked to change. */
+function changesAtCa(): string[] {
+  return ca.heard.filter((one) => one.startsWith('muster-retire') && !one.includes(' GET '));
+}
+
+describe('another machine’s certificate under the name of a Lightsail instance', () => {
+  it.each<[string, ((world: Played) => Promise<void>) | undefined]>([
+    ['', undefined],
+    [', also by an item from before', () => makeOld(DB)],
+    [', also by an item from before whose failure was not recorded', () => makeOld(DB, 'errorName')],
+  ])('is untouched when that instance, which was refused, is deleted%s', async (_how, age) => {
+    await enrolStranger();
+    const world = await playDatabase();
+    expect(await itemOf(world, DB)).toMatchObject({ status: 'failed', errorName: 'AssociationFailed' });
+    expect(await statusesOf(world, DB)).toEqual(['refused']);
+    await age?.(world);
+    await deleteDatabase(world);
+    expect(ca.signed).toEqual(['db-1']);
+    expect(changesAtCa()).toEqual([]);
+  });
+
+  it('is untouched where it has taken the place of the node that was enrolled', async () => {
+    const world = await playDatabase();
+    expect(await statusesOf(world, DB)).toEqual(['confirmed']);
+    ca.reset();
+    await enrolStranger();
+    await deleteDatabase(world);
+    expect(ca.signed).toEqual(['db-1']);
+    expect(changesAtCa()).toEqual([]);
+    expect(await statusesOf(world, DB)).toEqual(['refused']);
+    expect(world.logs).toContainEqual(
+      expect.objectContaining({
+        message: 'Left untouched',
+        reason: `${ca.url} has db-1 with another key than the ledger: it is not the node that we enrolled.`,
+      }),
+    );
+  });
+
+  it('is told from the node’s own, which is revoked, also by an item from before', async () => {
+    const world = await playDatabase();
+    await makeOld(DB);
+    await deleteDatabase(world);
+    expect(ca.signed).toEqual([]);
+    expect(changesAtCa()).toHaveLength(2);
+    expect(await statusesOf(world, DB)).toEqual(['undone']);
+  });
+});
+
+describe('another machine’s node at a server that shows no keys', () => {
+  it('is untouched by the retirement of an instance that the server refused', async () => {
+    const world = await playWorld();
+    world.opsWorksCm.setStatus('ChefServer', 'UNDER_MAINTENANCE');
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    await world.clock.advance(MINUTE);
+    world.opsWorksCm.setStatus('ChefServer', 'HEALTHY');
+    await associateStranger(world, instance);
+    await world.clock.advance(30 * MINUTE);
+    expect(await statusesOf(world, instance)).toEqual(['refused']);
+    await terminate(world, instance);
+    expect(associations(world)).toMatchObject([{ nodeName: instance }]);
+    expect(disassociations(world)).toBe(0);
+  });
+
+  it('is untouched where the server took nothing from us, being in maintenance', async () => {
+    const world = await playWorld();
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    await associateStranger(world, instance);
+    world.opsWorksCm.setStatus('ChefServer', 'UNDER_MAINTENANCE');
+    await world.clock.advance(10 * MINUTE);
+    expect(await statusesOf(world, instance)).toEqual(['refused']);
+    world.opsWorksCm.setStatus('ChefServer', 'HEALTHY');
+    world.autoScaling.terminate(instance, true);
+    await world.clock.advance(30 * MINUTE);
+    expect(associations(world)).toMatchObject([{ nodeName: instance, times: 1 }]);
+    expect(disassociations(world)).toBe(0);
+  });
+
+  it('is not what an answer that got lost left behind: that is undone', async () => {
+    const { world, instance } = await playWeb((played) =>
+      played.faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', drop: true, after: true }]),
+    );
+    expect(associations(world)).toHaveLength(1);
+    expect(await statusesOf(world, instance)).toEqual(['asked']);
+    world.faults.set([]);
+    const enrolment = world.machines.executions()[0];
+    world.machines.stop(enrolment?.arn ?? '');
+    await terminate(world, instance);
+    expect(associations(world)).toEqual([]);
+    expect(await statusesOf(world, instance)).toEqual(['undone']);
+  });
+});
+
+describe('a node at two servers', () => {
+  const at = (server: LedgerAssociation['server'], nodeName: string): LedgerAssociation => {
+    return { server, nodeName, status: 'confirmed', publicKeyFingerprint: 'aa', at: START.toISOString() };
+  };
+
+  /** Enrolled with the Chef server, by its profile, and with the Puppet server before. */
+  async function playMoved() {
+    const { world, instance } = await playWeb();
+    const item = await findItem(instance, signal);
+    const owner = { instance, generation: item?.generation ?? 0 };
+    await recordAssociation(owner, serverId(PUPPET), at(PUPPET, instance), {}, signal);
+    return { world, instance };
+  }
+
+  it('is taken off both', async () => {
+    const { world, instance } = await playMoved();
+    await terminate(world, instance);
+    expect(await statusesOf(world, instance)).toEqual(['undone', 'undone']);
+    expect(disassociations(world)).toBe(2);
+  });
+
+  it.each([
+    ['PuppetServer', 'ChefServer'],
+    ['ChefServer', 'PuppetServer'],
+  ])('is taken off the other one although %s is beyond hope, and the report names what is left', async (failed) => {
+    const { world, instance } = await playMoved();
+    world.opsWorksCm.setStatus(failed, 'FAILED');
+    await terminate(world, instance);
+    expect((await statusesOf(world, instance)).toSorted()).toEqual(['confirmed', 'undone']);
+    expect(registrations(world)).toEqual([]);
+    const report = world.machines.executions(world.retireNodeArn).find(({ status }) => status === 'FAILED');
+    expect(report?.outcome).toMatchObject({ error: 'ServerNotFound' });
+    expect(report?.outcome.cause).toContain(
+      `Still there: the node ${instance} on the server ${failed}. Fix the cause, then start retire-node again.`,
+    );
+    expect(report?.outcome.cause?.match(/beyond|FAILED/g)).toHaveLength(1);
+  });
+
+  it('is taken off the former one alone when it has moved, and stays enrolled', async () => {
+    const { world, instance } = await playMoved();
+    const { generation } = (await findItem(instance, signal)) ?? {};
+    const eventTime = new Date(world.clock.now()).toISOString();
+    await announce('moved', { subject: instance, by: 'move', detailType: 'move', eventId: '1', eventTime }, signal);
+    world.machines.start({
+      stateMachineArn: world.retireNodeArn,
+      name: 'moved',
+      input: JSON.stringify({ instanceId: instance }),
+    });
+    await world.clock.advance(10 * MINUTE);
+    expect(world.machines.executions(world.retireNodeArn).map(({ stateName }) => stateName)).toEqual(['Left']);
+    const item = await findItem(instance, signal);
+    expect(item).toMatchObject({ status: 'enrolled', generation });
+    expect(item?.associations).toMatchObject({
+      [serverId(CHEF)]: { status: 'confirmed' },
+      [serverId(PUPPET)]: { status: 'undone' },
+    });
+    expect(registrations(world)).toHaveLength(1);
+    expect(associations(world)).toMatchObject([{ serverName: 'ChefServer', nodeName: instance }]);
+  });
+});
+
+describe('a registration with an OpsWorks stack', () => {
+  it('that another team made is left in its stack', async () => {
+    const { world, instance } = await playWeb();
+    // As if it had been there before: the attempt of ours found it.
+    await documents.send(
+      new UpdateCommand({
+        TableName: process.env.LEDGER_TABLE,
+        Key: { instance },
+        UpdateExpression: 'SET #by = :others REMOVE #until',
+        ExpressionAttributeNames: { '#by': 'registeredBy', '#until': 'registeringUntil' },
+        ExpressionAttributeValues: { ':others': 'others' },
+      }),
+    );
+    await terminate(world, instance);
+    expect(registrations(world)).toHaveLength(1);
+    expect(associations(world)).toEqual([]);
+    expect(await itemOf(world, instance)).toMatchObject({ status: 'retired' });
+  });
+
+  it('is taken out of its stack by an item from before, too', async () => {
+    const { world, instance } = await playWeb();
+    await makeOld(instance);
+    await terminate(world, instance);
+    expect([registrations(world), associations(world)]).toEqual([[], []]);
+  });
+});
