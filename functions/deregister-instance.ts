@@ -10,8 +10,8 @@ import { deregisterInstance, findRegistrations } from '../services/opsworks-stac
 export const handler = task(
   { retirement: Retirement, register: Register },
   async ({ retirement: { instanceId, opsworksInstanceId }, register: { stackId } }, { signal }) => {
-    const registrations =
-      opsworksInstanceId === null ? await findRegistrations(stackId, instanceId, signal) : [opsworksInstanceId];
+    const known = await findRegistrations(stackId, instanceId, signal);
+    const registrations = known.filter((one) => opsworksInstanceId === null || one === opsworksInstanceId);
     for (const registration of registrations) await deregisterInstance(registration, signal);
     return { deregistered: registrations };
   },

@@ -72,12 +72,16 @@ export async function claim(
   // The retirement took it out of its stack.
   const ofLastRegistration =
     seen?.status === 'retired' ? ['opsworksInstanceId', 'registeringUntil', 'registeredBy'] : [];
-  const remove = [...ofLastTime, ...ofLastEnrolment, ...ofLastRegistration, ...outdated(seen, next)];
-  // What is derived for an item that has none recorded depends on attributes that this very claim changes.
-  const derived = seen?.associations || remove.includes('associations') ? {} : associationsOf(seen);
+  const over = [...ofLastTime, ...ofLastEnrolment, ...ofLastRegistration, ...outdated(seen, next)];
+  const remove = [...new Set(over)];
+  // Of another instance's, nothing is left; what is derived for an item of before depends on what this very claim changes.
+  const isAnothers = remove.includes('associations');
+  const derived = isAnothers ? {} : associationsOf(seen);
   const isRecorded = next.status === 'enrolling' || Object.keys(derived).length > 0;
-  const setOnce = isRecorded ? { associations: derived } : {};
-  return readItem(await update(instance, { set: { ...fields, generation }, setOnce, remove, condition }, signal));
+  const associations = isRecorded ? { associations: derived } : {};
+  const set = { ...fields, generation, ...(isAnothers && associations) };
+  const setOnce = isAnothers ? {} : associations;
+  return readItem(await update(instance, { set, setOnce, remove, condition }, signal));
 }
 
 /**

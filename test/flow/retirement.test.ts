@@ -209,7 +209,7 @@ describe('a server that takes no orders when an instance goes', () => {
     expect(failed).toMatchObject({ stateName: 'RetirementFailed', outcome: { error: 'ServerNotFound' } });
     expect(failed?.outcome.cause).toBe(
       `${instance} was not retired: The server ChefServer is FAILED and will take no node: restore or replace it. ` +
-        `Still there: the node ${instance} on the server ChefServer, and the instance in the stack 4c1c3e2a-8d0e-4c56-9d3e-6f0f5b3f7a11. ` +
+        `Still there: the node ${instance} on the server ChefServer. ` +
         'Fix the cause, then start retire-node again.',
     );
     expect(await world.ledger()).toMatchObject([{ status: 'retiring', lastError: failed?.outcome.cause }]);
