@@ -143,14 +143,12 @@ export const Failure = z.object({ Error: z.string(), Cause: z.string().default('
 export type Failure = z.infer<typeof Failure>;
 
 /** Failures that an execution has gone past, the latest first: a state machine cannot append to a list. */
-export const Failures = z.object({
+const Failures = z.object({
   get before() {
     return Failures.nullable();
   },
   last: Failure,
 });
-export type Failures = z.infer<typeof Failures>;
-
 /** `$.decision`: what a failed enrolment means for its launch. */
 export interface FailureDecision {
   readonly action: 'hold' | 'abandon' | 'continue' | 'none';

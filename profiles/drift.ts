@@ -76,7 +76,7 @@ export function isAnothers(record: LedgerItem, instance: Instance): boolean {
 }
 
 /** A key is bound before a server is given the node; a server that needs no key may have it without. */
-export function mayBeAssociated({ publicKeyFingerprint, associate }: LedgerItem): boolean {
+function mayBeAssociated({ publicKeyFingerprint, associate }: LedgerItem): boolean {
   return publicKeyFingerprint !== undefined || Boolean(associate && !needsKey(associate));
 }
 
