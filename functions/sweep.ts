@@ -14,6 +14,7 @@ import { imdsV1Calls } from '../services/metadata-use.ts';
 import { notify } from '../services/notifications.ts';
 import { storeReport } from '../services/reports.ts';
 import { startExecution } from '../services/state-machines.ts';
+import { failureOf } from '../sweep/alerts.ts';
 import type { SweepReport } from '../sweep/report.ts';
 import { formsOf } from '../sweep/report-forms.ts';
 import { runSweep } from '../sweep/run.ts';
@@ -22,7 +23,7 @@ import type { SweepServices } from '../sweep/services.ts';
 /** The state machine's input. A person who invokes the function sends the request alone. */
 const AsTask = z.object({ task: TaskContext, request: z.unknown() });
 
-/** Sweeps the fleet, stores the report, and sends an event for each alert. */
+/** Sweeps the fleet, stores the report, and sends an event for each alert. The state machine ends red by `failure`. */
 export const handler = answer(async (event, { signal }) => {
   const { data } = AsTask.safeParse(event);
   const request = parseSweepRequest(data ? data.request : event);
@@ -83,5 +84,6 @@ async function announce(alerts: readonly string[], execution: string | null, sig
 const MOST_ROWS = 100;
 
 function answerOf(report: SweepReport) {
-  return { ...report, rows: report.rows.slice(0, MOST_ROWS), rowsInAll: report.rows.length };
+  const rows = report.rows.slice(0, MOST_ROWS);
+  return { ...report, rows, rowsInAll: report.rows.length, failure: failureOf(report) };
 }

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EC2Client, ModifyInstanceMetadataOptionsCommand } from '@aws-sdk/client-ec2';
+import { SWEEP_ALERT } from '../sweep/alerts.ts';
 import { SweepReport } from '../sweep/report.ts';
 import { REGION } from '../world/kernel/account.ts';
 import type { Journal } from './journal.ts';
@@ -46,7 +47,9 @@ export async function sweepWorld(world: World, journal: Journal, { isDryRun }: {
   const input = JSON.stringify({ dryRun: isDryRun });
   const sweep = world.machines.start({ stateMachineArn: world.sweepFleetArn, input });
   await untilAtRest(world, journal, []);
-  if (sweep.status === 'SUCCEEDED') return SweepReport.parse(JSON.parse(stored(world, 'json')));
+  // Its alerts are in the report.
+  if (sweep.status === 'SUCCEEDED' || sweep.outcome.error === SWEEP_ALERT)
+    return SweepReport.parse(JSON.parse(stored(world, 'json')));
   throw new Unusable(`The sweep failed: ${sweep.outcome.cause ?? sweep.outcome.error ?? sweep.status}`, 1);
 }
 

@@ -149,11 +149,22 @@ describe('the packaged stack', () => {
     ],
     [
       'has a rule that matches the executions of another stage',
-      /^resources\/alerts\.yml:\d+: SweepAlertRule names \S+:execution:muster-dev\*, which matches .*\.$/,
-      ({ SweepAlertRule }) => {
-        SweepAlertRule.Properties.EventPattern.detail.execution = [
+      /^resources\/alerts\.yml:\d+: ExecutionFailedRule names \S+:execution:muster-dev\*, which matches .*\.$/,
+      ({ ExecutionFailedRule }) => {
+        ExecutionFailedRule.Properties.EventPattern.detail.executionArn = [
           { prefix: 'arn:aws:states:eu-west-1:123456789012:execution:muster-dev' },
         ];
+      },
+    ],
+    [
+      'mails an event that anyone in the account could have sent',
+      /^resources\/alerts\.yml:\d+: ExecutionFailedRule takes events\/samples\/outcomes\/fleet-sweep-alert\.json, which is for nobody: narrow its pattern\.$/,
+      ({ ExecutionFailedRule }) => {
+        ExecutionFailedRule.Properties.EventPattern = {
+          account: [{ Ref: 'AWS::AccountId' }],
+          source: ['muster'],
+          'detail-type': ['Fleet Sweep Alert'],
+        };
       },
     ],
     [

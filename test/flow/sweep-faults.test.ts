@@ -1,6 +1,7 @@
 import { DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import { describe, expect, it } from 'vitest';
-import { atRest, enrolledFleet, HOUR, loseEvents, startsOf, sweep } from '../support/sweeps.ts';
+import { failureOf } from '../../sweep/alerts.ts';
+import { atRest, enrolledFleet, HOUR, loseEvents, startsOf, sweep, sweepExecution } from '../support/sweeps.ts';
 import { callsOfHandlers, changes, enrolments, nameOf, outcomes, type Played, playWorld } from '../support/world.ts';
 
 const alerts = (world: Played) => outcomes(world).filter(({ detailType }) => detailType === 'Fleet Sweep Alert');
@@ -106,6 +107,39 @@ describe('a ledger that is out of reach', () => {
     expect(report.rows).toEqual([]);
     const called = callsOfHandlers(world).map(nameOf);
     expect(new Set(called)).toEqual(new Set(['dynamodb.Scan', 'events.PutEvents', 's3.PutObject']));
+  });
+});
+
+describe('an alert', () => {
+  const unreadable = { service: 'dynamodb', operation: 'Scan', error: 'InternalServerError', statusCode: 500 };
+
+  it('ends the execution red with its sentence, once the report is stored', async () => {
+    const { world } = await lostLaunches(1);
+    world.faults.set([unreadable]);
+    const { status, outcome } = await sweepExecution(world, {});
+    expect({ status, ...outcome }).toMatchObject({
+      status: 'FAILED',
+      error: 'SweepAlert',
+      cause: expect.stringMatching(/^Could not read the ledger.* Without the ledger nothing is started or retired/),
+    });
+    expect(world.s3.text(world.reportsBucket, 'reports/latest.json')).toContain('Could not read the ledger');
+  });
+
+  it('of a dry run ends it green, and is in the report', async () => {
+    const { world } = await lostLaunches(1);
+    world.faults.set([unreadable]);
+    const { status, outcome } = await sweepExecution(world, { dryRun: true });
+    expect({ status, output: outcome.output }).toMatchObject({
+      status: 'SUCCEEDED',
+      output: { sweep: { failure: null, alerts: [expect.stringContaining('Could not read the ledger')] } },
+    });
+    expect(alerts(world)).toEqual([]);
+  });
+
+  it('beyond the twentieth is in the report only, and the cause says how many there are', () => {
+    const sentences = Array.from({ length: 23 }, (_, index) => `Alert ${index}.`);
+    const cause = failureOf({ alerts: sentences, dryRun: false })?.cause;
+    expect(cause).toMatch(/^Alert 0\. .* Alert 19\. The report has 3 more alerts\.$/);
   });
 });
 

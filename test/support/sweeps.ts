@@ -1,6 +1,16 @@
+import { expect } from 'vitest';
+import * as z from 'zod';
 import type { ProfilesFile } from '../../profiles/file.ts';
 import { SweepReport } from '../../sweep/report.ts';
 import { callsOfHandlers, nameOf, type Played, playWorld, untilEnded } from './world.ts';
+
+/** What the history says of the state Sweep. */
+const SweepExited = z.object({
+  name: z.literal('Sweep'),
+  output: z.object({
+    sweep: z.looseObject({ rowsInAll: z.int(), failure: z.object({ error: z.string() }).nullable() }),
+  }),
+});
 
 export const HOUR = 3600 * 1000;
 
@@ -9,11 +19,16 @@ export function loseEvents(world: Played): void {
   world.lambda.interceptor = async ({ functionName }, next) => (/-start-/.test(functionName) ? {} : next());
 }
 
-/** Has a sweep done, as its schedule or a person does, and tells what it reports. */
+/** Has a sweep done, as its schedule or a person does, and tells what it reports; an alert ends it red. */
 export async function sweep(world: Played, input: unknown = {}): Promise<SweepReport> {
-  const { arn, outcome } = await sweepExecution(world, input);
-  if (!outcome.output) throw new Error(`${arn} failed: ${outcome.cause}`);
-  const { rowsInAll, ...report } = (outcome.output as { sweep: { rowsInAll: number } }).sweep;
+  const { arn, outcome, events } = await sweepExecution(world, input);
+  const ofSweep = events.flatMap(({ type, details }) =>
+    type === 'TaskStateExited' ? (SweepExited.safeParse(details).data ?? []) : [],
+  );
+  const answer = ofSweep[0]?.output.sweep;
+  if (!answer) throw new Error(`${arn} failed: ${outcome.cause}`);
+  const { rowsInAll, failure, ...report } = answer;
+  expect(outcome.error).toBe(failure?.error);
   return SweepReport.parse(report);
 }
 
