@@ -1,11 +1,11 @@
 import * as z from 'zod';
-import { announcementOf, namedIn, naming, parseSweepRequest } from '../events/request.ts';
+import { parseSweepRequest } from '../events/request.ts';
 import { environment, exemptions, home, profiles, sweepSettings } from '../lib/config.ts';
 import { namedBy } from '../lib/instance.ts';
 import { TaskContext } from '../lib/state.ts';
 import { answer } from '../lib/task.ts';
 import { startAnnounced } from '../services/announced-start.ts';
-import { lifecycleStates } from '../services/auto-scaling.ts';
+import { listGroups, warmPoolStates } from '../services/auto-scaling.ts';
 import { countingCalls, refusalOf } from '../services/aws.ts';
 import { listFleet } from '../services/fleet.ts';
 import { findInstance } from '../services/instances.ts';
@@ -13,12 +13,11 @@ import { listItems, setMissingSince } from '../services/ledger.ts';
 import { imdsV1Calls } from '../services/metadata-use.ts';
 import { notify } from '../services/notifications.ts';
 import { storeReport } from '../services/reports.ts';
-import { startExecution } from '../services/state-machines.ts';
 import { failureOf } from '../sweep/alerts.ts';
 import type { SweepReport } from '../sweep/report.ts';
 import { formsOf } from '../sweep/report-forms.ts';
 import { runSweep } from '../sweep/run.ts';
-import type { SweepServices } from '../sweep/services.ts';
+import type { Start, SweepServices } from '../sweep/services.ts';
 
 /** The state machine's input. A person who invokes the function sends the request alone. */
 const AsTask = z.object({ task: TaskContext, request: z.unknown() });
@@ -48,19 +47,19 @@ function servicesWith(signal: AbortSignal): SweepServices {
   return {
     listItems: () => listItems(signal),
     listFleet: (profile, region) => listFleet(profile, region, signal),
-    lifecycleStates: (instanceIds, region) => lifecycleStates(instanceIds, region, signal),
+    listGroups: (names, region) => listGroups(names, region, signal),
+    warmPoolStates: (group, region) => warmPoolStates(group, region, signal),
     imdsV1Calls: (instances, period) => imdsV1Calls(instances, period, signal),
-    startEnrolment: (name, request) =>
-      startAnnounced(
-        { stateMachineArn: enrolNode, name, input: naming(namedIn({ ...request, region: request.region ?? home() })) },
-        announcementOf(request),
-        signal,
-      ),
-    startRetirement: (name, request) => startExecution(retireNode, name, request, signal),
+    startEnrolment: (start) => startIn(enrolNode, start, signal),
+    startRetirement: (start) => startIn(retireNode, start, signal),
     find: (record) => findInstance(namedBy(record, home()), signal),
     setMissingSince: (record, at) => setMissingSince(record, at, signal),
     refusalOf,
   };
+}
+
+function startIn(stateMachineArn: string, { execution: name, input, announcement }: Start, signal: AbortSignal) {
+  return startAnnounced({ stateMachineArn, name, input }, announcement, signal);
 }
 
 async function store(report: SweepReport, isLatest: boolean, signal: AbortSignal): Promise<void> {

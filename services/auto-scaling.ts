@@ -1,8 +1,11 @@
 import {
   AutoScalingClient,
   CompleteLifecycleActionCommand,
+  DescribeAutoScalingGroupsCommand,
   DescribeAutoScalingInstancesCommand,
   DescribeLifecycleHooksCommand,
+  DescribeWarmPoolCommand,
+  type Instance as MemberInstance,
   RecordLifecycleActionHeartbeatCommand,
 } from '@aws-sdk/client-auto-scaling';
 import type { GroupMember, InstanceRef } from '../lib/instance.ts';
@@ -53,26 +56,58 @@ export async function findMember(
   );
 }
 
-/** The most that DescribeAutoScalingInstances takes. */
-const MEMBERS_PAGE = 50;
+/** The most groups that a page of DescribeAutoScalingGroups holds, and the most names that it takes. */
+const GROUPS_PAGE = 100;
 
-/** The states of a Region's instances in their groups; one that is in no group is left out. Source: DescribeAutoScalingInstances. */
-export async function lifecycleStates(
-  instanceIds: readonly string[],
+/**
+ * The groups of a Region with the lifecycle states of their instances, without those of their warm pools, page by page.
+ * Source: Auto Scaling DescribeAutoScalingGroups.
+ * @param names the groups to list; null for all
+ */
+export async function* listGroups(names: readonly string[] | null, region: string, signal: AbortSignal) {
+  if (names === null) return yield* listPages(undefined, region, signal);
+  for (let from = 0; from < names.length; from += GROUPS_PAGE)
+    yield* listPages(names.slice(from, from + GROUPS_PAGE), region, signal);
+}
+
+async function* listPages(AutoScalingGroupNames: string[] | undefined, region: string, signal: AbortSignal) {
+  let NextToken: string | undefined;
+  do {
+    const input = { AutoScalingGroupNames, MaxRecords: GROUPS_PAGE, NextToken };
+    const page = await calling(`list the Auto Scaling groups in ${region}`, () =>
+      autoScalingIn(region).send(new DescribeAutoScalingGroupsCommand(input), { abortSignal: signal }),
+    );
+    yield (page.AutoScalingGroups ?? []).map((group) => ({
+      name: group.AutoScalingGroupName ?? '',
+      hasWarmPool: group.WarmPoolConfiguration !== undefined,
+      lifecycleStates: statesOf(group.Instances),
+    }));
+    NextToken = page.NextToken;
+  } while (NextToken);
+}
+
+/** The lifecycle states of the instances in a group's warm pool. Source: Auto Scaling DescribeWarmPool. */
+export async function warmPoolStates(
+  AutoScalingGroupName: string,
   region: string,
   signal: AbortSignal,
-): Promise<Map<string, string>> {
+): Promise<ReadonlyMap<string, string>> {
   const states = new Map<string, string>();
-  for (let from = 0; from < instanceIds.length; from += MEMBERS_PAGE) {
-    const InstanceIds = instanceIds.slice(from, from + MEMBERS_PAGE);
-    const { AutoScalingInstances = [] } = await calling(
-      `describe ${InstanceIds.length} instances in their groups in ${region}`,
-      () =>
-        autoScalingIn(region).send(new DescribeAutoScalingInstancesCommand({ InstanceIds }), { abortSignal: signal }),
+  let NextToken: string | undefined;
+  do {
+    const page = await calling(`list the warm pool of ${AutoScalingGroupName} in ${region}`, () =>
+      autoScalingIn(region).send(new DescribeWarmPoolCommand({ AutoScalingGroupName, NextToken }), {
+        abortSignal: signal,
+      }),
     );
-    for (const { InstanceId = '', LifecycleState = '' } of AutoScalingInstances) states.set(InstanceId, LifecycleState);
-  }
+    for (const [id, state] of statesOf(page.Instances)) states.set(id, state);
+    NextToken = page.NextToken;
+  } while (NextToken);
   return states;
+}
+
+function statesOf(instances: readonly MemberInstance[] = []): Map<string, string> {
+  return new Map(instances.map(({ InstanceId = '', LifecycleState = '' }) => [InstanceId, LifecycleState]));
 }
 
 /** The lifecycle states in which an instance waits in a termination hook. */

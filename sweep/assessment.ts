@@ -10,19 +10,8 @@ import { profileVersion } from '../profiles/version.ts';
 
 /** How a running instance compares with the profile that matches it. */
 export interface Assessment {
-  /**
-   * `as-wanted`: nothing to do; `unfinished`: nothing to do unless its launch still waits; `under-way`: an execution works
-   * on it. The others are findings of the report.
-   */
-  readonly is:
-    | 'as-wanted'
-    | 'unfinished'
-    | 'under-way'
-    | 'drifting'
-    | 'still-on-imdsv1'
-    | 'exempt'
-    | 'failed'
-    | 'unknown';
+  /** `as-wanted`: nothing to do; `under-way`: an execution works on it. The others are findings of the report. */
+  readonly is: 'as-wanted' | 'under-way' | 'drifting' | 'still-on-imdsv1' | 'exempt' | 'failed' | 'unknown';
   readonly reason: string;
   readonly drift: Drift;
   readonly exempt: Exemptions;
@@ -72,8 +61,6 @@ function whatItIs(
   if (same?.status === 'retired' || same?.status === 'retiring') return { is: 'unknown', reason: whyNotAgain(same) };
   const reason = [drift.enrolment, drift.metadata].filter(Boolean).join(' ');
   if (!reason) {
-    if (same && isLaunchUnfinished(same, profile))
-      return { is: 'unfinished', reason: `It is enrolled: ${same.lastError}` };
     if (same?.metadataUnsupported && isLeftOpen(instance, profile, exempt))
       return { is: 'still-on-imdsv1', reason: `IMDSv1 stays open on it: ${same.metadataUnsupported}` };
     const parts = exemptParts(profile, exempt);
@@ -106,11 +93,6 @@ function isUnderWay({ launchTime }: Instance, record: LedgerItem | undefined, at
  */
 export function isBeingRetired({ status, lastError, claimedAt }: LedgerItem, at: string): boolean {
   return status === 'retiring' && lastError === undefined && minutesSince(claimedAt, at) < 24 * 60;
-}
-
-/** Whether only the last step of its enrolment failed: the node is enrolled, and its launch may still wait in the hook. */
-function isLaunchUnfinished({ lastError, autoScalingGroupName }: LedgerItem, { lifecycleHook }: Profile): boolean {
-  return lastError !== undefined && autoScalingGroupName != null && lifecycleHook !== undefined;
 }
 
 function minutesSince(instant: string, at: string): number {

@@ -1,36 +1,23 @@
 import { ledgerKey } from '../lib/instance.ts';
 import { closesImdsV1 } from '../profiles/imdsv1.ts';
 import { type CanaryFacts, canaryFacts } from './canary.ts';
+import type { Due } from './due.ts';
 import { type HardeningVerdict, hardeningVerdict } from './hardening.ts';
+import { isLaunching, waitsInLaunchHook } from './lifecycle-state.ts';
 import type { ReportRow } from './report.ts';
 import { rowOf } from './row.ts';
-import type { Due } from './start.ts';
 import type { Candidate, Survey } from './survey.ts';
 
 /** What the services say about the candidates. */
 export interface Findings {
   readonly at: string;
-  /** The lifecycle state of each group member, by instance id. */
-  readonly lifecycleStates: ReadonlyMap<string, string>;
-  /** Group members whose state could not be read. */
-  readonly withoutState: ReadonlySet<string>;
   /** The IMDSv1 calls of each instance, by ledger key; null if the metric has no data. */
   readonly imdsV1Calls: ReadonlyMap<string, number | null>;
 }
 
 /** The candidates whose IMDSv1 calls have to be counted: IMDSv1 is open on them, and an enrolment would close it. */
-export function areToBeCounted(
-  { candidates }: Survey,
-  { at, lifecycleStates, withoutState }: Pick<Findings, 'at' | 'lifecycleStates' | 'withoutState'>,
-): Candidate[] {
-  return candidates.filter((candidate) => {
-    const { instanceId } = candidate.instance;
-    return (
-      !withoutState.has(instanceId) &&
-      wouldClose(candidate) &&
-      !isLaunching(candidate, lifecycleStates.get(instanceId), at)
-    );
-  });
+export function areToBeCounted({ candidates }: Survey, at: string): Candidate[] {
+  return candidates.filter((candidate) => wouldClose(candidate) && !isFreshLaunch(candidate, at));
 }
 
 /** Whether a complete enrolment would close IMDSv1. */
@@ -45,39 +32,38 @@ export function decide(survey: Survey, findings: Findings): { due: Due[]; rows: 
   const members = survey.members.map((member) => ({ ...member, imdsV1Calls: callsOf(member, findings) }));
   const fleet = canaryFacts(survey.profile, { members, gone: survey.hardenedAndGone() }, findings.at);
   for (const candidate of survey.candidates) {
-    const { instanceId } = candidate.instance;
-    const state = findings.lifecycleStates.get(instanceId);
-    if (findings.withoutState.has(instanceId))
-      rows.push(rowOf(candidate.instance, candidate.profile, candidate.assessment, STATE_UNKNOWN));
-    else if (isLeaving(state)) survey.countAsUnderWay();
-    else if (candidate.assessment.is === 'unfinished') {
-      if (WAITS_IN_ITS_LAUNCH.test(state ?? '')) due.push({ ...candidate, leaveOut: [], reason: STILL_WAITS });
-    } else {
-      const isWhole = survey.stoppedBecause === null;
-      const verdict = verdictOf(candidate, state, { fleet, findings, isWhole });
-      if (verdict.may) due.push({ ...candidate, leaveOut: [], reason: candidate.assessment.reason });
-      else if (candidate.assessment.drift.enrolment !== null && candidate.assessment.isMoreAsked)
-        due.push({
-          ...candidate,
-          leaveOut: ['imdsv2'],
-          reason: `${candidate.assessment.drift.enrolment} ${verdict.reason}`,
-        });
-      else {
-        const { finding, reason } = verdict;
-        rows.push(rowOf(candidate.instance, candidate.profile, candidate.assessment, { finding, reason }));
-      }
-    }
+    const { instance, profile, assessment } = candidate;
+    const verdict = verdictOf(candidate, { fleet, findings, isWhole: survey.stoppedBecause === null });
+    const isWaiting = profile.lifecycleHook !== undefined && waitsInLaunchHook(candidate.lifecycleState);
+    const isEnrolmentDue = isWaiting || (assessment.drift.enrolment !== null && assessment.isMoreAsked);
+    if (verdict.may) due.push(dueOf(candidate, isWaiting));
+    else if (isEnrolmentDue) due.push(dueOf(candidate, isWaiting, verdict.reason));
+    else rows.push(rowOf(instance, profile, assessment, { finding: verdict.finding, reason: verdict.reason }));
   }
+  due.push(...survey.terminations.map(terminationOf));
   return { due, rows };
 }
 
-const WAITS_IN_ITS_LAUNCH = /^(Warmed:)?Pending:Wait$/;
-const STILL_WAITS = 'It is enrolled, and its launch still waits in its hook.';
+/** @param whyNotHardened why IMDSv1 is not closed this time */
+function dueOf(candidate: Candidate, isWaiting: boolean, whyNotHardened?: string): Due {
+  const { isEnrolled, reason, drift } = candidate.assessment;
+  const why = isEnrolled && isWaiting ? STILL_WAITS : whyNotHardened === undefined ? reason : drift.enrolment;
+  return {
+    ...candidate,
+    starts: 'enrol-node',
+    finding: isEnrolled && isWaiting ? 'waiting' : 'drifting',
+    isWaiting,
+    leaveOut: whyNotHardened === undefined ? [] : ['imdsv2'],
+    reason: [why, whyNotHardened].filter(Boolean).join(' '),
+  };
+}
 
-const STATE_UNKNOWN = {
-  finding: 'unknown',
-  reason: 'Auto Scaling did not return its state, so it may be terminating: it is left alone.',
-} as const;
+function terminationOf(candidate: Candidate): Due {
+  const reason = `Its termination waits in a hook (${candidate.lifecycleState}), and no execution works on it.`;
+  return { ...candidate, starts: 'retire-node', finding: 'waiting', isWaiting: true, leaveOut: [], reason };
+}
+
+const STILL_WAITS = 'It is enrolled, and its launch still waits in its hook.';
 
 const NOT_WHOLE = {
   may: false,
@@ -88,12 +74,11 @@ const NOT_WHOLE = {
 
 function verdictOf(
   candidate: Candidate,
-  lifecycleState: string | undefined,
   { fleet, findings, isWhole }: { fleet: CanaryFacts; findings: Findings; isWhole: boolean },
 ): HardeningVerdict {
   const { instance, record, profile, assessment } = candidate;
   const isToBeChanged = assessment.drift.metadata !== null || wouldClose(candidate);
-  if (!isToBeChanged || isLaunching(candidate, lifecycleState, findings.at)) return { may: true };
+  if (!isToBeChanged || isFreshLaunch(candidate, findings.at)) return { may: true };
   if (!isWhole && wouldClose(candidate)) return NOT_WHOLE;
   const imdsV1Calls = callsOf({ instance }, findings);
   return hardeningVerdict(instance, { profile, at: findings.at, imdsV1Calls, record: record ?? null, fleet });
@@ -110,12 +95,7 @@ const LONGEST_LAUNCH_MILLISECONDS = 48 * 3600 * 1000;
  * Before its launch is over, nothing runs on it that could miss IMDSv1. An instance that comes back from Standby, or that
  * is attached to its group, is called Pending too, and has run.
  */
-function isLaunching({ instance, record }: Candidate, state: string | undefined, at: string): boolean {
-  if (!/^(Warmed:)?Pending/.test(state ?? '') || record?.status === 'enrolled') return false;
+function isFreshLaunch({ instance, record, lifecycleState }: Candidate, at: string): boolean {
+  if (!isLaunching(lifecycleState) || record?.status === 'enrolled') return false;
   return instance.launchTime !== null && Date.parse(at) - Date.parse(instance.launchTime) < LONGEST_LAUNCH_MILLISECONDS;
-}
-
-/** Whether it is leaving its group, whatever state EC2 reports. */
-function isLeaving(state: string | undefined): boolean {
-  return /^(Warmed:)?Terminat|^Detach/.test(state ?? '');
 }

@@ -3,7 +3,8 @@ import { type Found, ledgerKey } from '../lib/instance.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
 import type { Exemption, Profile, SweepSettings } from '../lib/profile.ts';
 import { isSameInstance } from '../profiles/drift.ts';
-import { areToBeCounted, type Findings } from './decide.ts';
+import { areToBeCounted } from './decide.ts';
+import type { GroupStates } from './lifecycle-state.ts';
 import type { SweepServices } from './services.ts';
 import { Survey } from './survey.ts';
 
@@ -38,12 +39,15 @@ export async function readLedger({ services, alerts }: Sweep): Promise<Map<strin
 /** Surveys the instances of one profile. Adds the keys of all that are there to `seen`. */
 export async function surveyProfile(
   profile: Profile,
-  records: ReadonlyMap<string, LedgerItem> | undefined,
-  seen: Set<string>,
+  {
+    records,
+    groups,
+    seen,
+  }: { records: ReadonlyMap<string, LedgerItem> | undefined; groups: GroupStates; seen: Set<string> },
   sweep: Sweep,
 ): Promise<Survey> {
   const { at, exemptions, profiles, home, services, alerts } = sweep;
-  const survey = new Survey({ profile, exemptions, at }, profiles, home, records ?? new Map());
+  const survey = new Survey({ profile, exemptions, at }, profiles, home, records ?? new Map(), groups);
   if (!records) {
     survey.stoppedBecause = 'The ledger could not be read.';
     return survey;
@@ -70,34 +74,13 @@ function isThere({ instance, state }: Found, records: ReadonlyMap<string, Ledger
   return state !== 'terminated' && (record === undefined || isSameInstance(record, instance));
 }
 
-/** The states of all candidates in their Auto Scaling groups. */
-export async function memberStates(
-  surveys: readonly Survey[],
-  { services, alerts }: Sweep,
-): Promise<Pick<Findings, 'lifecycleStates' | 'withoutState'>> {
-  const members = surveys.flatMap(({ candidates }) => candidates).filter((one) => one.instance.autoScalingGroupName);
-  const states = new Map<string, string>();
-  const withoutState = new Set<string>();
-  for (const [region, those] of Map.groupBy(members, ({ instance }) => instance.region)) {
-    const ids = those.map(({ instance }) => instance.instanceId);
-    try {
-      for (const [id, state] of await services.lifecycleStates(ids, region)) states.set(id, state);
-    } catch (error) {
-      alerts.push(`${services.refusalOf(error)} Members of groups are left alone: one of them may be terminating.`);
-      for (const id of ids) withoutState.add(id);
-    }
-  }
-  return { lifecycleStates: states, withoutState };
-}
-
 /** The IMDSv1 calls of the candidates on which an enrolment would close IMDSv1. */
 export async function countImdsV1(
   survey: Survey,
-  states: Pick<Findings, 'lifecycleStates' | 'withoutState'>,
   { at, services, alerts }: Sweep,
 ): Promise<ReadonlyMap<string, number | null>> {
   const { name, metadata } = survey.profile;
-  const instances = areToBeCounted(survey, { at, ...states }).map(({ instance }) => instance);
+  const instances = areToBeCounted(survey, at).map(({ instance }) => instance);
   if (!metadata || instances.length === 0) return new Map();
   try {
     return await services.imdsV1Calls(instances, { at, lookBackDays: metadata.lookBackDays });

@@ -12,6 +12,11 @@ export const CONDITIONS: Readonly<Record<Condition, { readonly label: string; re
     meaning: 'Its enrolment failed, and nothing has changed since that would let it succeed.',
   },
   unknown: { label: 'unknown', meaning: 'What to do with it cannot be told: the reason says why.' },
+  waiting: {
+    label: 'waiting in a hook',
+    meaning: 'Its launch or its termination waits in a lifecycle hook, and no execution works on it.',
+  },
+  retained: { label: 'retained', meaning: 'Its group keeps it running although its termination was abandoned.' },
   'still-on-imdsv1': {
     label: 'still on IMDSv1',
     meaning: 'IMDSv1 is open on it: it is still used, or its service refuses to close it.',

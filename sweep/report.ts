@@ -14,6 +14,8 @@ export const FINDINGS = [
   'reverted',
   'exempt',
   'failed',
+  'waiting',
+  'retained',
   'gone',
   'not-listed',
   'unknown',

@@ -1,10 +1,10 @@
-import { executionName, naming, type RetirementInput, SWEEP } from '../events/request.ts';
+import { executionName, naming, SWEEP } from '../events/request.ts';
 import { namedBy } from '../lib/instance.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
 import { isSameInstance } from '../profiles/drift.ts';
 import { countOf, type Gone, whyTooMany } from './gone.ts';
 import type { ReportRow } from './report.ts';
-import { STARTED_BEFORE, type SweepLimits, type SweepServices } from './services.ts';
+import { STARTED_BEFORE, type Start, type SweepLimits, type SweepServices } from './services.ts';
 
 /** Retires the nodes that are gone, and records those that are missing for the first time. */
 export async function retireGone(gone: readonly Gone[], services: SweepServices, limits: SweepLimits) {
@@ -51,13 +51,14 @@ export async function retireGone(gone: readonly Gone[], services: SweepServices,
         await note(record, null);
         return rowOfRecord(record, home, { finding: 'not-listed', reason: ELSEWHERE, action: 'nothing', starts: null });
       }
-      const { request, execution } = retirementOf(record, limits);
+      const start = retirementOf(record, limits);
+      const { execution } = start;
       const row = {
         reason: `It is gone: missed since ${record.missingSince}, and not found when looked up by name.`,
         execution,
       };
       if (limits.isDryRun) return rowOfRecord(record, home, { ...row, action: 'would-start' });
-      const outcome = await services.startRetirement(execution, request);
+      const outcome = await services.startRetirement(start);
       if (outcome === 'started' || limits.isRepeated) return rowOfRecord(record, home, { ...row, action: 'started' });
       return rowOfRecord(record, home, { ...row, reason: `${row.reason} ${STARTED_BEFORE}`, action: 'nothing' });
     } catch (error) {
@@ -75,15 +76,19 @@ const ELSEWHERE =
   'Its profile does not list it any more, but it still exists: its group, its tags or the profiles have changed.';
 
 /** The retirement of a node, and the name of its execution: the same for every sweep of a day that misses it. */
-function retirementOf(record: LedgerItem, { at, home }: SweepLimits) {
-  const { generation, missingSince } = record;
+function retirementOf(record: LedgerItem, { at, home }: SweepLimits): Start {
+  const { instance, generation, missingSince } = record;
   const trigger = {
     detailType: SWEEP,
     eventId: `gone ${generation} ${missingSince} ${at.slice(0, 10)}`,
     eventTime: at,
   };
-  const request: RetirementInput = { ...naming(namedBy(record, home)), trigger };
-  return { request, execution: executionName(request) };
+  const input = naming(namedBy(record, home));
+  return {
+    execution: executionName({ ...input, trigger }),
+    input,
+    announcement: { ...trigger, subject: instance, by: 'sweep' },
+  };
 }
 
 function rowOfRecord(

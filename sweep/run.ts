@@ -3,8 +3,9 @@ import { InvalidRequest } from '../lib/errors.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
 import type { Profile } from '../lib/profile.ts';
 import { decide } from './decide.ts';
-import { countImdsV1, memberStates, readLedger, type Sweep, surveyProfile } from './fleet.ts';
+import { countImdsV1, readLedger, type Sweep, surveyProfile } from './fleet.ts';
 import { goneOf } from './gone.ts';
+import { readGroups } from './groups.ts';
 import type { SweepReport } from './report.ts';
 import { retireGone } from './retire.ts';
 import type { SweepLimits } from './services.ts';
@@ -17,8 +18,8 @@ type Options = Pick<SweepRequest, 'profile' | 'dryRun'> & Pick<SweepLimits, 'isR
 /**
  * Compares the fleet with the profiles, and starts enrol-node and retire-node for what differs.
  *
- *   ledger ── every page of every profile ── states and IMDSv1 calls of those that drift ── starts, oldest first
- *                                                                                        ── retirements
+ *   ledger ── groups ── every page of every profile ── IMDSv1 calls of those that drift ── starts: what waits in a hook,
+ *                                                                                          then the oldest ── retirements
  * @throws InvalidRequest if there is no profile of the requested name
  */
 export async function runSweep(sweep: Sweep, options: Options): Promise<Omit<SweepReport, 'apiCalls'>> {
@@ -28,8 +29,10 @@ export async function runSweep(sweep: Sweep, options: Options): Promise<Omit<Swe
   const records = await readLedger(sweep);
   const limits = limitsOf(sweep, records, options);
   const seen = new Set<string>();
+  // Before the instances: a state may be old by a page, and an execution asks for it again.
+  const groups = records ? await readGroups(requested, sweep) : NO_GROUPS;
   const surveys: Survey[] = [];
-  for (const profile of requested) surveys.push(await surveyProfile(profile, records, seen, sweep));
+  for (const profile of requested) surveys.push(await surveyProfile(profile, { records, groups, seen }, sweep));
   const decisions = await decideAll(surveys, sweep);
   const started = await startDue(decisions.due, services, limits);
   const gone = goneOf(records?.values() ?? [], coverageOf(surveys, sweep), { seen, at });
@@ -39,6 +42,8 @@ export async function runSweep(sweep: Sweep, options: Options): Promise<Omit<Swe
   const endedAt = new Date(Date.parse(at) + performance.now() - began).toISOString();
   return reportOf({ surveys, rows, alerts, at, endedAt, isDryRun: options.dryRun });
 }
+
+const NO_GROUPS = { lifecycleStates: new Map<string, string>(), unread: new Set<string>() };
 
 function profilesNamed(name: string | undefined, { profiles }: Sweep): readonly Profile[] {
   const found = profiles.filter((profile) => name === undefined || profile.name === name);
@@ -64,11 +69,10 @@ function enrolmentsSince(at: string, records: ReadonlyMap<string, LedgerItem>): 
 }
 
 async function decideAll(surveys: readonly Survey[], sweep: Sweep) {
-  const states = await memberStates(surveys, sweep);
   const decisions = [];
   for (const survey of surveys) {
-    const imdsV1Calls = await countImdsV1(survey, states, sweep);
-    decisions.push(decide(survey, { at: sweep.at, ...states, imdsV1Calls }));
+    const imdsV1Calls = await countImdsV1(survey, sweep);
+    decisions.push(decide(survey, { at: sweep.at, imdsV1Calls }));
   }
   return { due: decisions.flatMap(({ due }) => due), rows: decisions.flatMap(({ rows }) => rows) };
 }

@@ -1,7 +1,30 @@
-import type { EnrolmentInput, RetirementInput } from '../events/request.ts';
+import type { InstanceInput } from '../events/request.ts';
 import type { Found, Instance } from '../lib/instance.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
-import type { Profile } from '../lib/profile.ts';
+import type { Exemptible, Profile } from '../lib/profile.ts';
+
+/** An execution to start: its input names the instance, and its announcement holds everything else. */
+export interface Start {
+  readonly execution: string;
+  readonly input: InstanceInput;
+  readonly announcement: {
+    /** The instance's ledger key. */
+    readonly subject: string;
+    readonly by: 'sweep' | 'move';
+    readonly detailType: string;
+    readonly eventId: string;
+    readonly eventTime: string;
+    readonly leaveOut?: Exemptible[];
+  };
+}
+
+/** An Auto Scaling group with the lifecycle state of each of its instances, by instance id. */
+export interface ScalingGroup {
+  readonly name: string;
+  readonly hasWarmPool: boolean;
+  /** Without those of its warm pool. */
+  readonly lifecycleStates: ReadonlyMap<string, string>;
+}
 
 /** Every call that a sweep makes. */
 export interface SweepServices {
@@ -9,15 +32,17 @@ export interface SweepServices {
   readonly listItems: () => AsyncIterable<LedgerItem[]>;
   /** Every instance in the Region that the profile may match, page by page. */
   readonly listFleet: (profile: Profile, region: string) => AsyncIterable<Found[]>;
-  /** The lifecycle states of group members, by instance id. */
-  readonly lifecycleStates: (instanceIds: readonly string[], region: string) => Promise<ReadonlyMap<string, string>>;
+  /** The Region's Auto Scaling groups of these names, or all of them, page by page. */
+  readonly listGroups: (names: readonly string[] | null, region: string) => AsyncIterable<ScalingGroup[]>;
+  /** The lifecycle states of the instances in a group's warm pool, by instance id. */
+  readonly warmPoolStates: (group: string, region: string) => Promise<ReadonlyMap<string, string>>;
   /** The IMDSv1 calls of instances, by ledger key; null if the metric has no data. */
   readonly imdsV1Calls: (
     instances: readonly Instance[],
     period: { at: string; lookBackDays: number },
   ) => Promise<ReadonlyMap<string, number | null>>;
-  readonly startEnrolment: (name: string, request: EnrolmentInput) => Promise<'started' | 'already-started'>;
-  readonly startRetirement: (name: string, request: RetirementInput) => Promise<'started' | 'already-started'>;
+  readonly startEnrolment: (start: Start) => Promise<'started' | 'already-started'>;
+  readonly startRetirement: (start: Start) => Promise<'started' | 'already-started'>;
   /** Looks up one instance by its id or name. */
   readonly find: (record: LedgerItem) => Promise<Found | undefined>;
   /** Records that the node was missing, or (null) that it was seen again. */

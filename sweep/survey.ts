@@ -5,15 +5,24 @@ import { isSameInstance } from '../profiles/drift.ts';
 import { matchProfile } from '../profiles/match.ts';
 import { type Assessment, assess, isAssessed, type Policy } from './assessment.ts';
 import type { FleetMember } from './canary.ts';
+import {
+  type GroupStates,
+  isLeaving,
+  isRetained,
+  waitsInLaunchHook,
+  waitsInTerminationHook,
+} from './lifecycle-state.ts';
 import type { ProfileSummary, ReportRow } from './report.ts';
 import { rowOf } from './row.ts';
 
-/** An instance that drifts, or whose launch may not be finished: an enrolment of it may be started. */
+/** An instance that drifts, or whose launch waits in our hook: an enrolment of it may be started. */
 export interface Candidate {
   readonly instance: Instance;
   readonly record: LedgerItem | undefined;
   readonly profile: Profile;
   readonly assessment: Assessment;
+  /** Its state in its Auto Scaling group; undefined if it is in none. */
+  readonly lifecycleState: string | undefined;
 }
 
 type Counts = ProfileSummary['counts'];
@@ -24,6 +33,8 @@ export class Survey {
   readonly regions: readonly string[];
   readonly counts: Counts = { ...NONE };
   readonly candidates: Candidate[] = [];
+  /** Instances whose termination waits in our hook: a retirement of each is to be started. */
+  readonly terminations: Candidate[] = [];
   /** Every instance, stopped ones too, that is not exempt from hardening. */
   readonly members: Pick<FleetMember, 'instance' | 'record'>[] = [];
   /** Instances that do not comply and are left alone. */
@@ -34,14 +45,22 @@ export class Survey {
   readonly #profiles: readonly Profile[];
   readonly #home: string;
   readonly #records: ReadonlyMap<string, LedgerItem>;
+  readonly #groups: GroupStates;
   readonly #seen = new Set<string>();
 
   /**
    * @param profiles all profiles: the first that matches an instance decides
    * @param home the stack's own Region
    */
-  constructor(policy: Policy, profiles: readonly Profile[], home: string, records: ReadonlyMap<string, LedgerItem>) {
+  constructor(
+    policy: Policy,
+    profiles: readonly Profile[],
+    home: string,
+    records: ReadonlyMap<string, LedgerItem>,
+    groups: GroupStates,
+  ) {
     this.profile = policy.profile;
+    this.#groups = groups;
     this.regions = regionsOf(policy.profile, home);
     this.#policy = policy;
     this.#profiles = profiles;
@@ -56,12 +75,38 @@ export class Survey {
     const record = this.#records.get(ledgerKey(instance));
     const assessment = assess(instance, record, this.#policy);
     this.#join(instance, record, assessment);
-    if (!isAssessed(found)) return;
+    const lifecycleState = this.#groups.lifecycleStates.get(instance.instanceId);
+    const one = { instance, record, profile: this.profile, assessment, lifecycleState };
+    if (isRetained(lifecycleState)) this.#takeRetained(one);
+    else if (isLeaving(lifecycleState)) this.#takeLeaving(one, found);
+    else if (isAssessed(found)) this.#takeRunning(one);
+  }
+
+  #takeRetained({ instance, assessment, lifecycleState }: Candidate): void {
     this.#count(assessment);
-    if (assessment.is === 'drifting' || assessment.is === 'unfinished')
-      this.candidates.push({ instance, record, profile: this.profile, assessment });
-    else if (assessment.is !== 'as-wanted' && assessment.is !== 'under-way')
-      this.rows.push(rowOf(instance, this.profile, assessment, { finding: assessment.is }));
+    const reason = `${RETAINED} (${lifecycleState}).`;
+    this.rows.push(rowOf(instance, this.profile, assessment, { finding: 'retained', reason }));
+  }
+
+  /** Whatever state EC2 reports: one in the warm pool may be stopped. */
+  #takeLeaving(one: Candidate, found: Found): void {
+    if (isAssessed(found)) this.#count({ ...one.assessment, is: 'under-way' });
+    const isOurs = this.profile.terminationHook !== undefined && waitsInTerminationHook(one.lifecycleState);
+    const isRetiring = one.record?.status === 'retiring' && one.assessment.is === 'under-way';
+    if (isOurs && !isRetiring) this.terminations.push(one);
+  }
+
+  #takeRunning(one: Candidate): void {
+    const { instance, assessment } = one;
+    this.#count(assessment);
+    const isWaiting = assessment.isEnrolled && this.profile.lifecycleHook && waitsInLaunchHook(one.lifecycleState);
+    if (assessment.is === 'under-way') return;
+    if (assessment.is !== 'drifting' && !isWaiting) {
+      if (assessment.is !== 'as-wanted')
+        this.rows.push(rowOf(instance, this.profile, assessment, { finding: assessment.is }));
+    } else if (instance.autoScalingGroupName !== null && this.#groups.unread.has(instance.region)) {
+      this.rows.push(rowOf(instance, this.profile, assessment, STATE_UNKNOWN));
+    } else this.candidates.push(one);
   }
 
   /** The ledger items of instances that the profile hardened and that are not listed any more. */
@@ -79,11 +124,6 @@ export class Survey {
     if (!exempt.imdsv2) this.members.push({ instance, record: own });
   }
 
-  /** For a candidate that turns out to be leaving its group. */
-  countAsUnderWay(): void {
-    this.counts.underWay++;
-  }
-
   #count({ is, isEnrolled, isHardened }: Assessment): void {
     this.counts.instances++;
     if (isEnrolled) this.counts.enrolled++;
@@ -91,6 +131,14 @@ export class Survey {
     if (is === 'under-way') this.counts.underWay++;
   }
 }
+
+const RETAINED =
+  'Its group keeps it running after its termination hook was abandoned, and it is billed: look at it, then terminate it';
+
+const STATE_UNKNOWN = {
+  finding: 'unknown',
+  reason: 'Auto Scaling did not return its state, so it may be terminating: it is left alone.',
+} as const;
 
 const NONE: Counts = {
   instances: 0,

@@ -13,12 +13,11 @@ const [batch] = readProfiles('profiles.yml').filter(({ name }) => name === 'batc
 function dueOf(lifecycleState: string, launchedHoursAgo: number) {
   const launchTime = new Date(Date.parse(AT) - launchedHoursAgo * HOUR).toISOString();
   const instance = { ...WEB, launchTime, autoScalingGroupName: 'batch-1' };
-  const survey = new Survey({ profile: batch, exemptions: [], at: AT }, [batch], 'eu-west-1', new Map());
+  const groups = { lifecycleStates: new Map([[instance.instanceId, lifecycleState]]), unread: new Set<string>() };
+  const survey = new Survey({ profile: batch, exemptions: [], at: AT }, [batch], 'eu-west-1', new Map(), groups);
   survey.take({ instance, state: 'running' });
   const { due } = decide(survey, {
     at: AT,
-    lifecycleStates: new Map([[instance.instanceId, lifecycleState]]),
-    withoutState: new Set(),
     imdsV1Calls: new Map([[instance.instanceId, 900]]),
   });
   return due.map(({ leaveOut }) => leaveOut);

@@ -129,7 +129,23 @@ export function describeMember(member: Member): AutoScalingInstanceDetails {
   };
 }
 
-/** The group as DescribeAutoScalingGroups shows it. */
+/** Whether the member is in the warm pool, or on its way into or out of it. */
+function isWarm({ lifecycleState }: Member): boolean {
+  return lifecycleState.startsWith('Warmed:');
+}
+
+/** The warm pool as DescribeWarmPool shows it. */
+export function describeWarmPool(group: Group) {
+  const members = [...group.active, ...group.warm, ...group.leaving].filter(isWarm);
+  return {
+    configuration: group.settings.WarmPool && warmPool(group.settings.WarmPool),
+    members: members
+      .map((member) => ({ serial: member.serial, instance: inGroup(member) }))
+      .toSorted((one, other) => one.serial - other.serial),
+  };
+}
+
+/** The group as DescribeAutoScalingGroups shows it: without its warm pool, which DescribeWarmPool shows. */
 export function describeGroup(group: Group): AutoScalingGroup {
   const { settings } = group;
   const members = [...group.active, ...group.warm, ...group.standby, ...group.leaving];
@@ -146,11 +162,14 @@ export function describeGroup(group: Group): AutoScalingGroup {
     HealthCheckGracePeriod: 0,
     CreatedTime: group.createdAt,
     VPCZoneIdentifier: group.subnetIds.join(','),
-    Instances: members.filter((member) => !group.warm.has(member)).map(inGroup),
+    Instances: members.filter((member) => !isWarm(member)).map(inGroup),
     Tags: (settings.Tags ?? []).map((tag) => groupTag(group, tag)),
     TerminationPolicies: ['OldestInstance'],
     NewInstancesProtectedFromScaleIn: false,
-    ...(settings.WarmPool && { WarmPoolConfiguration: warmPool(settings.WarmPool), WarmPoolSize: group.warm.size }),
+    ...(settings.WarmPool && {
+      WarmPoolConfiguration: warmPool(settings.WarmPool),
+      WarmPoolSize: members.filter(isWarm).length,
+    }),
   };
 }
 

@@ -8,6 +8,8 @@ import type {
   DescribeAutoScalingInstancesType,
   DescribeLifecycleHooksAnswer,
   DescribeLifecycleHooksType,
+  DescribeWarmPoolAnswer,
+  DescribeWarmPoolType,
   EnterStandbyQuery,
   ExitStandbyQuery,
   Filter,
@@ -21,7 +23,7 @@ import { type Operations, type RequestContext, ServiceError } from '../../wire/s
 import { pageBySerial } from '../paging/serial-page.ts';
 import type { Input } from '../types.ts';
 import { describeActivity } from './events.ts';
-import { type Activity, describeGroup, describeMember, type Group, type Member } from './group.ts';
+import { type Activity, describeGroup, describeMember, describeWarmPool, type Group, type Member } from './group.ts';
 import type { LifecycleActions, LifecycleHook, LifecycleResult } from './lifecycle-actions.ts';
 import type { Members } from './members.ts';
 
@@ -98,7 +100,10 @@ export function autoScalingOperations(autoScaling: AutoScaling): Operations<'aut
       activities(autoScaling.exitStandby(AutoScalingGroupName, InstanceIds)),
     DescribeAutoScalingInstances: (input: DescribeAutoScalingInstancesType, context: RequestContext) =>
       describeInstances(autoScaling, input, context),
-    DescribeAutoScalingGroups: (input: AutoScalingGroupNamesType) => describeGroups(autoScaling, input),
+    DescribeAutoScalingGroups: (input: AutoScalingGroupNamesType, context: RequestContext) =>
+      describeGroups(autoScaling, input, context),
+    DescribeWarmPool: (input: Input<DescribeWarmPoolType, 'AutoScalingGroupName'>, context: RequestContext) =>
+      describePool(groupIn(autoScaling, input.AutoScalingGroupName, context), input),
   };
 }
 
@@ -162,12 +167,38 @@ function describeInstances(
   return { AutoScalingInstances: items.map(describeMember), ...(nextToken && { NextToken: nextToken }) };
 }
 
-function describeGroups({ groups }: AutoScaling, input: AutoScalingGroupNamesType): AutoScalingGroupsType {
+function describeGroups(
+  { groups }: AutoScaling,
+  input: AutoScalingGroupNamesType,
+  { region = REGION }: RequestContext,
+): AutoScalingGroupsType {
   const names = input.AutoScalingGroupNames;
+  const maxRecords = input.MaxRecords ?? 50;
+  if (maxRecords > 100)
+    throw new ServiceError('ValidationError', 'Max records must be greater than 0 and less than or equal to 100');
+  if (names && names.length > maxRecords)
+    throw new ServiceError(
+      'ValidationError',
+      `The number of group names that may be passed in is limited to ${maxRecords}`,
+    );
   const named = names?.length ? names.flatMap((name) => groups.get(name) ?? []).sort(bySerial) : [...groups.values()];
-  const matching = named.filter((group) => (input.Filters ?? []).every((filter) => hasTag(group, filter)));
-  const { items, nextToken } = pageBySerial(matching, input.MaxRecords ?? 50, input.NextToken, badToken);
+  const own = named.filter((group) => group.region === region);
+  const matching = own.filter((group) => (input.Filters ?? []).every((filter) => hasTag(group, filter)));
+  const { items, nextToken } = pageBySerial(matching, maxRecords, input.NextToken, badToken);
   return { AutoScalingGroups: items.map(describeGroup), ...(nextToken && { NextToken: nextToken }) };
+}
+
+function describePool(group: Group, input: DescribeWarmPoolType): DescribeWarmPoolAnswer {
+  const { MaxRecords = 50, NextToken } = input;
+  if (MaxRecords > 50)
+    throw new ServiceError('ValidationError', 'Max records must be greater than 0 and less than or equal to 50');
+  const { configuration, members } = describeWarmPool(group);
+  const { items, nextToken } = pageBySerial(members, MaxRecords, NextToken, badToken);
+  return {
+    ...(configuration && { WarmPoolConfiguration: configuration }),
+    Instances: items.map(({ instance }) => instance),
+    ...(nextToken && { NextToken: nextToken }),
+  };
 }
 
 function hasTag({ settings }: Group, { Name = '', Values = [] }: Filter): boolean {

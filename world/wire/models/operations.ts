@@ -27,6 +27,7 @@ export const OPERATIONS = {
     'DescribeLifecycleHooks',
     'DescribeAutoScalingInstances',
     'DescribeAutoScalingGroups',
+    'DescribeWarmPool',
     'PutLifecycleHook',
     'SetDesiredCapacity',
     'TerminateInstanceInAutoScalingGroup',

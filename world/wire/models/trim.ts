@@ -59,7 +59,7 @@ const served: Record<string, Served> = {
     folder: 'autoscaling',
     version: VERSIONS.current,
     names:
-      'CompleteLifecycleAction RecordLifecycleActionHeartbeat DescribeLifecycleHooks DescribeAutoScalingInstances DescribeAutoScalingGroups PutLifecycleHook SetDesiredCapacity TerminateInstanceInAutoScalingGroup AttachInstances EnterStandby ExitStandby',
+      'CompleteLifecycleAction RecordLifecycleActionHeartbeat DescribeLifecycleHooks DescribeAutoScalingInstances DescribeAutoScalingGroups DescribeWarmPool PutLifecycleHook SetDesiredCapacity TerminateInstanceInAutoScalingGroup AttachInstances EnterStandby ExitStandby',
   },
   ssm: {
     folder: 'ssm',

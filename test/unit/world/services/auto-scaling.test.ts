@@ -2,6 +2,7 @@ import type {
   AutoScalingGroupsType,
   AutoScalingInstancesType,
   DescribeLifecycleHooksAnswer,
+  DescribeWarmPoolAnswer,
   TerminateInstanceInAutoScalingGroupCommandOutput,
 } from '@aws-sdk/client-auto-scaling';
 import fc from 'fast-check';
@@ -527,6 +528,22 @@ describe('a warm pool', () => {
     await world.seconds(60);
     expect(world.stateOf(InstanceId)).toBe('Warmed:Stopped');
     expect(world.ec2.instance(InstanceId)?.state).toBe('stopped');
+  });
+
+  it('is shown by DescribeWarmPool, and not among the instances of its group', async () => {
+    await world.group({ WarmPool: { ...WarmPool, MinSize: 2 }, DesiredCapacity: 0 }, LAUNCH_HOOK);
+    await world.seconds(10);
+    const { AutoScalingGroups: [group] = [] } = await world.ask<AutoScalingGroupsType>('DescribeAutoScalingGroups');
+    expect(group).toMatchObject({ Instances: [], WarmPoolSize: 2, WarmPoolConfiguration: { MinSize: 2 } });
+    const page = (input: object) =>
+      world.ask<DescribeWarmPoolAnswer>('DescribeWarmPool', { AutoScalingGroupName: 'web', ...input });
+    const first = await page({ MaxRecords: 1 });
+    expect(first.Instances).toMatchObject([{ LifecycleState: 'Warmed:Pending:Wait' }]);
+    const second = await page({ MaxRecords: 1, NextToken: first.NextToken });
+    expect(second).toMatchObject({ Instances: [{ LifecycleState: 'Warmed:Pending:Wait' }] });
+    expect(second.NextToken).toBeUndefined();
+    expect(second.Instances?.[0]?.InstanceId).not.toBe(first.Instances?.[0]?.InstanceId);
+    await expect(page({ MaxRecords: 51 })).rejects.toMatchObject({ code: 'ValidationError' });
   });
 });
 
