@@ -76,6 +76,11 @@ export const Profile = z
      */
     csrFrom: z.enum(['node', 'request']).optional(),
     metadata: Metadata.optional(),
+    /**
+     * Whether a sweep moves running nodes when the profile names another server; left out, it reports them and leaves them
+     * on their former one.
+     */
+    move: z.boolean().optional(),
     /** How long an enrolment that no hook waits for may take. A hook sets its own limit. */
     enrolWithinMinutes: z.int().min(5).max(2880).default(60),
     /** What a failed enrolment means for the launch that waits for it: functions/decide-failure.ts. */

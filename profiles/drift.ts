@@ -1,7 +1,9 @@
-import { needsKey } from '../lib/engines.ts';
+import { associationsOf, serverId } from '../lib/associations.ts';
+import { needsKey, traitsOf } from '../lib/engines.ts';
 import { complies, type Instance } from '../lib/instance.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
 import type { Profile } from '../lib/profile.ts';
+import type { Associate } from '../lib/servers.ts';
 import { type Exemptions, isMoreWanted, withoutExempted } from './exemptions.ts';
 import { profileVersion } from './version.ts';
 
@@ -19,6 +21,8 @@ export interface Standard {
   readonly exempt: Exemptions;
   /** Whether an enrolment would associate it: without a CSR a Lightsail instance may only be hardened. */
   readonly isAssociated: boolean;
+  /** Whether an enrolment may take a node to another server than the one that has it. */
+  readonly mayMove: boolean;
 }
 
 /**
@@ -35,11 +39,13 @@ export function driftOf(instance: Instance, record: LedgerItem | undefined, stan
 function whyNotEnrolled(
   instance: Instance,
   record: LedgerItem | undefined,
-  { profile, exempt, isAssociated }: Standard,
+  { profile, exempt, isAssociated, mayMove }: Standard,
 ): string | null {
   if (!record) return 'It is not in the ledger: nobody has enrolled it.';
   if (!isSameInstance(record, instance))
     return `It was launched at ${instance.launchTime}; who had its name before was enrolled.`;
+  const isElsewhere = !exempt.association && formerServers(record, profile).length > 0;
+  if (isElsewhere) return mayMove ? onFormerServer(record, profile) : null;
   if (record.status !== 'enrolled') return `It is not enrolled: its status is "${record.status}".`;
   if (record.profile !== profile.name) return `It was enrolled by the profile ${record.profile}.`;
   if (record.profileVersion !== profileVersion(profile)) return 'Its profile has changed since it was enrolled.';
@@ -53,6 +59,21 @@ function whyNotEnrolled(
   // An enrolment without a CSR has only hardened; one that brings it goes further.
   if (isAssociated && !mayBeAssociated(record)) return 'It was hardened and never associated.';
   return null;
+}
+
+/** The servers that have the node, if none of them is the one that its profile names now. */
+export function formerServers(record: LedgerItem, { associate }: Pick<Profile, 'associate'>): Associate[] {
+  if (record.status !== 'enrolled' && record.status !== 'failed') return [];
+  const confirmed = Object.entries(associationsOf(record)).filter(([, { status }]) => status === 'confirmed');
+  const current = associate && serverId(associate);
+  return confirmed.some(([id]) => id === current) ? [] : confirmed.map(([, { server }]) => server);
+}
+
+/** The sentence about a node that its profile's server does not have. */
+export function onFormerServer(record: LedgerItem, profile: Pick<Profile, 'name' | 'associate'>): string {
+  const names = formerServers(record, profile).map((server) => traitsOf(server).displayName);
+  const now = profile.associate ? traitsOf(profile.associate).displayName : 'no server';
+  return `It is on ${names.join(' and ')}, and its profile ${profile.name} names ${now} now.`;
 }
 
 function whyNotHardened(

@@ -1,3 +1,4 @@
+import { associationsOf } from '../lib/associations.ts';
 import { needsKey, traitsOf } from '../lib/engines.ts';
 import { ClaimedElsewhere, InstanceGone, InvalidRequest } from '../lib/errors.ts';
 import { type Instance, ledgerKey } from '../lib/instance.ts';
@@ -43,7 +44,13 @@ export function planEnrolment(facts: EnrolmentFacts): EnrolmentPlan {
   const { instance, profile, exempt, item, task } = facts;
   const enrolment = requested(facts);
   requireNotRetired(facts);
-  const drift = driftOf(instance, item, { profile, exempt, isAssociated: enrolment.wants.association });
+  const drift = driftOf(instance, item, {
+    profile,
+    exempt,
+    isAssociated: enrolment.wants.association,
+    // Neither an event nor a sweep moves a node unasked; a person who starts an enrolment asks for it.
+    mayMove: facts.startedBy === null || profile.move === true,
+  });
   if (item && !drift.enrolment && !(drift.metadata && mayHarden(facts))) {
     const enrolledBefore = !isEnrolledBy(item, task);
     return {
@@ -54,7 +61,7 @@ export function planEnrolment(facts: EnrolmentFacts): EnrolmentPlan {
   requireUnowned(facts);
   // An enrolled node is only hardened: neither the node nor its servers are contacted again.
   const wants = drift.enrolment ? enrolment.wants : { ...NOTHING_WANTED.wants, hardening: true };
-  return { enrolment: { ...enrolment, wants }, claim: claimFor(facts, enrolment) };
+  return { enrolment: { ...enrolment, wants }, claim: claimFor(facts, enrolment, drift.enrolment !== null) };
 }
 
 /** The answer for an instance that this request does not enrol. */
@@ -206,7 +213,9 @@ function requireUnowned({ item, isOwnedElsewhere }: EnrolmentFacts): void {
   throw new ClaimedElsewhere(`${item.instance} is ${item.status}: ${item.execution} owns it.`);
 }
 
-function claimFor({ instance, profile, task }: EnrolmentFacts, enrolment: Enrolment) {
+/** @param isEnrolled whether the node is enrolled, and not only hardened */
+function claimFor({ instance, profile, item, task }: EnrolmentFacts, enrolment: Enrolment, isEnrolled: boolean) {
+  const recorded = associationsOf(item);
   return {
     instance: enrolment.ledgerKey,
     status: 'enrolling' as const,
@@ -221,7 +230,10 @@ function claimFor({ instance, profile, task }: EnrolmentFacts, enrolment: Enrolm
     autoScalingGroupName: instance.autoScalingGroupName,
     exempt: enrolment.exempt,
     // What was done before the exemption stays in the ledger, so that the retirement undoes it.
-    ...(!enrolment.exemptions.association && { register: enrolment.register, associate: enrolment.associate }),
+    ...(isEnrolled &&
+      !enrolment.exemptions.association && { register: enrolment.register, associate: enrolment.associate }),
+    // An item from before associations were recorded proves its own by `associate`, which is about to change.
+    ...(isEnrolled && !item?.associations && Object.keys(recorded).length > 0 && { associations: recorded }),
   };
 }
 

@@ -2,7 +2,7 @@ import { NOT_YET } from '../lib/errors.ts';
 import { complies, type Found, type Instance } from '../lib/instance.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
 import type { Exemption, Profile } from '../lib/profile.ts';
-import { type Drift, driftOf, isAnothers, isSameInstance } from '../profiles/drift.ts';
+import { type Drift, driftOf, formerServers, isAnothers, isSameInstance, onFormerServer } from '../profiles/drift.ts';
 import { type Exemptions, exemptionsOf, exemptParts, withoutExempted } from '../profiles/exemptions.ts';
 import { closesImdsV1 } from '../profiles/imdsv1.ts';
 import { identityFrom, isAssociationWanted } from '../profiles/plan.ts';
@@ -11,7 +11,15 @@ import { profileVersion } from '../profiles/version.ts';
 /** How a running instance compares with the profile that matches it. */
 export interface Assessment {
   /** `as-wanted`: nothing to do; `under-way`: an execution works on it. The others are findings of the report. */
-  readonly is: 'as-wanted' | 'under-way' | 'drifting' | 'still-on-imdsv1' | 'exempt' | 'failed' | 'unknown';
+  readonly is:
+    | 'as-wanted'
+    | 'under-way'
+    | 'drifting'
+    | 'still-on-imdsv1'
+    | 'on-former-server'
+    | 'exempt'
+    | 'failed'
+    | 'unknown';
   readonly reason: string;
   readonly drift: Drift;
   readonly exempt: Exemptions;
@@ -43,7 +51,8 @@ export function assess(
   const asked = withoutExempted(profile, exempt);
   const isAssociated = isAssociationWanted(instance, asked, false);
   const isMoreAsked = isAssociated || identityFrom(instance, asked, false) !== 'none';
-  const drift = driftOf(instance, record, { profile, exempt, isAssociated });
+  const mayMove = profile.move === true && (isAssociated || !profile.associate);
+  const drift = driftOf(instance, record, { profile, exempt, isAssociated, mayMove });
   const isHardened = !profile.metadata || complies(instance.metadataOptions, profile.metadata);
   const known = { drift, exempt, isHardened, isMoreAsked, isEnrolled: drift.enrolment === null };
   return { ...known, ...whatItIs(instance, record, known, { profile, exemptions, at }) };
@@ -61,6 +70,8 @@ function whatItIs(
   if (same?.status === 'retired' || same?.status === 'retiring') return { is: 'unknown', reason: whyNotAgain(same) };
   const reason = [drift.enrolment, drift.metadata].filter(Boolean).join(' ');
   if (!reason) {
+    if (same && !exempt.association && formerServers(same, profile).length > 0)
+      return { is: 'on-former-server', reason: `${onFormerServer(same, profile)} ${LEFT_THERE}` };
     if (same?.metadataUnsupported && isLeftOpen(instance, profile, exempt))
       return { is: 'still-on-imdsv1', reason: `IMDSv1 stays open on it: ${same.metadataUnsupported}` };
     const parts = exemptParts(profile, exempt);
@@ -98,6 +109,8 @@ export function isBeingRetired({ status, lastError, claimedAt }: LedgerItem, at:
 function minutesSince(instant: string, at: string): number {
   return (Date.parse(at) - Date.parse(instant)) / 60_000;
 }
+
+const LEFT_THERE = 'It stays there: start enrol-node by hand to move it, or set move: true in the profile.';
 
 const ANOTHERS =
   'Its name belonged to another instance, which is still on its servers: that one is retired first, and a later sweep enrols this one.';

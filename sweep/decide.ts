@@ -1,3 +1,5 @@
+import { toBeLeft } from '../lib/associations.ts';
+import { traitsOf } from '../lib/engines.ts';
 import { ledgerKey } from '../lib/instance.ts';
 import { closesImdsV1 } from '../profiles/imdsv1.ts';
 import { type CanaryFacts, canaryFacts } from './canary.ts';
@@ -40,7 +42,7 @@ export function decide(survey: Survey, findings: Findings): { due: Due[]; rows: 
     else if (isEnrolmentDue) due.push(dueOf(candidate, isWaiting, verdict.reason));
     else rows.push(rowOf(instance, profile, assessment, { finding: verdict.finding, reason: verdict.reason }));
   }
-  due.push(...survey.terminations.map(terminationOf));
+  due.push(...survey.terminations.map(terminationOf), ...survey.moved.map(leaveOf));
   return { due, rows };
 }
 
@@ -61,6 +63,14 @@ function dueOf(candidate: Candidate, isWaiting: boolean, whyNotHardened?: string
 function terminationOf(candidate: Candidate): Due {
   const reason = `Its termination waits in a hook (${candidate.lifecycleState}), and no execution works on it.`;
   return { ...candidate, starts: 'retire-node', finding: 'waiting', isWaiting: true, leaveOut: [], reason };
+}
+
+/** The enrolment that moved it starts this itself, unless that start was lost. */
+function leaveOf(candidate: Candidate): Due {
+  const left = candidate.record ? toBeLeft(candidate.record) : [];
+  const names = left.map(([, { server }]) => traitsOf(server).displayName);
+  const reason = `It has moved, and is still on ${names.join(' and ')}.`;
+  return { ...candidate, starts: 'retire-node', finding: 'on-former-server', isWaiting: false, leaveOut: [], reason };
 }
 
 const STILL_WAITS = 'It is enrolled, and its launch still waits in its hook.';

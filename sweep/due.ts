@@ -27,7 +27,7 @@ export function startOf(due: Due, { at }: Pick<SweepLimits, 'at'>): Start {
   const occasion =
     starts === 'enrol-node'
       ? [instance.region, instance.launchTime, generation, profileVersion(profile)]
-      : ['terminating', generation];
+      : [isWaiting ? 'terminating' : 'move', generation];
   const trigger = {
     detailType: SWEEP,
     eventId: [...occasion, isWaiting ? at.slice(0, 13) : at.slice(0, 10)].join(' '),
@@ -40,7 +40,7 @@ export function startOf(due: Due, { at }: Pick<SweepLimits, 'at'>): Start {
     announcement: {
       ...trigger,
       subject: ledgerKey(instance),
-      by: 'sweep',
+      by: starts === 'retire-node' && !isWaiting ? 'move' : 'sweep',
       ...(leaveOut.length > 0 && { leaveOut: [...leaveOut] }),
     },
   };

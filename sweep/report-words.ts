@@ -21,6 +21,10 @@ export const CONDITIONS: Readonly<Record<Condition, { readonly label: string; re
     label: 'still on IMDSv1',
     meaning: 'IMDSv1 is open on it: it is still used, or its service refuses to close it.',
   },
+  'on-former-server': {
+    label: 'on a former server',
+    meaning: 'Its profile names another configuration server than the one that has it.',
+  },
   drifting: { label: 'drifting', meaning: 'It is not as its profile says: an enrolment is due.' },
   reverted: {
     label: 'reverted',

@@ -15,6 +15,7 @@ export const FINDINGS = [
   'exempt',
   'failed',
   'waiting',
+  'on-former-server',
   'retained',
   'gone',
   'not-listed',

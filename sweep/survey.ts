@@ -1,3 +1,4 @@
+import { toBeLeft } from '../lib/associations.ts';
 import { type Found, type Instance, ledgerKey } from '../lib/instance.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
 import { type Profile, regionsOf } from '../lib/profile.ts';
@@ -35,6 +36,8 @@ export class Survey {
   readonly candidates: Candidate[] = [];
   /** Instances whose termination waits in our hook: a retirement of each is to be started. */
   readonly terminations: Candidate[] = [];
+  /** Instances that have moved to their profile's server and are still on a former one. */
+  readonly moved: Candidate[] = [];
   /** Every instance, stopped ones too, that is not exempt from hardening. */
   readonly members: Pick<FleetMember, 'instance' | 'record'>[] = [];
   /** Instances that do not comply and are left alone. */
@@ -102,6 +105,7 @@ export class Survey {
     const isWaiting = assessment.isEnrolled && this.profile.lifecycleHook && waitsInLaunchHook(one.lifecycleState);
     if (assessment.is === 'under-way') return;
     if (assessment.is !== 'drifting' && !isWaiting) {
+      if (one.record && isEnrolledAs(one.record, instance) && toBeLeft(one.record).length > 0) this.moved.push(one);
       if (assessment.is !== 'as-wanted')
         this.rows.push(rowOf(instance, this.profile, assessment, { finding: assessment.is }));
     } else if (instance.autoScalingGroupName !== null && this.#groups.unread.has(instance.region)) {
@@ -130,6 +134,10 @@ export class Survey {
     if (isHardened) this.counts.hardened++;
     if (is === 'under-way') this.counts.underWay++;
   }
+}
+
+function isEnrolledAs(record: LedgerItem, instance: Instance): boolean {
+  return record.status === 'enrolled' && isSameInstance(record, instance);
 }
 
 const RETAINED =

@@ -292,3 +292,26 @@ function minutesBefore(minutes: number): string {
 function retired(goneSince: string, requestedAt: string | null): Partial<EnrolmentFacts> {
   return { item: { ...ENROLLED, status: 'retired', goneSince }, requestedAt };
 }
+
+describe('a node that another server has than its profile names', () => {
+  const OTHER_PROFILE: Profile = { ...PROFILE, associate: OWN_PUPPET };
+  const item: LedgerItem = { ...ENROLLED, associate: CHEF };
+
+  it.each(['event', 'sweep'] as const)('is not moved by an enrolment that starts by %s', (startedBy) => {
+    const { enrolment, claim } = planEnrolment({ ...FACTS, profile: OTHER_PROFILE, item, startedBy, hook: HOOK });
+    expect(enrolment.wants.association).toBe(false);
+    expect(claim).not.toHaveProperty('associate');
+  });
+
+  it.each([
+    ['a person starts it', { startedBy: null }],
+    ['the profile says move: true', { startedBy: 'sweep', profile: { ...OTHER_PROFILE, move: true } }],
+  ] as const)('is moved where %s, and its former association is recorded', (_, over) => {
+    const { enrolment, claim } = planEnrolment({ ...FACTS, profile: OTHER_PROFILE, item, ...over });
+    expect(enrolment.wants.association).toBe(true);
+    expect(claim).toMatchObject({
+      associate: OWN_PUPPET,
+      associations: { 'opsworks-cm/chef-1/default': { status: 'confirmed', server: CHEF } },
+    });
+  });
+});

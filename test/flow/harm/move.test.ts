@@ -1,0 +1,114 @@
+import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { describe, expect, it } from 'vitest';
+import type { LedgerItem } from '../../../lib/ledger-item.ts';
+import type { Profile } from '../../../lib/profile.ts';
+import { documents } from '../../../services/ledger-writes.ts';
+import { atRest, deploy, enrolledFleet, HOUR, startsOf, sweep } from '../../support/sweeps.ts';
+import { associations, type Played } from '../../support/world.ts';
+
+const PUPPET: Profile['associate'] = { engine: 'opsworks-cm', serverName: 'PuppetServer', serverEngine: 'Puppet' };
+
+/** The profile of the group names another server from now on. */
+function nameOtherServer(change: Partial<Profile> = {}): void {
+  deploy((file) => {
+    const [web] = file.profiles;
+    Object.assign(web ?? {}, { associate: PUPPET, ...change });
+  });
+}
+
+/** An enrolled instance whose profile names another server now. */
+async function leftBehind(change: Partial<Profile> = {}) {
+  const { world, instances } = await enrolledFleet(1);
+  nameOtherServer(change);
+  return { world, instance: instances[0] ?? '' };
+}
+
+const statusesOf = async (world: Played) => {
+  const [item] = await world.ledger();
+  return Object.fromEntries(
+    Object.entries((item?.associations ?? {}) as LedgerItem['associations'] & object).map(([id, { status }]) => [
+      id,
+      status,
+    ]),
+  );
+};
+
+const CHEF_ID = 'opsworks-cm/ChefServer/default';
+const PUPPET_ID = 'opsworks-cm/PuppetServer';
+
+describe('a node whose profile names another server', () => {
+  it('is reported by every sweep, and left on its former server', async () => {
+    const { world, instance } = await leftBehind();
+    const started = startsOf(world);
+    for (let hours = 0; hours < 3; hours++) {
+      const { rows, alerts } = await sweep(world);
+      expect(alerts).toEqual([]);
+      expect(rows).toMatchObject([
+        {
+          instance,
+          finding: 'on-former-server',
+          action: 'nothing',
+          reason: expect.stringMatching(/ChefServer.*PuppetServer/),
+        },
+      ]);
+      await world.clock.advance(HOUR);
+    }
+    expect(startsOf(world)).toEqual(started);
+    expect(await statusesOf(world)).toEqual({ [CHEF_ID]: 'confirmed' });
+  });
+
+  it('is left there although its item is from before associations were recorded', async () => {
+    const { world, instance } = await leftBehind();
+    await documents.send(
+      new UpdateCommand({
+        TableName: process.env.LEDGER_TABLE,
+        Key: { instance },
+        UpdateExpression: 'REMOVE associations',
+      }),
+    );
+    expect((await sweep(world)).rows).toMatchObject([{ instance, finding: 'on-former-server', action: 'nothing' }]);
+  });
+
+  it('is still hardened, and stays on its former server in the ledger', async () => {
+    const { world, instance } = await leftBehind();
+    world.ec2.service.operations.ModifyInstanceMetadataOptions?.(
+      { InstanceId: instance, HttpPutResponseHopLimit: 1 } as never,
+      {} as never,
+    );
+    await world.clock.advance(60_000);
+    expect((await sweep(world)).rows).toMatchObject([{ finding: 'drifting', action: 'started' }]);
+    await atRest(world);
+    expect(world.ec2.instance(instance)?.metadataOptions).toMatchObject({ HttpPutResponseHopLimit: 2 });
+    expect(await world.ledger()).toMatchObject([{ status: 'enrolled', associate: { serverName: 'ChefServer' } }]);
+    expect((await sweep(world)).rows).toMatchObject([{ finding: 'on-former-server', action: 'nothing' }]);
+  });
+
+  it('is moved by a sweep where its profile says move: true', async () => {
+    const { world, instance } = await leftBehind({ move: true });
+    expect((await sweep(world)).rows).toMatchObject([{ instance, finding: 'drifting', action: 'started' }]);
+    await atRest(world);
+    expect(await statusesOf(world)).toMatchObject({ [PUPPET_ID]: 'confirmed' });
+    // The enrolment takes it off its former server, or the next sweep does.
+    await sweep(world);
+    await atRest(world);
+    expect(await statusesOf(world)).toEqual({ [CHEF_ID]: 'undone', [PUPPET_ID]: 'confirmed' });
+    expect(associations(world).map(({ serverName }) => serverName)).toEqual(['PuppetServer']);
+    expect((await sweep(world)).rows).toEqual([]);
+    expect(await world.ledger()).toMatchObject([{ instance, status: 'enrolled' }]);
+  });
+});
+
+describe('a rotated secret or another way to write the address', () => {
+  it('is no move', async () => {
+    const { world } = await enrolledFleet(1);
+    nameOtherServer({
+      associate: {
+        engine: 'opsworks-cm',
+        serverName: 'ChefServer',
+        serverEngine: 'ChefAutomate',
+        chefOrganization: 'default',
+      },
+    });
+    expect((await sweep(world)).rows.map(({ finding }) => finding)).not.toContain('on-former-server');
+  });
+});

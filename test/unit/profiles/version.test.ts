@@ -1,0 +1,21 @@
+import { expect, it } from 'vitest';
+import { readProfiles } from '../../../profiles/file.ts';
+import { profileVersion } from '../../../profiles/version.ts';
+
+/** As fleets in use have recorded them: a version that changes here enrols every one of their nodes again. */
+const RECORDED = {
+  web: '2c5532ef42da',
+  database: 'c68be4f25302',
+  batch: 'e99e94e9bf84',
+  lightsail: '42974d3297d1',
+};
+
+it('is the same for the shipped profiles as ledgers have recorded it', () => {
+  const versions = readProfiles('profiles.yml').map((profile) => [profile.name, profileVersion(profile)]);
+  expect(Object.fromEntries(versions)).toEqual(RECORDED);
+});
+
+it.each([true, false])('is the same with move: %s as without it', (move) => {
+  for (const profile of readProfiles('profiles.yml'))
+    expect(profileVersion({ ...profile, move })).toBe(profileVersion(profile));
+});
