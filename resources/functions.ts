@@ -68,13 +68,25 @@ export interface Generated {
   /** By the state machine's name: what its tasks run. */
   readonly stateMachines: Record<string, { readonly functionArns: Json; readonly functions: readonly unknown[] }>;
   readonly logGroups: readonly unknown[];
+  /** By function: which grants of its entry the role's statements are made of, in their order. */
+  readonly kept: Readonly<Record<string, readonly number[]>>;
   /** Rows of two widgets, as text within the dashboard's JSON. */
   readonly dashboard: { readonly throttles: string; readonly errors: string };
 }
 
-/** @param definitions the state machines by name, as statemachines/ has them */
-export function generate(table: FunctionTable, definitions: ReadonlyMap<string, unknown>): Generated {
-  const entries = Object.entries(table);
+/** The parts of what the profiles make, by name: stack/permissions/from-profiles.ts. */
+export type ProfileParts = Readonly<Record<string, readonly unknown[]>>;
+
+/**
+ * @param definitions the state machines by name, as statemachines/ has them
+ * @param parts what the profiles make; a statement on nothing but empty parts is left out
+ */
+export function generate(
+  table: FunctionTable,
+  definitions: ReadonlyMap<string, unknown>,
+  parts: ProfileParts = {},
+): Generated {
+  const entries = Object.entries(table).map(([name, entry]) => [name, withoutEmpty(entry, parts)] as const);
   const states = Object.keys(table).map(stateOf).sort();
   const inSubnets = entries.filter(([, { subnets }]) => subnets);
   return {
@@ -91,9 +103,49 @@ export function generate(table: FunctionTable, definitions: ReadonlyMap<string, 
       ),
     },
     stateMachines: Object.fromEntries([...definitions].map(([name, definition]) => [name, tasksOf(definition)])),
+    kept: Object.fromEntries(Object.entries(table).map(([name, { grants }]) => [name, keptOf(grants, parts)])),
     logGroups: states.map((state) => ({ Ref: `${state}LogGroup` })),
     dashboard: { throttles: rowsOf('Throttles', states), errors: rowsOf('Errors', states) },
   };
+}
+
+function isEmptyPart(target: string, parts: ProfileParts): boolean {
+  return target.startsWith('profiles.') && parts[target.slice('profiles.'.length)]?.length === 0;
+}
+
+function keptOf(grants: readonly Grant[], parts: ProfileParts): number[] {
+  return grants.flatMap(({ on }, index) => (on.every((target) => isEmptyPart(target, parts)) ? [] : [index]));
+}
+
+/** What no profile asks for is not granted. IAM takes no statement without a resource, and no policy without a statement. */
+function withoutEmpty(entry: Entry, parts: ProfileParts): Entry {
+  const kept = keptOf(entry.grants, parts).flatMap((index) => entry.grants[index] ?? []);
+  const grants = kept.map((grant) => ({ ...grant, on: grant.on.filter((target) => !isEmptyPart(target, parts)) }));
+  const policies = Object.entries(entry.policies).filter(([, part]) => !isEmptyPart(part, parts));
+  return { ...entry, grants, policies: Object.fromEntries(policies) };
+}
+
+/**
+ * By function: the actions that its entry grants, and no profile asks for.
+ * @param policyActions what the statements of a part allow, by the part
+ */
+export function withheldActions(
+  table: FunctionTable,
+  parts: ProfileParts,
+  policyActions: Readonly<Record<string, string>>,
+): Record<string, string[]> {
+  const actions = Object.entries(table).map(([name, { grants, policies }]) => {
+    const kept = keptOf(grants, parts);
+    const empty = Object.values(policies).filter((part) => isEmptyPart(part, parts));
+    return [
+      name,
+      [
+        ...grants.flatMap(({ allow }, index) => (kept.includes(index) ? [] : allow)),
+        ...empty.flatMap((part) => policyActions[part.slice('profiles.'.length)] ?? []),
+      ],
+    ];
+  });
+  return Object.fromEntries(actions);
 }
 
 /** The framework's name of a function: it makes DescribeInstanceLambdaFunction and more of `describeInstance`. */
@@ -253,10 +305,14 @@ function rowsOf(metric: string, states: readonly string[]): string {
   return rows.join(', ');
 }
 
-/** Where a part of a generated resource is written in the table; undefined for a resource that is not generated. */
+/**
+ * Where a part of a generated resource is written in the table; undefined for a resource that is not generated.
+ * @param kept as Generated has it; left out, every grant has a statement
+ */
 export function originOf(
   table: FunctionTable,
   [, resource = '', ...below]: readonly PropertyKey[],
+  kept: Generated['kept'] = {},
 ): PropertyKey[] | undefined {
   const invoked = Object.keys(table).find((name) =>
     table[name]?.rules.map(permissionNameOf).includes(String(resource)),
@@ -273,7 +329,7 @@ export function originOf(
   if (policy !== 0) return [name, 'policies'];
   if (index === undefined) return [name, 'grants'];
   const grant = Number(index) - platformStatements(name, entry).length;
-  return grant < 0 ? [name] : [name, 'grants', grant];
+  return grant < 0 ? [name] : [name, 'grants', kept[name]?.[grant] ?? grant];
 }
 
 const GENERATED = /^(\w+?)(LambdaFunction|LambdaEvConf|LogGroup|LambdaVersion\w*|Role)$/;

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import * as z from 'zod';
-import { type Generated, generate, readFunctions } from './functions.ts';
+import { type Generated, generate, type ProfileParts, readFunctions } from './functions.ts';
 
 const Resource = z.looseObject({ Type: z.string(), Properties: z.record(z.string(), z.unknown()).default({}) });
 
@@ -54,13 +54,13 @@ export function readService(root: string, stage?: string): Service {
 }
 
 /** What build/functions.json will say. */
-export function readGenerated(root: string): Generated {
+export function readGenerated(root: string, parts?: ProfileParts): Generated {
   const files = readdirSync(join(root, 'statemachines')).filter((file) => file.endsWith('.asl.yml'));
   const definitions = files.map((file) => {
     const definition: unknown = parse(readFileSync(join(root, 'statemachines', file), 'utf8'), { merge: true });
     return [file.replace(/\.asl\.yml$/, ''), definition] as const;
   });
-  return generate(readFunctions(root).table, new Map(definitions));
+  return generate(readFunctions(root).table, new Map(definitions), parts);
 }
 
 function inStage(text: string, stage: string | undefined): string {

@@ -58,7 +58,9 @@ export async function buildStack(root: string, args: readonly string[], builtFor
     );
     await check('the SDK clients', () => faultsOfClients(bundles));
     const needs = sources ? needsOf(openYaml(sources.profilesFile), profiles) : [];
-    await check('the template and its permissions, which takes a while', () => templateFaults({ bundles, needs }));
+    await check('the template and its permissions, which takes a while', () =>
+      templateFaults({ bundles, needs, parts: grants }),
+    );
   }
   return [...new Set(faults)];
 
@@ -78,7 +80,7 @@ export async function buildStack(root: string, args: readonly string[], builtFor
   }
 
   async function templateFaults(code: Code): Promise<string[]> {
-    writeFileSync(join(root, GENERATED_FILE), JSON.stringify(readGenerated(root), null, 2));
+    writeFileSync(join(root, GENERATED_FILE), JSON.stringify(readGenerated(root, grants), null, 2));
     writeFileSync(join(root, 'build/from-profiles.json'), JSON.stringify(grants, null, 2));
     // What serverless.yml asks for: a build for another stage has other profiles in it.
     writeFileSync(builtFor, JSON.stringify({ [stageOf(args)]: fromHere(profilesName) }));

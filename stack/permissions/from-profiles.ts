@@ -9,15 +9,29 @@ type Statement = { Effect: 'Allow'; Action: string; Resource: Sub[]; Condition: 
 
 const [partition = '', home = '', account] = ['Partition', 'Region', 'AccountId'].map((name) => `$\{AWS::${name}}`);
 
+/** What a policy that the profiles make allows: its statements, where there are any. */
+export const POLICY_ACTIONS = {
+  commandTargets: 'ssm:SendCommand',
+  hardeningTargets: 'ec2:ModifyInstanceMetadataOptions',
+} as const;
+
+/** For an action that takes no resource. */
+const ANY: readonly string[] = ['*'];
+
 /**
  * What the profiles let the functions reach. stack/package.ts writes it to build/from-profiles.json, which the functions'
- * roles include: a role names the groups, secrets and stacks of the profiles and no other.
+ * roles include: a role names the groups, secrets and stacks of the profiles and no other. A part is empty where no profile
+ * asks for it; then no role has the statement.
+ * @param formerServers that no profile names any more, and that have nodes to be retired
  */
-export function grantsOf(profiles: readonly Profile[]) {
+export function grantsOf(profiles: readonly Profile[], formerServers: readonly Associate[] = []) {
   const servers = profiles.flatMap(({ associate }) => associate ?? []);
   const asked = profiles.filter(isAskedForIdentity);
+  const hardened = profiles.filter(({ metadata }) => metadata);
+  const hardenedAtLightsail = hardened.filter(mayMatchLightsail);
   const enrolling = servers.flatMap((server) => secretsFor('enrolment', server));
-  const retiring = servers.flatMap((server) => secretsFor('retirement', server));
+  const retiring = [...servers, ...formerServers].flatMap((server) => secretsFor('retirement', server));
+  const installed = asked.filter(({ associate }) => associate && traitsOf(associate).installation);
   return {
     /** What an enrolment reads: the key that signs, and whom to trust. */
     enrolSecrets: secrets(enrolling),
@@ -27,32 +41,48 @@ export function grantsOf(profiles: readonly Profile[]) {
     retireKeys: secrets(retiring.filter(({ readBy }) => !readBy.includes('enrolment'))),
     /** What a node is sent: Puppet's comes from the server itself. */
     nodeSecrets: secretsNamed(servers.flatMap(secretsSentBy)),
-    stacks: orNone(
-      unique(profiles.flatMap(({ register }) => register?.stackId ?? [])).map(stackArn),
-      'opsworks:REGION:stack/none/',
-    ),
-    launchGroups: groups(profiles.filter(({ lifecycleHook }) => lifecycleHook)),
-    terminationGroups: groups(profiles.filter(({ terminationHook }) => terminationHook)),
+    stacks: unique(profiles.flatMap(({ register }) => register?.stackId ?? [])).map(stackArn),
+    /** No action of OpsWorks CM takes a resource. */
+    opsWorksCmEnrolling: where(servers.some(isOpsWorksCm), ANY),
+    opsWorksCmRetiring: where([...servers, ...formerServers].some(isOpsWorksCm), ANY),
+    launchGroups: groupsOf(profiles.filter(({ lifecycleHook }) => lifecycleHook)),
+    terminationGroups: groupsOf(profiles.filter(({ terminationHook }) => terminationHook)),
     /** Whom a document may be sent to. */
-    commandTargets: orNobody('ssm:SendCommand', [
-      ...ec2Targets('ssm:SendCommand', 'ssm:resourceTag', asked),
-      ...managedTargets(asked),
-    ]),
+    commandTargets: [...ec2Targets(POLICY_ACTIONS.commandTargets, 'ssm:resourceTag', asked), ...managedTargets(asked)],
     /** Which documents: the stack's own, and those of the same names where other instances of EC2 are. */
     collectDocuments: documents(['CollectIdentityDocument'], asked),
-    installDocuments: documents(['InstallCredentialsDocument', 'InstallChefDocument'], asked),
-    /** Lightsail's resources are named by an id of their own, which nobody knows before. */
+    installDocuments: documents(['InstallCredentialsDocument', 'InstallChefDocument'], installed),
+    /** What is asked of Systems Manager about nodes and commands takes no resource. */
+    commandResults: where(asked.length > 0, ANY),
+    installationResults: where(installed.length > 0, ANY),
+    /** What is only looked at, to know whether it is there: also for nodes of profiles that are no more. */
     lightsailInstances: inRegions('lightsail:REGION:Instance/*', profiles.length > 0 ? regionsOfAll(profiles) : [home]),
     /** Whose metadata options may be changed. */
-    hardeningTargets: orNobody(
-      'ec2:ModifyInstanceMetadataOptions',
-      ec2Targets(
-        'ec2:ModifyInstanceMetadataOptions',
-        'aws:ResourceTag',
-        profiles.filter(({ metadata }) => metadata),
-      ),
-    ),
+    hardeningTargets: ec2Targets(POLICY_ACTIONS.hardeningTargets, 'aws:ResourceTag', hardened),
+    lightsailHardening: lightsailInstancesOf(hardenedAtLightsail),
+    /** An operation has no ARN. */
+    lightsailOperations: where(hardenedAtLightsail.length > 0, ANY),
+    /** Metrics take no resource. */
+    imdsMetrics: where(hardened.length > 0, ANY),
   };
+}
+
+function where<Value>(isAsked: boolean, values: readonly Value[]): readonly Value[] {
+  return isAsked ? values : [];
+}
+
+function isOpsWorksCm({ engine }: Associate): boolean {
+  return engine === 'opsworks-cm';
+}
+
+/** Lightsail instances are in no group; a profile that goes by tags alone may be theirs. */
+export function mayMatchLightsail({ match }: Profile): boolean {
+  return match.autoScalingGroup === undefined;
+}
+
+/** All of the profiles' Regions: Lightsail names an instance by an id of its own. */
+export function lightsailInstancesOf(profiles: readonly Profile[]): Sub[] {
+  return inRegions('lightsail:REGION:Instance/*', regionsOfAll(profiles));
 }
 
 /** The secrets whose texts a node is sent. */
@@ -118,13 +148,6 @@ function oneOrAll(values: readonly string[]): string | readonly string[] {
   return values.length === 1 && values[0] !== undefined ? values[0] : values;
 }
 
-/** A policy must say something: where the profiles name nobody, it names an instance that there is not. */
-function orNobody(action: string, statements: readonly Statement[]): Statement[] {
-  const none = [arn('ec2:REGION:instance/none')];
-  const nobody = statement(action, none, { StringEquals: { 'aws:ResourceTag/none': 'none' } });
-  return statements.length > 0 ? [...statements] : [nobody];
-}
-
 function statement(Action: string, Resource: Sub[], Condition: Condition): Statement {
   return { Effect: 'Allow', Action, Resource, Condition };
 }
@@ -140,6 +163,7 @@ function inRegions(resource: string, regions: readonly string[]): Sub[] {
 
 /** A managed node is asked from the stack's own Region, an instance of EC2 in its own. */
 function documents(names: readonly string[], profiles: readonly Profile[]): Sub[] {
+  if (profiles.length === 0) return [];
   const regions = unique([home, ...regionsOfAll(profiles.filter(({ match }) => !match.lightsail))]);
   return regions.flatMap((region) => names.map((name) => documentArn(name, region)));
 }
@@ -150,13 +174,13 @@ function documentArn(name: string, region: string): Sub {
 }
 
 /** The groups by name, or all where a profile goes by tags alone: then nobody knows their names. */
-function groups(profiles: readonly Profile[]): Sub[] {
+export function groupsOf(profiles: readonly Profile[]): Sub[] {
   const arns = profiles.flatMap((profile) => {
     const glob = globbed(profile.match.autoScalingGroup ?? '*');
     const group = `autoscaling:REGION:autoScalingGroup:*:autoScalingGroupName/${glob}`;
     return inRegions(group, regionsOf(profile, home));
   });
-  return orNone(uniqueArns(arns), 'autoscaling:REGION:autoScalingGroup:none:autoScalingGroupName/none');
+  return uniqueArns(arns);
 }
 
 export function stackArn(stackId: string): Sub {
@@ -173,12 +197,7 @@ function secrets(named: readonly NamedSecret[]): Sub[] {
 }
 
 function secretsNamed(names: readonly string[]): Sub[] {
-  return orNone(unique(names).map(secretArn), 'secretsmanager:REGION:secret:none/none');
-}
-
-/** A statement must name something: where the profiles name nothing, it names what nobody has. */
-function orNone(arns: readonly Sub[], none: string): Sub[] {
-  return arns.length > 0 ? [...arns] : [arn(none)];
+  return unique(names).map(secretArn);
 }
 
 function arn(resource: string, region = home): Sub {

@@ -42,8 +42,10 @@ export const PLATFORM_ACTIONS: Readonly<Record<string, string>> = {
 
 /** Actions for which a role may say `Resource: "*"`: why there is nothing narrower. Source: Service Authorization Reference. */
 export const STARS: Readonly<Record<string, string>> = {
+  'autoscaling:DescribeAutoScalingGroups': 'it takes no resource',
   'autoscaling:DescribeAutoScalingInstances': 'it takes no resource',
   'autoscaling:DescribeLifecycleHooks': 'it takes no resource',
+  'autoscaling:DescribeWarmPool': 'it takes no resource',
   'cloudwatch:GetMetricData': 'it takes no resource',
   'ec2:DescribeInstances': 'it takes no resource',
   'ec2:AssignPrivateIpAddresses': 'Lambda makes the interface, and nobody knows its name before',

@@ -1,7 +1,7 @@
 import { traitsOf } from '../../lib/engines.ts';
 import type { Profile } from '../../lib/profile.ts';
 import type { YamlFile } from '../../lib/yaml-file.ts';
-import { secretArn, stackArn } from './from-profiles.ts';
+import { groupsOf, lightsailInstancesOf, mayMatchLightsail, secretArn, stackArn } from './from-profiles.ts';
 import type { Need } from './permissions.ts';
 
 const READ = 'secretsmanager:GetSecretValue';
@@ -14,17 +14,33 @@ const SECRET_USERS = {
 } as const;
 const STACK_USERS = ['register-instance', 'assign-instance', 'deregister-instance'];
 
+const OPSWORKS_CM_USERS = ['associate-node', 'confirm-association', 'disassociate-node', 'confirm-disassociation'];
+const LIGHTSAIL_HARDENERS = ['enforce-imds-v2', 'revert-metadata'];
+const HOOK_USERS = {
+  lifecycleHook: {
+    'finish-launch': 'autoscaling:CompleteLifecycleAction',
+    'release-launch': 'autoscaling:CompleteLifecycleAction',
+    'keep-waiting': 'autoscaling:RecordLifecycleActionHeartbeat',
+  },
+  terminationHook: { 'finish-termination': 'autoscaling:CompleteLifecycleAction' },
+} as const;
+
 /**
- * What the profiles name and functions use: secrets and stacks, with the line that names them.
+ * What the profiles name and functions use, with the line that names it: secrets, stacks, servers, hooks, and the metadata
+ * options of Lightsail instances.
  * @param file the profiles
  */
 export function needsOf(file: YamlFile, profiles: readonly Profile[]): Need[] {
   return profiles.flatMap((profile, index) => {
+    const placeOf = (...path: string[]) => `${file.placeOf(['profiles', index, ...path])}: the profile ${profile.name}`;
     const sentenceFor = (part: 'register' | 'associate', field: string, name: string) =>
-      `${file.placeOf(['profiles', index, part, field])}: the profile ${profile.name} names the ${field} ${name}`;
+      `${placeOf(part, field)} names the ${field} ${name}`;
     return [
       ...stackNeeds(profile, (name) => sentenceFor('register', 'stackId', name)),
       ...secretNeeds(profile, (field, name) => sentenceFor('associate', field, name)),
+      ...opsWorksCmNeeds(profile, `${placeOf('associate')} names a server of OpsWorks CM`),
+      ...hookNeeds(profile, (field) => `${placeOf(field)} names a ${field}`),
+      ...lightsailNeeds(profile, `${placeOf('metadata')} may be for Lightsail instances and names metadata options`),
     ];
   });
 }
@@ -48,4 +64,30 @@ function secretNeeds({ associate }: Profile, sentenceFor: (field: string, name: 
     const need = { resource: secretArn(name)['Fn::Sub'], sentence: sentenceFor(field, name) };
     return Object.entries(users).map(([user, action]) => ({ function: user, action, ...need }));
   });
+}
+
+function opsWorksCmNeeds({ associate }: Profile, sentence: string): Need[] {
+  if (associate?.engine !== 'opsworks-cm') return [];
+  return OPSWORKS_CM_USERS.map((user) => ({ function: user, action: 'opsworks-cm:*', resource: '*', sentence }));
+}
+
+function hookNeeds(profile: Profile, sentenceFor: (field: string) => string): Need[] {
+  return (['lifecycleHook', 'terminationHook'] as const)
+    .filter((field) => profile[field] !== undefined)
+    .flatMap((field) =>
+      Object.entries(HOOK_USERS[field]).flatMap(([user, action]) =>
+        groupsOf([profile]).map(({ 'Fn::Sub': resource }) => {
+          return { function: user, action, resource, sentence: sentenceFor(field) };
+        }),
+      ),
+    );
+}
+
+function lightsailNeeds(profile: Profile, sentence: string): Need[] {
+  if (!profile.metadata || !mayMatchLightsail(profile)) return [];
+  return LIGHTSAIL_HARDENERS.flatMap((user) =>
+    lightsailInstancesOf([profile]).map(({ 'Fn::Sub': resource }) => {
+      return { function: user, action: 'lightsail:UpdateInstanceMetadataOptions', resource, sentence };
+    }),
+  );
 }

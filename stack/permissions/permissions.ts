@@ -57,8 +57,14 @@ interface Permitted {
 /**
  * Compares what functions can send with what their roles allow: nothing missing, nothing more, and nothing wider.
  * @param needs what all the profiles need
+ * @param withheld by function: what it can send and no profile asks for, so that its role need not allow it
  */
-export function faultsOfRoles(template: Template, bundles: readonly Bundle[], needs: readonly Need[]): Fault[] {
+export function faultsOfRoles(
+  template: Template,
+  bundles: readonly Bundle[],
+  needs: readonly Need[],
+  withheld: Readonly<Record<string, readonly string[]>> = {},
+): Fault[] {
   const deployed = ofType(template, 'AWS::Lambda::Function').map(([, { Properties }]) => Properties);
   const all = bundles.map((bundle) => {
     const own = deployed.find(({ Handler }) => Handler === `build/functions/${bundle.name}/index.handler`);
@@ -66,7 +72,7 @@ export function faultsOfRoles(template: Template, bundles: readonly Bundle[], ne
     return role === undefined ? bundle : { bundle, role, functionName: String(resolved(own?.FunctionName, template)) };
   });
   return all.flatMap((one) => {
-    if ('role' in one) return roleFaults(one, template, all, needs);
+    if ('role' in one) return roleFaults(one, template, all, needs, withheld[one.bundle.name] ?? []);
     const says = `functions/${one.name}.ts has no role in the template: give it an entry in resources/functions.yml.`;
     return [{ at: [], says }];
   });
@@ -77,6 +83,7 @@ function roleFaults(
   template: Template,
   all: readonly (Permitted | Bundle)[],
   needs: readonly Need[],
+  withheld: readonly string[],
 ): Fault[] {
   const { bundle, role, functionName } = permitted;
   const at = ['Resources', role, 'Properties'];
@@ -89,7 +96,7 @@ function roleFaults(
   const unmet = own.filter((need) => !statements.some((statement) => meets(statement, need)));
   const faults = [
     ...sharing(permitted, all).map((says) => fault(says)),
-    ...missing(bundle, statements).map((says) => fault(says, ['Policies', 0, 'PolicyDocument'])),
+    ...missing(bundle, statements, withheld).map((says) => fault(says, ['Policies', 0, 'PolicyDocument'])),
     ...statements.flatMap((statement) =>
       [...more(bundle, statement), ...widthFaults(statement, functionName), ...unasked(statement, own)].map((says) =>
         fault(says, statement.at),
@@ -119,9 +126,9 @@ function sharing({ role, bundle }: Permitted, all: readonly (Permitted | Bundle)
   );
 }
 
-function missing(bundle: Bundle, statements: readonly PlacedStatement[]): string[] {
+function missing(bundle: Bundle, statements: readonly PlacedStatement[], withheld: readonly string[]): string[] {
   const allowed = new Set(statements.filter(({ Effect }) => Effect === 'Allow').flatMap(({ Action }) => Action));
-  const lacking = actionsOf(bundle).filter((action) => !allowed.has(action));
+  const lacking = actionsOf(bundle).filter((action) => !allowed.has(action) && !withheld.includes(action));
   return lacking.map((action) => `lacks ${action}, which ${bundle.name} can send: allow it`);
 }
 
@@ -132,13 +139,16 @@ function more(bundle: Bundle, { Effect, Action }: Statement): string[] {
   return idle.map((action) => `allows ${action}, which ${bundle.name} never sends: remove it`);
 }
 
-/** Secrets and stacks that a statement allows, and no profile names. */
+/** What may be allowed only where a profile asks for it. */
+const ASKED_FOR = /^(secretsmanager|opsworks|opsworks-cm):|^lightsail:Update|^autoscaling:(Complete|Record)/;
+
+/** Secrets, stacks, servers, groups and instances that a statement allows, and no profile asks for. */
 function unasked({ Effect, Action, Resource }: Statement, needs: readonly Need[]): string[] {
   if (Effect === 'Deny') return [];
-  return Action.filter((action) => /^(secretsmanager|opsworks):/.test(action)).flatMap((action) =>
-    Resource.filter((resource) => !/:(secret|stack)[:/]none\//.test(resource))
-      .filter((resource) => !needs.some((need) => need.resource === resource && isFor(need, action)))
-      .map((resource) => `allows ${action} on ${resource}, which no profile asks for: remove it`),
+  return Action.filter((action) => ASKED_FOR.test(action)).flatMap((action) =>
+    Resource.filter((resource) => !needs.some((need) => need.resource === resource && isFor(need, action))).map(
+      (resource) => `allows ${action} on ${resource}, which no profile asks for: remove it`,
+    ),
   );
 }
 

@@ -35,7 +35,7 @@ function wideFaults({ Action, Resource }: Statement): string[] {
 function secretFaults({ Action, Resource }: Statement): string[] {
   const part = Action.find((action) => action.startsWith('secretsmanager:'));
   if (!part) return [];
-  const wide = Resource.filter((resource) => !/:secret:[^*?]+-\?{6}$|:secret:none\/none$/.test(resource));
+  const wide = Resource.filter((resource) => !/:secret:[^*?]+-\?{6}$/.test(resource));
   return wide.map(
     (resource) => `allows ${part} on ${resource}, which is no one secret: name each, as …:secret:NAME-??????`,
   );

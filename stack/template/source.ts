@@ -1,8 +1,8 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openYaml, type YamlFile } from '../../lib/yaml-file.ts';
-import { FUNCTIONS_FILE, originOf, readFunctions } from '../../resources/functions.ts';
-import { readService } from '../../resources/service.ts';
+import { FUNCTIONS_FILE, type Generated, originOf, readFunctions } from '../../resources/functions.ts';
+import { GENERATED_FILE, readService } from '../../resources/service.ts';
 
 /** Where something stands in a template: `['Resources', 'LostEvents', 'Properties', 'QueueName']`. */
 export type Path = readonly (string | number)[];
@@ -30,13 +30,20 @@ interface Source {
 export function sourcesOf(root: string): Where {
   const { table, yaml } = readFunctions(root);
   const resources = resourceFiles(root);
+  const kept = keptGrants(root);
   return (at) => {
     const [section = '', name = '', ...below] = at;
     const written = resources.find(({ yaml }) => yaml.follow([section, name]).depth === 2);
     if (written) return deepest(written, [section, name, ...below]);
-    const origin = originOf(table, at);
+    const origin = originOf(table, at, kept);
     return origin && yaml.placeOf(origin);
   };
+}
+
+/** As the last build has left it, with which the template was made. */
+function keptGrants(root: string): Generated['kept'] {
+  const file = join(root, GENERATED_FILE);
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Generated).kept : {};
 }
 
 /** The resources with the stage still a variable. */

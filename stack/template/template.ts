@@ -1,6 +1,8 @@
+import { type ProfileParts, readFunctions, withheldActions } from '../../resources/functions.ts';
 import type { Bundle } from '../bundle/bundle.ts';
 import { deliveryFaults } from '../permissions/deliveries.ts';
 import { deputyFaults } from '../permissions/deputies.ts';
+import { POLICY_ACTIONS } from '../permissions/from-profiles.ts';
 import { faultsOfRoles, type Need } from '../permissions/permissions.ts';
 import { roleFaults } from '../permissions/roles.ts';
 import { stagePatternFaults } from '../permissions/stage-patterns.ts';
@@ -21,6 +23,8 @@ export interface Code {
   readonly bundles: readonly Bundle[];
   /** What all the profiles need. */
   readonly needs: readonly Need[];
+  /** What the profiles make. */
+  readonly parts: ProfileParts;
 }
 
 /**
@@ -48,7 +52,14 @@ export async function faultsOfStack(
     ...roleFaults(template),
     ...deputyFaults(template),
     ...stagePatternFaults(template, stage),
-    ...(code ? faultsOfRoles(template, code.bundles, code.needs) : []),
+    ...(code
+      ? faultsOfRoles(
+          template,
+          code.bundles,
+          code.needs,
+          withheldActions(readFunctions(root).table, code.parts, POLICY_ACTIONS),
+        )
+      : []),
     ...taskFaults(template),
     ...metricFaults(template),
     ...stageFaults(template, Template.parse({ Resources: writtenResources(root) })),

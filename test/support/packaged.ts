@@ -35,7 +35,7 @@ export async function packageStack(change: (folder: string) => void = () => {}):
   const grants = grantsOf(readProfiles(join(root, 'profiles.yml')));
   writeFileSync(join(folder, 'build/from-profiles.json'), JSON.stringify(grants));
   change(folder);
-  writeFileSync(join(folder, GENERATED_FILE), JSON.stringify(readGenerated(folder)));
+  writeFileSync(join(folder, GENERATED_FILE), JSON.stringify(readGenerated(folder, grants)));
   const serverless = fileURLToPath(import.meta.resolve('serverless/bin/serverless.js'));
   await promisify(execFile)(process.execPath, [serverless, 'package'], { cwd: folder });
   const file = join(folder, '.serverless/cloudformation-template-update-stack.json');

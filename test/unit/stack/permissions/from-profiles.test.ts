@@ -89,7 +89,7 @@ describe('what the profiles grant', () => {
 
   it('is no command to Lightsail where the CSR comes in the request', () => {
     const { commandTargets } = grants({ match: { lightsail: '*' }, associate: puppet, csrFrom: 'request' });
-    expect(resources(commandTargets.flatMap(({ Resource }) => Resource))).toEqual(['instance/none']);
+    expect(commandTargets).toEqual([]);
   });
 
   it('is the metadata options of those whose profile names some', () => {
@@ -103,13 +103,14 @@ describe('what the profiles grant', () => {
     ]);
   });
 
-  it('is nothing that there is where they name nothing', () => {
-    const { collectDocuments, installDocuments, lightsailInstances, ...named } = grants({
+  it('is nothing where they ask for nothing', () => {
+    const { lightsailInstances, lightsailHardening, lightsailOperations, imdsMetrics, ...others } = grants({
       match: { lightsail: '*' },
       metadata: { httpTokens: 'required' },
     });
-    const all = Object.values(named);
-    expect(all.flatMap((part) => JSON.stringify(part)).every((text) => text.includes('none'))).toBe(true);
+    expect(resources(lightsailHardening)).toEqual(['Instance/*']);
+    expect([lightsailOperations, imdsMetrics]).toEqual([['*'], ['*']]);
+    expect(Object.entries(others).filter(([, part]) => part.length > 0)).toEqual([]);
   });
 
   it('takes no character of a name for one of IAM’s', () => {

@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { Associate } from '../../../../lib/servers.ts';
 import { openYaml } from '../../../../lib/yaml-file.ts';
 import { readProfiles } from '../../../../profiles/file.ts';
+import { originOf, readFunctions, withheldActions } from '../../../../resources/functions.ts';
 import { readGenerated } from '../../../../resources/service.ts';
 import { bundle } from '../../../../stack/bundle/bundle.ts';
-import { grantsOf } from '../../../../stack/permissions/from-profiles.ts';
+import { grantsOf, POLICY_ACTIONS } from '../../../../stack/permissions/from-profiles.ts';
 import { SENT_BY_HAND } from '../../../../stack/permissions/iam.ts';
 import { needsOf } from '../../../../stack/permissions/needs.ts';
 import { actionsOf, faultsOfClients, faultsOfRoles } from '../../../../stack/permissions/permissions.ts';
@@ -32,6 +34,8 @@ const PROFILES = `profiles:
       caSecret: muster/puppet-ca
       keySecret: muster/puppet-enrol
       retireKeySecret: muster/puppet-retire
+    lifecycleHook: up
+    terminationHook: down
   - name: database
     match: { tags: { role: database } }
     associate:
@@ -45,8 +49,9 @@ const PROFILES = `profiles:
 
 /** The functions and their roles under these profiles, as the framework makes them. */
 function templateOf(profilesFile: string): Template {
-  const { functions, resources } = readGenerated(root);
-  const grants = new Map<string, unknown>(Object.entries(grantsOf(readProfiles(profilesFile))));
+  const parts = grantsOf(readProfiles(profilesFile));
+  const { functions, resources } = readGenerated(root, parts);
+  const grants = new Map<string, unknown>(Object.entries(parts));
   const deployed = Object.entries(functions as Record<string, { name: string; handler: string; role: string }>).map(
     ([key, { name, handler, role }]) => [
       `${key.slice(0, 1).toUpperCase()}${key.slice(1)}LambdaFunction`,
@@ -75,15 +80,20 @@ function faultsOf(role = '', part = '', otherwise = '', profilesText = PROFILES)
     template.Resources[role] = JSON.parse(text.replace(part, () => otherwise));
   }
   const needs = needsOf(openYaml(file, 'profiles.yml'), readProfiles(file));
-  return render(faultsOfRoles(template, bundles, needs), sourcesOf(root)).map((fault) =>
+  const withheld = withheldActions(readFunctions(root).table, grantsOf(readProfiles(file)), POLICY_ACTIONS);
+  return render(faultsOfRoles(template, bundles, needs, withheld), sourcesOf(root)).map((fault) =>
     fault.replace(/^resources\/functions\.yml:\d+/, 'resources/functions.yml:N'),
   );
 }
 
 describe('what a bundle can send', () => {
   it('is what is left in it of the clients', () => {
-    expect(actions['keep-waiting']).toEqual(['autoscaling:RecordLifecycleActionHeartbeat']);
-    expect(actions['confirm-disassociation']).toEqual(['opsworks-cm:DescribeNodeAssociationStatus']);
+    expect(actions['keep-waiting']).toEqual([
+      'autoscaling:DescribeAutoScalingInstances',
+      'autoscaling:RecordLifecycleActionHeartbeat',
+      'dynamodb:GetItem',
+    ]);
+    expect(actions['finish-termination']).toContain('autoscaling:CompleteLifecycleAction');
     expect(actions['request-identity']).toEqual(['ssm:DescribeInstanceInformation', 'ssm:SendCommand']);
   });
 
@@ -127,7 +137,7 @@ describe('the roles', () => {
 describe('the roles under profiles of another Region', () => {
   const profiles = PROFILES.replaceAll(
     '    match:',
-    '    regions: [us-east-1]\n    lifecycleHook: up\n    terminationHook: down\n    metadata: { httpTokens: required }\n    match:',
+    '    regions: [us-east-1]\n    metadata: { httpTokens: required }\n    match:',
   );
 
   it('allow what their functions send, and no more', () => {
@@ -153,12 +163,124 @@ describe('the roles under profiles of another Region', () => {
   });
 });
 
+const SHAPES: Readonly<Record<string, string>> = {
+  'EC2 alone, hardened': '{ match: { autoScalingGroup: web }, metadata: { httpTokens: required } }',
+  'EC2 alone, with OpsWorks CM and hooks':
+    '{ match: { autoScalingGroup: web }, lifecycleHook: up, terminationHook: down, associate: { engine: opsworks-cm, serverName: Chef } }',
+  'Lightsail alone, hardened': '{ match: { lightsail: "*" }, metadata: { httpTokens: required } }',
+  'Lightsail alone, with Puppet':
+    '{ match: { lightsail: "*" }, associate: { engine: puppet, url: "https://p.example", caSecret: ca, keySecret: key, retireKeySecret: retire } }',
+  'tags alone': '{ match: { tags: { role: web } }, metadata: { httpTokens: required } }',
+  'a stack alone': '{ match: { autoScalingGroup: web }, register: { stackId: 4c1c3e2a-8d0e-4c56-9d3e-6f0f5b3f7a11 } }',
+};
+
+describe('the roles under profiles for', () => {
+  /** By function: every action that its role allows. */
+  function allowedUnder(shape: string): Record<string, string[]> {
+    const file = join(temporary(), 'profiles.yml');
+    writeFileSync(file, profilesOf(shape));
+    const { Resources } = templateOf(file);
+    const roles = Object.entries(Resources).filter(([, { Type }]) => Type === 'AWS::IAM::Role');
+    return Object.fromEntries(
+      roles.map(([name, { Properties }]) => {
+        const statements = statementsOf(Properties);
+        if (!Array.isArray(statements)) throw new Error(statements);
+        return [
+          name.replace(/Role$/, ''),
+          statements.filter(({ Effect }) => Effect === 'Allow').flatMap(({ Action }) => Action),
+        ];
+      }),
+    );
+  }
+  const profilesOf = (shape: string) => {
+    const [first, ...rest] = (SHAPES[shape] ?? '').split('');
+    return `profiles:\n  - ${first} name: only,${rest.join('')}\n`;
+  };
+  const all = (shape: string) => Object.values(allowedUnder(shape)).flat();
+
+  it.each(Object.keys(SHAPES))('%s allow what their functions send there, and no more', (shape) => {
+    expect(faultsOf('', '', '', profilesOf(shape))).toEqual([]);
+  });
+
+  it.each(Object.keys(SHAPES))('%s name nothing that there is not', (shape) => {
+    expect(JSON.stringify(allowedUnder(shape))).not.toMatch(/none/);
+  });
+
+  it('EC2 alone let none change a Lightsail instance or look at its operations', () => {
+    const roles = allowedUnder('EC2 alone, hardened');
+    for (const name of ['EnforceImdsV2', 'ConfirmImdsV2', 'RevertMetadata'])
+      expect(roles[name]?.filter((action) => action.startsWith('lightsail:'))).toEqual([]);
+    expect(roles.EnforceImdsV2).toContain('ec2:ModifyInstanceMetadataOptions');
+  });
+
+  it('Lightsail alone let none change an EC2 instance', () => {
+    const roles = allowedUnder('Lightsail alone, hardened');
+    expect(roles.EnforceImdsV2).toContain('lightsail:UpdateInstanceMetadataOptions');
+    expect(roles.RevertMetadata).toContain('lightsail:UpdateInstanceMetadataOptions');
+    expect(all('Lightsail alone, hardened')).not.toContain('ec2:ModifyInstanceMetadataOptions');
+  });
+
+  it('tags alone may be for either', () => {
+    const { EnforceImdsV2 } = allowedUnder('tags alone');
+    expect(EnforceImdsV2).toContain('lightsail:UpdateInstanceMetadataOptions');
+    expect(EnforceImdsV2).toContain('ec2:ModifyInstanceMetadataOptions');
+  });
+
+  it('no engine, stack, hook or node let no role call a service for them', () => {
+    expect(
+      all('EC2 alone, hardened').filter((action) => /^(opsworks|opsworks-cm|ssm|secretsmanager):/.test(action)),
+    ).toEqual([]);
+    expect(all('EC2 alone, hardened').filter((action) => /^autoscaling:(Complete|Record)/.test(action))).toEqual([]);
+    expect(all('Lightsail alone, with Puppet').filter((action) => /^(opsworks|opsworks-cm):/.test(action))).toEqual([]);
+    expect(all('a stack alone').filter((action) => /^opsworks-cm:/.test(action))).toEqual([]);
+  });
+
+  it('OpsWorks CM let the four functions call it that speak to its servers', () => {
+    const roles = allowedUnder('EC2 alone, with OpsWorks CM and hooks');
+    const callers = Object.keys(roles).filter((name) =>
+      roles[name]?.some((action) => action.startsWith('opsworks-cm:')),
+    );
+    expect(callers.toSorted()).toEqual([
+      'AssociateNode',
+      'ConfirmAssociation',
+      'ConfirmDisassociation',
+      'DisassociateNode',
+    ]);
+  });
+
+  it('none but a former server let retirements alone reach it', () => {
+    const server = Associate.parse({ engine: 'opsworks-cm', serverName: 'Former' });
+    const { opsWorksCmEnrolling, opsWorksCmRetiring } = grantsOf([], [server]);
+    expect({ opsWorksCmEnrolling, opsWorksCmRetiring }).toEqual({ opsWorksCmEnrolling: [], opsWorksCmRetiring: ['*'] });
+  });
+
+  it('OpsWorks CM are refused without a role that may call it', () => {
+    const { needs, template } = withProfiles(profilesOf('EC2 alone, with OpsWorks CM and hooks'));
+    template.Resources.AssociateNodeRole = structuredClone(template.Resources.CheckRequestRole) as never;
+    expect(
+      faultsOfRoles(template, bundles, needs)
+        .map(({ says }) => says)
+        .join('\n'),
+    ).toMatch(
+      /profiles\.yml:\d+: the profile only names a server of OpsWorks CM, which AssociateNodeRole does not allow/,
+    );
+  });
+
+  function withProfiles(text: string) {
+    const file = join(temporary(), 'profiles.yml');
+    writeFileSync(file, text);
+    return { needs: needsOf(openYaml(file, 'profiles.yml'), readProfiles(file)), template: templateOf(file) };
+  }
+});
+
 describe('the build refuses a role that', () => {
   const ledger = '{"Fn::GetAtt":["Ledger","Arn"]}';
   it('lacks what its function can send', () => {
     expect(faultsOf('KeepWaitingRole', 'autoscaling:RecordLifecycleActionHeartbeat', 'logs:PutLogEvents')).toEqual([
       'resources/functions.yml:N: KeepWaitingRole, for functions/keep-waiting.ts, lacks ' +
         'autoscaling:RecordLifecycleActionHeartbeat, which keep-waiting can send: allow it.',
+      'profiles.yml:11: the profile web names a lifecycleHook, which KeepWaitingRole does not allow: add it to its grants ' +
+        'in resources/functions.yml.',
     ]);
   });
 
@@ -176,8 +298,8 @@ describe('the build refuses a role that', () => {
   });
 
   it('says "*" where something narrower is known', () => {
-    expect(faultsOf('ForgetNodeRole', ledger, '"*"')).toEqual([
-      'resources/functions.yml:N: ForgetNodeRole, for functions/forget-node.ts, allows dynamodb:UpdateItem on "*": name ' +
+    expect(faultsOf('FinishLaunchRole', ledger, '"*"')).toEqual([
+      'resources/functions.yml:N: FinishLaunchRole, for functions/finish-launch.ts, allows dynamodb:UpdateItem on "*": name ' +
         'the resource, or a reason in STARS of stack/permissions/iam.ts.',
     ]);
   });
@@ -204,9 +326,9 @@ describe('the build refuses a role that', () => {
     `arn:\${AWS::Partition}:${service}:\${AWS::Region}:\${AWS::AccountId}:${rest}`;
   it.each([
     ['TakeIdentityRole', ledger, arn('dynamodb', 'table/*'), 'dynamodb:GetItem, dynamodb:UpdateItem'],
-    ['ForgetNodeRole', ledger, arn('dynamodb', 'table/${Ledger}/index/*'), 'dynamodb:UpdateItem'],
-    ['ForgetNodeRole', ledger, arn('dynamodb', 'table/${Ledger}*'), 'dynamodb:UpdateItem'],
-    ['ForgetNodeRole', ledger, 'arn:aws:dynamodb:*:${AWS::AccountId}:table/${Ledger}', 'dynamodb:UpdateItem'],
+    ['FinishLaunchRole', ledger, arn('dynamodb', 'table/${Ledger}/index/*'), 'dynamodb:UpdateItem'],
+    ['FinishLaunchRole', ledger, arn('dynamodb', 'table/${Ledger}*'), 'dynamodb:UpdateItem'],
+    ['FinishLaunchRole', ledger, 'arn:aws:dynamodb:*:${AWS::AccountId}:table/${Ledger}', 'dynamodb:UpdateItem'],
     ['ForgetNodeRole', '/default', '/*', 'events:PutEvents'],
     [
       'KeepWaitingRole',
@@ -228,7 +350,7 @@ describe('the build refuses a role that', () => {
 
   it('puts the ARN of several things together', () => {
     const wide = JSON.stringify({ 'Fn::Join': ['', [{ 'Fn::GetAtt': ['Ledger', 'Arn'] }, '*']] });
-    expect(faultsOf('ForgetNodeRole', ledger, wide)).toEqual([
+    expect(faultsOf('FinishLaunchRole', ledger, wide)).toEqual([
       expect.stringMatching(/allows dynamodb:UpdateItem on \{"Fn::Join".*, which is more than one: /),
     ]);
   });
@@ -281,7 +403,10 @@ describe('the build refuses a role that', () => {
   });
 
   it('may not touch the stack of a profile', () => {
-    expect(faultsOf('RegisterInstanceRole', 'stack/4c1c3e2a-8d0e-4c56-9d3e-6f0f5b3f7a11/', 'stack/none/')).toEqual([
+    const faults = faultsOf('RegisterInstanceRole', 'stack/4c1c3e2a-8d0e-4c56-9d3e-6f0f5b3f7a11/', 'stack/another/');
+    expect(faults).toEqual([
+      expect.stringContaining('stack/another/, which no profile asks for: remove it.'),
+      expect.stringContaining('stack/another/, which no profile asks for: remove it.'),
       expect.stringMatching(
         /^profiles\.yml:4: the profile web names the stackId 4c1c3e2a-\S+, which RegisterInstanceRole does not allow: add it to its grants in resources\/functions\.yml\.$/,
       ),
@@ -314,10 +439,15 @@ describe('a sentence about a role', () => {
     placeOf(role, 'Properties', 'Policies', 0, 'PolicyDocument', 'Statement', index);
 
   it('names the line of the grant', () => {
-    expect(statement('KeepWaitingRole', 2)).toBe(lineAfter('keep-waiting:', 'RecordLifecycleActionHeartbeat'));
+    expect(statement('KeepWaitingRole', 4)).toBe(lineAfter('keep-waiting:', 'RecordLifecycleActionHeartbeat'));
     expect(statement('FindEnrolmentRole', 6)).toBe(lineAfter('find-enrolment:', 'StopExecution'));
     // Behind the statements about the subnets.
-    expect(statement('AssociateNodeRole', 5)).toBe(lineAfter('associate-node:', 'profiles.enrolSecrets'));
+    expect(statement('AssociateNodeRole', 6)).toBe(lineAfter('associate-node:', 'profiles.enrolSecrets'));
+  });
+
+  it('names the line of the grant behind one that no profile asks for', () => {
+    const at = ['Resources', 'KeepWaitingRole', 'Properties', 'Policies', 0, 'PolicyDocument', 'Statement', 3];
+    expect(originOf(readFunctions(root).table, at, { 'keep-waiting': [0, 2] })).toEqual(['keep-waiting', 'grants', 2]);
   });
 
   it('names the line of the function where no grant makes the statement', () => {
@@ -346,6 +476,6 @@ describe('what a profile names', () => {
     const lines = needsOf(openYaml(file, 'profiles.yml'), readProfiles(file))
       .filter(({ sentence }) => sentence.includes('names the caSecret muster/puppet-ca'))
       .map(({ sentence }) => sentence.replace(/ names .*/, ''));
-    expect([...new Set(lines)]).toEqual(['profiles.yml:8: the profile web', 'profiles.yml:16: the profile database']);
+    expect([...new Set(lines)]).toEqual(['profiles.yml:8: the profile web', 'profiles.yml:18: the profile database']);
   });
 });
