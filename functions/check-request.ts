@@ -1,9 +1,33 @@
+import { InvalidRequest } from '../lib/errors.ts';
+import { Instance } from '../lib/instance.ts';
 import { Associate } from '../lib/servers.ts';
+import { Enrolment } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
+import { nodeNameFault } from '../profiles/node-names.ts';
 import { requireSecrets } from '../services/config-servers/secrets.ts';
+import { findItem } from '../services/ledger.ts';
+import { takeNodeName } from '../services/node-names.ts';
 
-/** Looks at the secrets that the configuration server needs, before anything is changed. */
-export const handler = task({ associate: Associate }, async ({ associate }, call) => {
-  await requireSecrets(associate, call.signal);
-  return { checked: true };
-});
+/** Checks the node's name and the server's secrets, before the node or any server is asked. */
+export const handler = task(
+  // An execution that began before a deployment may bring neither.
+  { instance: Instance.optional(), enrolment: Enrolment.optional(), associate: Associate },
+  async ({ instance, enrolment, associate }, { signal }) => {
+    if (instance && enrolment) await claimName(instance, enrolment.ledgerKey, associate, signal);
+    await requireSecrets(associate, signal);
+    return { checked: true };
+  },
+);
+
+/** A node that a server has confirmed keeps its name, whatever the rules for names have become since. */
+async function claimName(instance: Instance, holder: string, associate: Associate, signal: AbortSignal): Promise<void> {
+  if (instance.platform === 'ec2') return;
+  const { associations = {} } = (await findItem(holder, signal)) ?? {};
+  const isConfirmed = Object.values(associations).some(
+    ({ nodeName, status }) => nodeName === instance.nodeName && status === 'confirmed',
+  );
+  if (isConfirmed) return;
+  const fault = nodeNameFault(instance, associate);
+  if (fault !== undefined) throw new InvalidRequest(fault);
+  await takeNodeName(instance.nodeName, holder, signal);
+}

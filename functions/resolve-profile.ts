@@ -1,7 +1,8 @@
-import { EnrolmentRequest } from '../events/request.ts';
-import { exemptions, home, profiles, profilesIn } from '../lib/config.ts';
-import { InstanceNotReady } from '../lib/errors.ts';
+import { EnrolmentRequest, executionName, naming } from '../events/request.ts';
+import { environment, exemptions, home, profiles, profilesIn } from '../lib/config.ts';
+import { ClaimedElsewhere, InstanceNotReady } from '../lib/errors.ts';
 import { type GroupMember, Instance, ledgerKey, mayLackTags } from '../lib/instance.ts';
+import { isSameInstance } from '../lib/ledger-item.ts';
 import type { Profile } from '../lib/profile.ts';
 import type { Enrolment, TaskContext } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
@@ -10,6 +11,7 @@ import { exemptionsOf, leavingOut } from '../profiles/exemptions.ts';
 import { launchHook, whyIgnored } from '../profiles/launch.ts';
 import { isUndecided, matchProfile } from '../profiles/match.ts';
 import { type EnrolmentFacts, ignoredEnrolment, planEnrolment } from '../profiles/plan.ts';
+import { startAnnounced } from '../services/announced-start.ts';
 import { type Announcement, findAnnouncement } from '../services/announcements.ts';
 import { findHook, findMember } from '../services/auto-scaling.ts';
 import { claim, findItem } from '../services/ledger.ts';
@@ -33,6 +35,7 @@ export const handler = task({ request: EnrolmentRequest, instance: Instance }, a
   const reason = whyIgnored(eventOf(announcement), instance, profile);
   if (!profile || reason !== undefined) return ignore(launch, reason ?? '', call);
   const facts = await gather(launch, profile, call);
+  await requireFormerRetired(facts, call);
   const plan = planEnrolment(facts);
   const { enrolment } = plan;
   if (enrolment.exempt.length > 0) call.log('Exempt', { from: enrolment.exempt, exemptions: enrolment.exemptions });
@@ -42,6 +45,31 @@ export const handler = task({ request: EnrolmentRequest, instance: Instance }, a
   if (enrolment.status === 'enrolling' && facts.item?.execution !== task.execution) emit('EnrolmentsStarted');
   return { ...enrolment, generation };
 });
+
+/**
+ * The servers may still know an earlier instance by the name of this one: it is retired first, in whatever order their
+ * events arrive.
+ * @throws ClaimedElsewhere until then
+ */
+async function requireFormerRetired({ instance, item, task }: EnrolmentFacts, { signal, log }: Call): Promise<void> {
+  if (!item || item.status === 'retired' || isSameInstance(item, instance)) return;
+  const trigger = {
+    detailType: 'Instance Replaced',
+    eventId: `former-${item.generation}-${item.launchTime}`,
+    eventTime: task.enteredTime,
+  };
+  const input = naming(instance);
+  const name = executionName({ ...input, trigger });
+  const outcome = await startAnnounced(
+    { stateMachineArn: environment('RETIRE_NODE_STATE_MACHINE_ARN'), name, input },
+    { ...trigger, subject: item.instance, by: 'event' },
+    signal,
+  );
+  log('An earlier instance of this name is retired first', { execution: name, outcome });
+  throw new ClaimedElsewhere(
+    `${instance.instanceId} waits until the earlier instance of its name is retired by ${name}: it was created at ${item.launchTime}.`,
+  );
+}
 
 /** @throws InstanceNotReady while tags that decide about the profile may still come */
 async function gatherLaunch(

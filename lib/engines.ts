@@ -8,6 +8,8 @@ export interface Traits {
   readonly serverId: string;
   /** Whether the server shows the key that it knows a node by. */
   readonly showsKey: boolean;
+  /** Names that the server knows, or may know, for something else than a node: its own, and those of its clients. */
+  readonly reservedNames: readonly string[];
   /** The key that a node has to prove; null for a server that needs none. */
   readonly nodeKey: NodeKey | null;
   readonly secrets: readonly NamedSecret[];
@@ -77,7 +79,7 @@ export function needsKey(server: Associate): boolean {
 
 function opsWorksCm(server: OpsWorksCmServer): Traits {
   const { serverName, serverEngine, chefOrganization = 'default' } = server;
-  const ofEither = { displayName: serverName, showsKey: false, secrets: [] };
+  const ofEither = { displayName: serverName, showsKey: false, reservedNames: [serverName], secrets: [] };
   if (serverEngine === 'Puppet') {
     return {
       ...ofEither,
@@ -90,6 +92,7 @@ function opsWorksCm(server: OpsWorksCmServer): Traits {
   return {
     ...ofEither,
     serverId: `opsworks-cm/${serverName}/${chefOrganization}`,
+    reservedNames: [serverName, chefOrganization, `${chefOrganization}-validator`],
     nodeKey: { agent: 'chef', isRsaOnly: true },
     installation: null,
   };
@@ -101,6 +104,7 @@ function puppet({ url, caSecret, keySecret, retireKeySecret, environment = '', f
     displayName: url,
     serverId: `puppet/${normalized(url)}`,
     showsKey: true,
+    reservedNames: namesOfHost(hostname),
     nodeKey: { agent: 'puppet', isRsaOnly: false },
     secrets: [
       { field: 'caSecret', name: caSecret, content: 'puppet-ca', readBy: ['enrolment', 'retirement'] },
@@ -130,6 +134,7 @@ function chefInfra(server: ChefInfraServer): Traits {
     displayName: url,
     serverId: `chef-infra/${normalized(chefServerUrl(server))}`,
     showsKey: true,
+    reservedNames: chefNames(server),
     nodeKey: { agent: 'chef', isRsaOnly: true },
     secrets: [
       ...certificates,
@@ -151,6 +156,21 @@ function chefInfra(server: ChefInfraServer): Traits {
       secretParameters: caSecret ? { TrustedCertificates: caSecret } : {},
     },
   };
+}
+
+function chefNames({
+  url,
+  organization = organizationOf(url),
+  clientName,
+  retireClientName,
+}: ChefInfraServer): string[] {
+  const own = organization === undefined ? [] : [organization, `${organization}-validator`];
+  return [...namesOfHost(new URL(url).hostname), ...own, ...(clientName ? [clientName] : []), retireClientName];
+}
+
+/** A host is known by its whole name, and within its domain by the first label. */
+function namesOfHost(hostname: string): string[] {
+  return [hostname, hostname.split('.', 1)[0] ?? hostname];
 }
 
 /** The address of a Chef server's API, as a node's client.rb has it too: with the organization, where there is one. */

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { MetadataOptions } from './instance.ts';
+import { type Instance, MetadataOptions } from './instance.ts';
 import { EXEMPTIBLE, Register } from './profile.ts';
 import { Associate } from './servers.ts';
 
@@ -84,3 +84,15 @@ export const LedgerItem = z.object({
   expiresAt: z.int().optional(),
 });
 export type LedgerItem = z.infer<typeof LedgerItem>;
+
+/**
+ * Whether the item is about this very instance. A Lightsail name is given again, and then another ARN has it; an item from
+ * before ARNs were recorded has only the time of the creation.
+ */
+export function isSameInstance(
+  { arn, launchTime }: Pick<LedgerItem, 'arn' | 'launchTime'>,
+  instance: Pick<Instance, 'platform' | 'arn' | 'launchTime'>,
+): boolean {
+  if (instance.platform === 'ec2') return true;
+  return arn && instance.arn ? arn === instance.arn : launchTime === instance.launchTime;
+}

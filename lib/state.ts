@@ -70,7 +70,7 @@ export const Enrolment = z.object({
   metadata: Metadata.nullable(),
   /** What the Choice states ask. */
   wants: z.object({
-    /** Whether the secrets of the configuration server are to be looked at first. */
+    /** Whether the node's name, and the secrets of the configuration server, are to be checked first. */
     check: z.boolean(),
     hardening: z.boolean(),
     /** Who shows the node's key: the node is asked, the request brought it, or nobody is to. */

@@ -1,7 +1,7 @@
 import { associationsOf, serverId } from '../lib/associations.ts';
 import { needsKey, traitsOf } from '../lib/engines.ts';
 import { complies, type Instance } from '../lib/instance.ts';
-import type { LedgerItem } from '../lib/ledger-item.ts';
+import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import type { Profile } from '../lib/profile.ts';
 import type { Associate } from '../lib/servers.ts';
 import { type Exemptions, isMoreWanted, withoutExempted } from './exemptions.ts';
@@ -99,9 +99,4 @@ export function isAnothers(record: LedgerItem, instance: Instance): boolean {
 /** A key is bound before a server is given the node; a server that needs no key may have it without. */
 function mayBeAssociated({ publicKeyFingerprint, associate }: LedgerItem): boolean {
   return publicKeyFingerprint !== undefined || Boolean(associate && !needsKey(associate));
-}
-
-/** A Lightsail name can be given again; its instance is then another one. */
-export function isSameInstance({ launchTime }: LedgerItem, instance: Instance): boolean {
-  return instance.platform === 'ec2' || launchTime === instance.launchTime;
 }

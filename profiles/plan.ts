@@ -2,7 +2,7 @@ import { associationsOf } from '../lib/associations.ts';
 import { needsKey, traitsOf } from '../lib/engines.ts';
 import { ClaimedElsewhere, InstanceGone, InvalidRequest } from '../lib/errors.ts';
 import { type Instance, ledgerKey } from '../lib/instance.ts';
-import type { LedgerItem } from '../lib/ledger-item.ts';
+import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import type { Exemption, Profile } from '../lib/profile.ts';
 import type { Enrolment, TaskContext } from '../lib/state.ts';
 import { type DeadlineFacts, deadlineOf } from './deadline.ts';
@@ -161,7 +161,7 @@ function wantsOf(instance: Instance, asked: Profile, hasCsr: boolean): Enrolment
   const identity = identityFrom(instance, asked, hasCsr);
   const association = associate !== undefined && isAssociationWanted(instance, asked, hasCsr);
   return {
-    check: association && traitsOf(associate).secrets.length > 0,
+    check: association && (traitsOf(associate).secrets.length > 0 || !isEc2),
     hardening: metadata !== undefined,
     identity,
     registration: isEc2 && register !== undefined,
@@ -200,8 +200,10 @@ function summaryOf(exemption: Exemption | null): Enrolment['exemptions']['imdsv2
 }
 
 /** Events arrive late and in any order: one from before the retirement is about an instance that is gone. */
-function requireNotRetired({ item, requestedAt, instance: { instanceId } }: EnrolmentFacts): void {
+function requireNotRetired({ item, requestedAt, instance }: EnrolmentFacts): void {
   if (item?.status !== 'retired' && item?.status !== 'retiring') return;
+  if (!isSameInstance(item, instance)) return;
+  const { instanceId } = instance;
   // Not the time of the retirement's claim: by then a Lightsail name may already belong to a new instance.
   const { goneSince = item.claimedAt } = item;
   if (!requestedAt || Date.parse(requestedAt) > Date.parse(goneSince)) return;

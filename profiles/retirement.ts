@@ -1,11 +1,10 @@
 import { associationsOf, toBeLeft, toBeUndone } from '../lib/associations.ts';
 import { InvalidRequest } from '../lib/errors.ts';
 import { type Found, type InstanceRef, ledgerKey } from '../lib/instance.ts';
-import type { LedgerItem } from '../lib/ledger-item.ts';
+import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import type { Profile, Register } from '../lib/profile.ts';
 import type { Associate } from '../lib/servers.ts';
 import type { Retirement, TaskContext } from '../lib/state.ts';
-import { isSameInstance } from './drift.ts';
 import { matches, profilesForGroup } from './match.ts';
 
 /** What started a retirement. It says where to look; what it claims is proved at the service. */

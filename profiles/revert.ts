@@ -1,8 +1,8 @@
 import { ClaimedElsewhere, InvalidRequest } from '../lib/errors.ts';
 import type { Instance, MetadataOptions } from '../lib/instance.ts';
-import type { LedgerItem } from '../lib/ledger-item.ts';
+import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import type { Profile, WantedOptions } from '../lib/profile.ts';
-import { isSameInstance } from './drift.ts';
+
 import { profileVersion } from './version.ts';
 
 export interface RevertFacts {

@@ -4,7 +4,7 @@ import { associationsOf } from '../lib/associations.ts';
 import { environment } from '../lib/config.ts';
 import { ClaimedElsewhere, IdentityRejected, InvalidRequest, RegistrationPending } from '../lib/errors.ts';
 import type { MetadataOptions } from '../lib/instance.ts';
-import { LedgerItem } from '../lib/ledger-item.ts';
+import { isSameInstance, LedgerItem } from '../lib/ledger-item.ts';
 import { faultsOf } from '../lib/schema-faults.ts';
 import { calling } from './aws.ts';
 import { type Change, type Comparison, documents, get, update } from './ledger-writes.ts';
@@ -88,9 +88,9 @@ export async function claim(
  * What is true of one instance, and not of another that is given its name. A Lightsail name can be given again; an EC2
  * instance id cannot, though its launch time changes when it is started again.
  */
-function outdated(seen: LedgerItem | undefined, { instance, launchTime }: Partial<LedgerItem>): string[] {
+function outdated(seen: LedgerItem | undefined, { instance, launchTime, arn = null }: Partial<LedgerItem>): string[] {
   if (!instance?.startsWith('lightsail/') || !seen?.launchTime || !launchTime) return [];
-  if (seen.launchTime === launchTime) return [];
+  if (isSameInstance(seen, { platform: 'lightsail', launchTime, arn })) return [];
   const ofOneInstance = [
     'metadataBefore',
     'hardenedAt',

@@ -19,8 +19,13 @@ const RECORDED = `${NODE_NAME_PREFIX}:recorded`;
 
 const NodeName = z.object({ instance: z.string(), holder: z.string() });
 
-/** Of an item of the ledger, as far as its name goes. */
-const NamedItem = z.object({ instance: z.string(), nodeName: z.string(), status: z.string() });
+/** Of an item of the ledger, as far as its name goes. Without a key its node was never presented under the name. */
+const NamedItem = z.object({
+  instance: z.string(),
+  nodeName: z.string(),
+  status: z.string(),
+  publicKeyFingerprint: z.string(),
+});
 
 /**
  * Takes the node name for the instance; one that has it already keeps it.
@@ -105,11 +110,12 @@ async function put(
 
 /**
  * Once in a ledger's life: records the names of the Lightsail instances that were enrolled before names were recorded. Of
- * two that have one name already, the first that is read keeps it.
+ * two that have one name already, one that is enrolled keeps it.
  * Source: DynamoDB Scan.
  */
 async function recordNamesFromBefore(signal: AbortSignal): Promise<void> {
   if (await get(RECORDED, signal)) return;
+  const items: z.infer<typeof NamedItem>[] = [];
   let ExclusiveStartKey: Record<string, unknown> | undefined;
   do {
     const page = await calling('read the node names in the ledger', () =>
@@ -119,7 +125,7 @@ async function recordNamesFromBefore(signal: AbortSignal): Promise<void> {
           ConsistentRead: true,
           ExclusiveStartKey,
           FilterExpression: 'begins_with(#instance, :lightsail)',
-          ProjectionExpression: '#instance, nodeName, #status',
+          ProjectionExpression: '#instance, nodeName, #status, publicKeyFingerprint',
           ExpressionAttributeNames: { '#instance': 'instance', '#status': 'status' },
           ExpressionAttributeValues: { ':lightsail': 'lightsail/' },
         }),
@@ -128,10 +134,12 @@ async function recordNamesFromBefore(signal: AbortSignal): Promise<void> {
     );
     for (const item of page.Items ?? []) {
       const { data } = NamedItem.safeParse(item);
-      if (data && data.status !== 'retired') await put(data.nodeName, data.instance, undefined, signal);
+      if (data && data.status !== 'retired') items.push(data);
     }
     ExclusiveStartKey = page.LastEvaluatedKey;
   } while (ExclusiveStartKey);
+  const enrolledFirst = items.toSorted((a, b) => Number(b.status === 'enrolled') - Number(a.status === 'enrolled'));
+  for (const { nodeName, instance } of enrolledFirst) await put(nodeName, instance, undefined, signal);
   await put(RECORDED.slice(NODE_NAME_PREFIX.length), 'muster', undefined, signal);
 }
 

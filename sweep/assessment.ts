@@ -1,8 +1,8 @@
 import { NOT_YET } from '../lib/errors.ts';
 import { complies, type Found, type Instance } from '../lib/instance.ts';
-import type { LedgerItem } from '../lib/ledger-item.ts';
+import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import type { Exemption, Profile } from '../lib/profile.ts';
-import { type Drift, driftOf, formerServers, isAnothers, isSameInstance, onFormerServer } from '../profiles/drift.ts';
+import { type Drift, driftOf, formerServers, isAnothers, onFormerServer } from '../profiles/drift.ts';
 import { type Exemptions, exemptionsOf, exemptParts, withoutExempted } from '../profiles/exemptions.ts';
 import { closesImdsV1 } from '../profiles/imdsv1.ts';
 import { identityFrom, isAssociationWanted } from '../profiles/plan.ts';

@@ -1,8 +1,7 @@
 import { InvalidRequest } from '../lib/errors.ts';
 import { type Found, ledgerKey } from '../lib/instance.ts';
-import type { LedgerItem } from '../lib/ledger-item.ts';
+import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import type { Exemption, Profile, SweepSettings } from '../lib/profile.ts';
-import { isSameInstance } from '../profiles/drift.ts';
 import { areToBeCounted } from './decide.ts';
 import type { GroupStates } from './lifecycle-state.ts';
 import type { SweepServices } from './services.ts';

@@ -1,7 +1,7 @@
 import { executionName, naming, SWEEP } from '../events/request.ts';
 import { namedBy } from '../lib/instance.ts';
-import type { LedgerItem } from '../lib/ledger-item.ts';
-import { isSameInstance } from '../profiles/drift.ts';
+import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
+
 import { countOf, type Gone, whyTooMany } from './gone.ts';
 import type { ReportRow } from './report.ts';
 import { STARTED_BEFORE, type Start, type SweepLimits, type SweepServices } from './services.ts';

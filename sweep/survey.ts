@@ -1,8 +1,8 @@
 import { toBeLeft } from '../lib/associations.ts';
 import { type Found, type Instance, ledgerKey } from '../lib/instance.ts';
-import type { LedgerItem } from '../lib/ledger-item.ts';
+import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import { type Profile, regionsOf } from '../lib/profile.ts';
-import { isSameInstance } from '../profiles/drift.ts';
+
 import { matchProfile } from '../profiles/match.ts';
 import { type Assessment, assess, isAssessed, type Policy } from './assessment.ts';
 import type { FleetMember } from './canary.ts';

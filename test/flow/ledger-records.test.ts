@@ -132,7 +132,8 @@ describe('a node name', () => {
 
   it('belongs to the instance that was enrolled under it before names were recorded', async () => {
     await playWorld();
-    await hold(upper, { nodeName: 'blog-1' });
+    await hold(lower, { nodeName: 'blog-1' });
+    await hold(upper, { nodeName: 'blog-1', status: 'enrolled', publicKeyFingerprint: 'aa' });
     await expect(takeNodeName('blog-1', lower, signal)).rejects.toThrow(upper);
     await takeNodeName('blog-1', upper, signal);
   });

@@ -10,6 +10,7 @@ export function toyTraits({ url }: ToyServer): Traits {
     displayName: url,
     serverId: `toy/${url}`,
     showsKey: false,
+    reservedNames: [],
     nodeKey: null,
     secrets: [],
     installation: null,
