@@ -16,9 +16,10 @@ export const handler = answer(async (event, call) => {
 });
 
 async function start(event: unknown, call: Call): Promise<StartOutcome | StartOutcome[]> {
+  // First, so that an event that names no possible account is refused and not taken for another account's.
+  const interpretation = interpret(event);
   const foreign = whyForeign(event, accountId());
   if (foreign) return ignoreRequest(foreign, call);
-  const interpretation = interpret(event);
   if (interpretation.kind === 'ignored') return ignoreRequest(interpretation.reason, call);
   if (interpretation.kind === 'retirement')
     return ignoreRequest('It asks for a retirement, not for an enrolment.', call);

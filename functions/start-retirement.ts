@@ -11,9 +11,10 @@ import { ignoreRequest, startRequests } from '../services/start-requests.ts';
 
 /** Starts `retire-node` for each instance that an event says is terminating, once per event. */
 export const handler = answer(async (event, call) => {
+  // First, so that an event that names no possible account is refused and not taken for another account's.
+  const interpretation = interpret(event);
   const foreign = whyForeign(event, accountId());
   if (foreign) return ignoreRequest(foreign, call);
-  const interpretation = interpret(event);
   if (interpretation.kind === 'ignored') return ignoreRequest(interpretation.reason, call);
   if (interpretation.kind === 'enrolment') return ignoreRequest('It announces no end of an instance.', call);
   const requests = inRegionOf(event, interpretation.requests);

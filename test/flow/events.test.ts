@@ -62,6 +62,11 @@ describe('an event that cannot have happened', () => {
       'region must be a Region such as "eu-west-1", not "".',
     ],
     [
+      'an account that cannot be',
+      { ...sample('ec2-terminate-lifecycle-action'), account: '12' },
+      'account must be an account number of 12 digits, not "12".',
+    ],
+    [
       'a day that is in no calendar',
       { ...sample('lightsail-create-instances'), time: '2031-02-30T07:08:09Z' },
       'time must be a time such as',
