@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { Exemption, Profile, SweepSettings } from '../lib/profile.ts';
 import { parseYaml } from '../lib/schema-faults.ts';
+import { Associate } from '../lib/servers.ts';
 import { openYaml } from '../lib/yaml-file.ts';
 import { dayOf, yearAfter } from './exemptions.ts';
 
@@ -17,6 +18,8 @@ const ProfilesFile = (today: string) =>
           }),
         )
         .default([]),
+      /** Servers that no profile names any more, and that may still have nodes: retirements may read their secrets. */
+      formerServers: z.array(Associate).optional(),
       sweep: SweepSettings.prefault({}),
     })
     .superRefine(({ profiles }, context) => {

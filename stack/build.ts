@@ -43,7 +43,7 @@ export async function buildStack(root: string, args: readonly string[], builtFor
   if (sources) await check('Regions and dates', () => sourceFaults(sources));
   const profiles = sources?.profiles.profiles ?? [];
   const functions = functionsIn(root);
-  const grants = grantsOf(profiles);
+  const grants = grantsOf(profiles, sources?.profiles.formerServers);
   await check('statemachines/', () => faultsOfStateMachines(root, functions));
   await check('resources/functions.yml', () => faultsOfTable(root, functions, Object.keys(grants)));
   const bundles = await reading(`bundling ${functions.length} functions`, () =>

@@ -45,9 +45,13 @@ export function goneOf(
   ];
 }
 
+/** An absence counts once two sweeps this far apart have both missed the instance. */
+const ABSENCE_MINUTES = 5;
+
 function missingOf(own: readonly LedgerItem[], { seen, at }: Seen): Omit<Gone, 'profile' | 'isOrphaned'> {
-  // A retry of the sweep that first missed it is not a second look.
-  const byAnEarlier = ({ missingSince }: LedgerItem) => missingSince !== undefined && missingSince !== at;
+  // A service can forget an instance for minutes: a sweep that follows at once, or is a retry, is not a second look.
+  const byAnEarlier = ({ missingSince }: LedgerItem) =>
+    missingSince !== undefined && Date.parse(at) - Date.parse(missingSince) >= ABSENCE_MINUTES * 60_000;
   const { true: listed = [], false: unlisted = [] } = Object.groupBy(own, ({ instance }) => `${seen.has(instance)}`);
   return {
     nodes: own.length,

@@ -23,7 +23,7 @@ export async function retireGone(gone: readonly Gone[], services: SweepServices,
     for (const record of some.flatMap(({ missing }) => missing)) {
       const reason = tooMany === undefined ? NOT_LISTED : `${NO_MORE} ${TOO_MANY}`;
       rows.push(rowOfRecord(record, home, { reason, action: tooMany === undefined ? 'later' : 'nothing' }));
-      if (tooMany === undefined) await note(record, limits.at);
+      if (tooMany === undefined && record.missingSince === undefined) await note(record, limits.at);
     }
     for (const record of some.flatMap(({ stillMissing }) => stillMissing))
       rows.push(

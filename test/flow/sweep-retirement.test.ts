@@ -41,6 +41,17 @@ describe('a node whose instance is gone, and nobody has told', () => {
     expect(retirements(world, instances)).toEqual([`retire-node ${instance}`]);
   });
 
+  it('is not retired by a sweep that follows within minutes: that is no second look', async () => {
+    const { world, instances } = await enrolledFleet(1);
+    const [instance = ''] = instances;
+    await endUnheard(world, instances);
+    const first = await sweep(world);
+    await world.clock.advance(60_000);
+    await sweep(world);
+    expect(retirements(world, instances)).toEqual([]);
+    expect(await missingSince(world, instance)).toBe(first.startedAt);
+  });
+
   it('is only said to be retired in a dry run, and not marked either', async () => {
     const { world, instances } = await enrolledFleet(1);
     const [instance = ''] = instances;

@@ -1,6 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: CloudFormation's and IAM's variables
 import { describe, expect, it } from 'vitest';
 import { Profile } from '../../../../lib/profile.ts';
+import { Associate } from '../../../../lib/servers.ts';
 import { grantsOf } from '../../../../stack/permissions/from-profiles.ts';
 
 const SECRETS = { caSecret: 'ca', keySecret: 'enrol', retireKeySecret: 'retire' };
@@ -34,6 +35,15 @@ describe('what the profiles grant', () => {
     expect(resources(retireSecrets)).toEqual(named('ca', 'retire', 'chef-ca', 'chef-retire'));
     expect(resources(retireKeys)).toEqual(named('retire', 'chef-retire'));
     expect(resources(nodeSecrets)).toEqual(named('chef-ca'));
+  });
+
+  it('is, of a former server, the secrets that a retirement reads, and no other', () => {
+    const profile = Profile.parse({ name: 'db', match: { autoScalingGroup: 'db' }, associate: chef });
+    const [own, withFormer] = [grantsOf([profile]), grantsOf([profile], [Associate.parse(puppet)])];
+    const former = ['ca', 'retire'].map((name) => `secret:${name}-??????`);
+    expect(resources(withFormer.retireSecrets)).toEqual([...resources(own.retireSecrets), ...former]);
+    expect(withFormer.enrolSecrets).toEqual(own.enrolSecrets);
+    expect(withFormer.nodeSecrets).toEqual(own.nodeSecrets);
   });
 
   it('is the stacks that they name', () => {
