@@ -44,7 +44,8 @@ if [ "$AGENT" = any ]; then
 fi
 case $AGENT in
   puppet) KEY=$PUPPET_DIR/ssl/private_keys/$NODE_NAME.pem ;;
-  *) KEY=$CHEF_DIR/client.pem ;;
+  chef) KEY=$CHEF_DIR/client.pem ;;
+  *) fail "There is no agent $AGENT: the document Muster-CollectIdentity takes puppet, chef or any." ;;
 esac
 [ -s "$KEY" ] || make_key
 

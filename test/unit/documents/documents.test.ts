@@ -56,6 +56,14 @@ describe('Muster-CollectIdentity', () => {
     expect([existsSync(join(chefDir, 'client.pem')), existsSync(join(puppetDir, 'ssl'))]).toEqual([true, false]);
   });
 
+  itWithTools('refuses an agent that it does not know, and makes no key', async () => {
+    const { run, chefDir, puppetDir } = await machine();
+    const { code, stdout, stderr } = await run(collect, { NodeName, Agent: 'salt' });
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain('There is no agent salt: the document Muster-CollectIdentity takes puppet, chef or any.');
+    expect([existsSync(join(chefDir, 'client.pem')), existsSync(join(puppetDir, 'ssl'))]).toEqual([false, false]);
+  });
+
   it('says what the image lacks', async () => {
     const { run } = await machine();
     expect(await run(collect, identify, '/nowhere')).toMatchObject({
