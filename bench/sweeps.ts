@@ -34,7 +34,8 @@ const PAGES = [
   'dynamodb.Scan',
   'ec2.DescribeInstances',
   'lightsail.GetInstances',
-  'autoscaling.DescribeAutoScalingInstances',
+  'autoscaling.DescribeAutoScalingGroups',
+  'autoscaling.DescribeWarmPool',
   'cloudwatch.GetMetricData',
 ];
 
