@@ -96,3 +96,6 @@ export function isSameInstance(
   if (instance.platform === 'ec2') return true;
   return arn && instance.arn ? arn === instance.arn : launchTime === instance.launchTime;
 }
+
+/** What binds a key to an instance. Only a function that binds, undoes or ends a binding may write it: resources/functions.yml. */
+export const BINDING_ATTRIBUTES = ['publicKeyFingerprint', 'associations'] as const satisfies (keyof LedgerItem)[];

@@ -2,6 +2,7 @@
 /** Reads functions.yml, the table of functions, and makes what serverless.yml and resources/ include of it. */
 import { join } from 'node:path';
 import * as z from 'zod';
+import { BINDING_ATTRIBUTES } from '../lib/ledger-item.ts';
 import { parseYaml } from '../lib/schema-faults.ts';
 import { openYaml, type YamlFile } from '../lib/yaml-file.ts';
 
@@ -21,6 +22,11 @@ const Grant = z.strictObject({
   allow: listOf('an action such as dynamodb:GetItem', /^[a-z0-9-]+:[A-Za-z*?]+$/),
   on: listOf('a target as the head of the file lists them', TARGET),
   fromOwnCodeOnly: z.literal(true).optional(),
+  sends: z.array(z.string().min(1)).min(1).optional(),
+  keys: z
+    .array(z.stringFormat('a prefix of keys, as announcement/*', /^[a-z]+\/\*$/))
+    .min(1)
+    .optional(),
 });
 type Grant = z.infer<typeof Grant>;
 
@@ -33,6 +39,7 @@ const Entry = z.strictObject({
   reservedConcurrency: z.int().min(0).optional(),
   subnets: z.literal(true).optional(),
   grants: z.array(Grant).default([]),
+  binds: z.array(z.enum(BINDING_ATTRIBUTES)).default([]),
   policies: z
     .record(z.string(), z.stringFormat('a part of what the profiles make, as profiles.PART', /^profiles\.\w+$/))
     .default({}),
@@ -196,6 +203,7 @@ function roleOf(name: string, entry: Entry): Json {
   const Statement = [...platformStatements(name, entry), ...entry.grants.map((grant) => statementOf(name, grant))];
   if (entry.rules.length > 0)
     Statement.push({ Effect: 'Allow', Action: 'sqs:SendMessage', Resource: { 'Fn::GetAtt': ['LostEvents', 'Arn'] } });
+  Statement.push(...bindingsDenied(entry));
   const further = Object.entries(entry.policies).map(([policy, part]) => policyOf(policy, resourceOf(part)));
   return {
     Type: 'AWS::IAM::Role',
@@ -256,12 +264,44 @@ const networkOf = (name: string) => [
   },
 ];
 
-function statementOf(name: string, { allow, on, fromOwnCodeOnly }: Grant): Json {
+/**
+ * ForAnyValue: one denied attribute in an update or its condition is enough. Under Allow, ForAllValues would also be true for
+ * a request without the key. Source: IAM, "Multivalued context keys"; DynamoDB, "Using IAM policy conditions".
+ */
+function bindingsDenied({ grants, binds }: Entry): unknown[] {
+  const denied = BINDING_ATTRIBUTES.filter((attribute) => !binds.includes(attribute));
+  const writes = grants.filter(({ on }) => on.includes('Ledger')).flatMap(({ allow }) => allow);
+  if (denied.length === 0 || !writes.includes('dynamodb:UpdateItem')) return [];
+  return [
+    {
+      Effect: 'Deny',
+      Action: 'dynamodb:UpdateItem',
+      Resource: resourceOf('Ledger'),
+      Condition: { 'ForAnyValue:StringEquals': { 'dynamodb:Attributes': denied } },
+    },
+  ];
+}
+
+function statementOf(name: string, grant: Grant): Json {
+  const { allow, on } = grant;
+  const Condition = conditionOf(name, grant);
   return {
     Effect: 'Allow',
     Action: allow.length === 1 ? allow[0] : allow,
     Resource: on.length === 1 ? resourceOf(on[0] ?? '') : on.map(resourceOf),
-    ...(fromOwnCodeOnly && { Condition: ownCodeOf(name) }),
+    ...(Object.keys(Condition).length > 0 && { Condition }),
+  };
+}
+
+function conditionOf(name: string, { fromOwnCodeOnly, sends, keys }: Grant): Json {
+  return {
+    ...(fromOwnCodeOnly && ownCodeOf(name)),
+    ...(sends && { StringEquals: { 'events:source': 'muster', 'events:detail-type': sends } }),
+    // Without Null, a request that names no key would meet ForAllValues.
+    ...(keys && {
+      'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': keys },
+      Null: { 'dynamodb:LeadingKeys': 'false' },
+    }),
   };
 }
 

@@ -31,12 +31,21 @@ export interface Change {
   condition: { equal?: Record<string, number | string>; absent?: string[]; absentOr?: Comparison };
 }
 
-/** Changes an item, and answers with it as it is then. */
-export async function update(instance: string, change: Change, signal: AbortSignal) {
-  const what = { TableName: environment('LEDGER_TABLE'), Key: { instance }, ...expressions(change) };
+/** Changes an item. */
+export async function update(instance: string, change: Change, signal: AbortSignal): Promise<void> {
+  await send(instance, change, 'NONE', signal);
+}
+
+/** Changes an item, and returns it as it is then. A role that may not bind a key has no use for the attributes that do. */
+export async function updateAndRead(instance: string, change: Change, signal: AbortSignal) {
+  return send(instance, change, 'ALL_NEW', signal);
+}
+
+async function send(instance: string, change: Change, ReturnValues: 'NONE' | 'ALL_NEW', signal: AbortSignal) {
+  const what = { TableName: environment('LEDGER_TABLE'), Key: { instance }, ...expressions(change), ReturnValues };
   try {
     const { Attributes } = await calling(`write the ledger's item of ${instance}`, () =>
-      documents.send(new UpdateCommand({ ...what, ReturnValues: 'ALL_NEW' }), { abortSignal: signal }),
+      documents.send(new UpdateCommand(what), { abortSignal: signal }),
     );
     return Attributes;
   } catch (cause) {

@@ -7,7 +7,7 @@ import type { MetadataOptions } from '../lib/instance.ts';
 import { isSameInstance, LedgerItem } from '../lib/ledger-item.ts';
 import { faultsOf } from '../lib/schema-faults.ts';
 import { calling } from './aws.ts';
-import { type Change, type Comparison, documents, get, update } from './ledger-writes.ts';
+import { type Change, type Comparison, documents, get, update, updateAndRead } from './ledger-writes.ts';
 
 /** Which item a task writes to, and as whom. */
 export interface Claim {
@@ -81,7 +81,7 @@ export async function claim(
   const associations = isRecorded ? { associations: derived } : {};
   const set = { ...fields, generation, ...(isAnothers && associations) };
   const setOnce = isAnothers ? {} : associations;
-  return readItem(await update(instance, { set, setOnce, remove, condition }, signal));
+  return readItem(await updateAndRead(instance, { set, setOnce, remove, condition }, signal));
 }
 
 /**

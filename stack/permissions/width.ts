@@ -1,3 +1,5 @@
+import { OUTCOME_SOURCE, OUTCOMES } from '../../events/outcomes.ts';
+import { isLike } from '../template/values.ts';
 import { CONDITIONAL, STARS, WILDCARDS } from './iam.ts';
 import type { Statement } from './policy.ts';
 
@@ -14,6 +16,8 @@ export function widthFaults(statement: Statement, functionName: string): string[
     ...documentFaults(statement),
     ...nameFaults(statement),
     ...conditionFaults(statement, functionName),
+    ...eventFaults(statement),
+    ...keyFaults(statement),
   ];
 }
 
@@ -94,4 +98,26 @@ function isDocument(resource: string): boolean {
 /** A document of this stack, which CloudFormation names: `…:document/${CollectIdentityDocument}`. */
 function isOurDocument(resource: string): boolean {
   return /:document\/\$\{[A-Za-z0-9]+\}$/.test(resource);
+}
+
+/** Without both conditions a role could send an event that looks like an AWS partner's or another function's. */
+function eventFaults({ Action, Condition }: Statement): string[] {
+  if (!Action.includes('events:PutEvents')) return [];
+  const { 'events:source': sources = [], 'events:detail-type': types = [] } = Condition.StringEquals ?? {};
+  if (sources.join() !== OUTCOME_SOURCE || types.length === 0)
+    return ['allows events:PutEvents without conditions on events:source and events:detail-type: add sends: [TYPE]'];
+  const unknown = types.filter((type) => !Object.hasOwn(OUTCOMES, type));
+  return unknown.map((type) => `sends the event "${type}", which is none of events/outcomes.ts: correct it`);
+}
+
+/** Either replaces a whole item, attributes that bind a key among them. */
+const REPLACING = ['dynamodb:PutItem', 'dynamodb:DeleteItem', 'dynamodb:BatchWriteItem'];
+
+function keyFaults({ Action, Condition }: Statement): string[] {
+  const replacing = Action.filter((action) => REPLACING.includes(action));
+  const keys = Condition['ForAllValues:StringLike']?.['dynamodb:LeadingKeys'] ?? [];
+  const isNamed = Condition.Null?.['dynamodb:LeadingKeys']?.join() === 'false';
+  const ofInstances = keys.filter((key) => ['i-0', 'lightsail/'].some((prefix) => isLike(`${prefix}x`, key)));
+  if (isNamed && keys.length > 0 && ofInstances.length === 0) return [];
+  return replacing.map((action) => `allows ${action} on items of instances: add keys: [PREFIX/*]`);
 }

@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { OUTCOMES } from '../../../../events/outcomes.ts';
+import { BINDING_ATTRIBUTES } from '../../../../lib/ledger-item.ts';
 import { Associate } from '../../../../lib/servers.ts';
 import { openYaml } from '../../../../lib/yaml-file.ts';
 import { readProfiles } from '../../../../profiles/file.ts';
-import { originOf, readFunctions, withheldActions } from '../../../../resources/functions.ts';
+import { originOf, readFunctions, stateOf, withheldActions } from '../../../../resources/functions.ts';
 import { readGenerated } from '../../../../resources/service.ts';
 import { bundle } from '../../../../stack/bundle/bundle.ts';
 import { grantsOf, POLICY_ACTIONS } from '../../../../stack/permissions/from-profiles.ts';
@@ -131,6 +133,39 @@ describe('the roles', () => {
 
   it('name the secrets of other profiles when those are others', () => {
     expect(faultsOf('', '', '', PROFILES.replaceAll('muster/', 'other/'))).toEqual([]);
+  });
+});
+
+describe('every role that changes items of the ledger', () => {
+  const { table } = readFunctions(root);
+  const roles = Object.entries(readGenerated(root, { commandTargets: [], hardeningTargets: [] }).resources.Resources);
+  const changing = Object.entries(table).filter(([, { grants }]) =>
+    grants.some(({ allow }) => allow.includes('dynamodb:UpdateItem')),
+  );
+
+  it.each(changing)('is denied each binding attribute that it has no right to: %s', (name, { binds }) => {
+    const denied = BINDING_ATTRIBUTES.filter((attribute) => !binds.includes(attribute));
+    const [, body] = roles.find(([role]) => role === `${stateOf(name)}Role`) ?? [];
+    const statements = statementsOf(Object(body).Properties);
+    const denials = Array.isArray(statements) ? statements.filter(({ Effect }) => Effect === 'Deny') : [];
+    const conditions = denials.map(({ Condition }) => Condition['ForAnyValue:StringEquals']?.['dynamodb:Attributes']);
+    expect(conditions.filter(Boolean)).toEqual(denied.length > 0 ? [denied] : []);
+  });
+});
+
+describe('the events that a function may send', () => {
+  const { table } = readFunctions(root);
+  const sending = Object.entries(table).filter(([, { grants }]) => grants.some(({ sends }) => sends));
+
+  it.each(sending)('are those that its file names: %s', (name, { grants }) => {
+    const text = readFileSync(join(root, `functions/${name}.ts`), 'utf8');
+    const named = Object.keys(OUTCOMES).filter((type) => text.includes(`'${type}'`));
+    expect(grants.flatMap(({ sends = [] }) => sends).toSorted()).toEqual(named.toSorted());
+  });
+
+  it('are all that there are', () => {
+    const all = sending.flatMap(([, { grants }]) => grants.flatMap(({ sends = [] }) => sends));
+    expect(all.toSorted()).toEqual(Object.keys(OUTCOMES).toSorted());
   });
 });
 
@@ -285,8 +320,8 @@ describe('the build refuses a role that', () => {
   });
 
   it('allows what its function never sends', () => {
-    expect(faultsOf('TakeIdentityRole', '["dynamodb:GetItem",', '["dynamodb:GetItem","dynamodb:DeleteItem",')).toEqual([
-      'resources/functions.yml:N: TakeIdentityRole, for functions/take-identity.ts, allows dynamodb:DeleteItem, which ' +
+    expect(faultsOf('TakeIdentityRole', '["dynamodb:GetItem",', '["dynamodb:GetItem","dynamodb:Query",')).toEqual([
+      'resources/functions.yml:N: TakeIdentityRole, for functions/take-identity.ts, allows dynamodb:Query, which ' +
         'take-identity never sends: remove it.',
     ]);
   });
@@ -377,6 +412,26 @@ describe('the build refuses a role that', () => {
     ]);
     expect(faultsOf(role, ':function:muster-dev-', ':function:muster-dev-not-')).toEqual([
       expect.stringContaining(`allows ${action} to arn:`),
+    ]);
+  });
+
+  it.each([
+    ['"events:source":"muster",', '', 'without conditions on events:source and events:detail-type: add sends: [TYPE].'],
+    ['"events:source":"muster"', '"events:source":["muster","other"]', 'without conditions on events:source and'],
+    ['Instance Retired', 'Instance Retird', 'sends the event "Instance Retird", which is none of events/outcomes.ts'],
+  ])('sends events of any kind: %s as "%s"', (part, otherwise, fault) => {
+    expect(faultsOf('ForgetNodeRole', part, otherwise).join()).toContain(fault);
+  });
+
+  it.each([
+    ['"Null":{"dynamodb:LeadingKeys":"false"}', '"Bool":{"aws:x":"false"}'],
+    ['"announcement/*"', '"*"'],
+    ['"announcement/*"', '"i-*"'],
+    ['"announcement/*"', '"light*"'],
+    ['ForAllValues:StringLike', 'StringLike'],
+  ])('replaces items of instances: %s as %s', (part, otherwise) => {
+    expect(faultsOf('UndoEnrolmentRole', part, otherwise)).toEqual([
+      expect.stringContaining('allows dynamodb:PutItem on items of instances: add keys: [PREFIX/*].'),
     ]);
   });
 
