@@ -75,13 +75,16 @@ async function play({ world }: Fleet, ...options: string[]): Promise<Swept> {
 /** In what way the sweeps were not what they must be: a sentence each. */
 export function faultsOf({ drifting, first, second, calls }: Omit<Figures, 'faults'>): string[] {
   const pages = PAGES.reduce((sum, name) => sum + (calls[name] ?? 0), 0);
-  const allowed = pages + drifting;
+  // Before an execution starts, the ledger gets the announcement that it will read.
+  const allowed = pages + drifting + first.started;
   const largest = Math.max(first.peakMegabytes, second.peakMegabytes);
   return [
     ...(largest < MOST_MEGABYTES ? [] : [`A sweep took ${largest.toFixed(0)} MB; less than ${MOST_MEGABYTES} may be.`]),
     ...(first.apiCalls <= allowed
       ? []
-      : [`The sweep made ${first.apiCalls} calls; ${pages} pages and ${drifting} may be.`]),
+      : [
+          `The sweep made ${first.apiCalls} calls: more than ${pages} pages, one for each of ${drifting} that drift, and one more for each of ${first.started} starts.`,
+        ]),
     ...(first.started >= LEAST_SHARE_STARTED * drifting
       ? []
       : [`Of ${drifting} that drift only ${first.started} were started.`]),
