@@ -57,7 +57,7 @@ export async function buildStack(root: string, args: readonly string[], builtFor
       faultsOfSizes(fromHere('stack/bundle/budgets.yml'), bundles, compiled),
     );
     await check('the SDK clients', () => faultsOfClients(bundles));
-    const needs = sources ? needsOf(openYaml(sources.profilesFile), profiles) : [];
+    const needs = sources ? needsOf(openYaml(sources.profilesFile), profiles, sources.profiles.formerServers) : [];
     await check('the template and its permissions, which takes a while', () =>
       templateFaults({ bundles, needs, parts: grants }),
     );

@@ -1,5 +1,6 @@
 import { traitsOf } from '../../lib/engines.ts';
 import type { Profile } from '../../lib/profile.ts';
+import type { Associate } from '../../lib/servers.ts';
 import type { YamlFile } from '../../lib/yaml-file.ts';
 import { groupsOf, lightsailInstancesOf, mayMatchLightsail, secretArn, stackArn } from './from-profiles.ts';
 import type { Need } from './permissions.ts';
@@ -15,6 +16,7 @@ const SECRET_USERS = {
 const STACK_USERS = ['register-instance', 'assign-instance', 'deregister-instance'];
 
 const OPSWORKS_CM_USERS = ['associate-node', 'confirm-association', 'disassociate-node', 'confirm-disassociation'];
+const RETIRING = ['disassociate-node', 'confirm-disassociation'];
 const LIGHTSAIL_HARDENERS = ['enforce-imds-v2', 'revert-metadata'];
 const HOOK_USERS = {
   lifecycleHook: {
@@ -30,7 +32,27 @@ const HOOK_USERS = {
  * options of Lightsail instances.
  * @param file the profiles
  */
-export function needsOf(file: YamlFile, profiles: readonly Profile[]): Need[] {
+export function needsOf(
+  file: YamlFile,
+  profiles: readonly Profile[],
+  formerServers: readonly Associate[] = [],
+): Need[] {
+  return [
+    ...profileNeeds(file, profiles),
+    ...formerServers.flatMap((server, index) => formerNeeds(file, server, index)),
+  ];
+}
+
+/** A server that no profile names any more is asked to forget nodes, and takes no new ones. */
+function formerNeeds(file: YamlFile, server: Associate, index: number): Need[] {
+  const sentence = `${file.placeOf(['formerServers', index])}: formerServers names ${traitsOf(server).displayName}`;
+  const ofSecrets = secretNeeds({ associate: server }, () => sentence);
+  return [...ofSecrets, ...opsWorksCmNeeds({ associate: server }, sentence)].filter(({ function: user, action }) => {
+    return RETIRING.includes(user) || action === LOOK;
+  });
+}
+
+function profileNeeds(file: YamlFile, profiles: readonly Profile[]): Need[] {
   return profiles.flatMap((profile, index) => {
     const placeOf = (...path: string[]) => `${file.placeOf(['profiles', index, ...path])}: the profile ${profile.name}`;
     const sentenceFor = (part: 'register' | 'associate', field: string, name: string) =>
@@ -51,7 +73,10 @@ function stackNeeds({ register }: Profile, sentenceFor: (stackId: string) => str
   return STACK_USERS.map((user) => ({ function: user, action: 'opsworks:*', ...need }));
 }
 
-function secretNeeds({ associate }: Profile, sentenceFor: (field: string, name: string) => string): Need[] {
+function secretNeeds(
+  { associate }: Pick<Profile, 'associate'>,
+  sentenceFor: (field: string, name: string) => string,
+): Need[] {
   if (!associate) return [];
   const sent = Object.values(traitsOf(associate).installation?.secretParameters ?? {});
   return traitsOf(associate).secrets.flatMap(({ field, name, readBy }) => {
@@ -66,7 +91,7 @@ function secretNeeds({ associate }: Profile, sentenceFor: (field: string, name: 
   });
 }
 
-function opsWorksCmNeeds({ associate }: Profile, sentence: string): Need[] {
+function opsWorksCmNeeds({ associate }: Pick<Profile, 'associate'>, sentence: string): Need[] {
   if (associate?.engine !== 'opsworks-cm') return [];
   return OPSWORKS_CM_USERS.map((user) => ({ function: user, action: 'opsworks-cm:*', resource: '*', sentence }));
 }

@@ -8,7 +8,7 @@ import { OUTCOMES } from '../../../../events/outcomes.ts';
 import { BINDING_ATTRIBUTES } from '../../../../lib/ledger-item.ts';
 import { Associate } from '../../../../lib/servers.ts';
 import { openYaml } from '../../../../lib/yaml-file.ts';
-import { readProfiles } from '../../../../profiles/file.ts';
+import { readProfiles, readProfilesFile } from '../../../../profiles/file.ts';
 import { originOf, readFunctions, stateOf, withheldActions } from '../../../../resources/functions.ts';
 import { readGenerated } from '../../../../resources/service.ts';
 import { bundle } from '../../../../stack/bundle/bundle.ts';
@@ -51,7 +51,8 @@ const PROFILES = `profiles:
 
 /** The functions and their roles under these profiles, as the framework makes them. */
 function templateOf(profilesFile: string): Template {
-  const parts = grantsOf(readProfiles(profilesFile));
+  const { profiles, formerServers } = readProfilesFile(profilesFile);
+  const parts = grantsOf(profiles, formerServers);
   const { functions, resources } = readGenerated(root, parts);
   const grants = new Map<string, unknown>(Object.entries(parts));
   const deployed = Object.entries(functions as Record<string, { name: string; handler: string; role: string }>).map(
@@ -287,6 +288,26 @@ describe('the roles under profiles for', () => {
     const server = Associate.parse({ engine: 'opsworks-cm', serverName: 'Former' });
     const { opsWorksCmEnrolling, opsWorksCmRetiring } = grantsOf([], [server]);
     expect({ opsWorksCmEnrolling, opsWorksCmRetiring }).toEqual({ opsWorksCmEnrolling: [], opsWorksCmRetiring: ['*'] });
+  });
+
+  it('a server of the past let retirements alone read its secrets, and are accepted so', () => {
+    const former = `formerServers:
+  - { engine: puppet, url: "https://former.example", caSecret: old/ca, keySecret: old/enrol, retireKeySecret: old/retire }
+  - { engine: opsworks-cm, serverName: Former }
+`;
+    const file = join(temporary(), 'profiles.yml');
+    writeFileSync(file, PROFILES + former);
+    const { profiles, formerServers } = readProfilesFile(file);
+    const parts = grantsOf(profiles, formerServers);
+    const withheld = withheldActions(readFunctions(root).table, parts, POLICY_ACTIONS);
+    const needs = needsOf(openYaml(file, 'profiles.yml'), profiles, formerServers);
+    const template = templateOf(file);
+    expect(faultsOfRoles(template, bundles, needs, withheld)).toEqual([]);
+    const readers = Object.entries(template.Resources).filter(([, body]) =>
+      JSON.stringify(body).includes('old/retire'),
+    );
+    expect(readers.map(([name]) => name)).toEqual(['CheckRequestRole', 'DisassociateNodeRole']);
+    expect(JSON.stringify(template)).not.toContain('old/enrol');
   });
 
   it('OpsWorks CM are refused without a role that may call it', () => {
