@@ -65,6 +65,8 @@ export const Enrolment = z.object({
   startedBy: z.enum(['event', 'sweep', 'undo', 'move']).nullable().default('sweep'),
   /** Why the metadata options are left to a sweep although the profile names them; null if they are not. */
   hardeningPostponed: z.string().nullable().default(null),
+  /** Whether the node is to be taken off another server afterwards. */
+  isMoving: z.boolean().default(false),
   register: Register.nullable(),
   associate: Associate.nullable(),
   metadata: Metadata.nullable(),

@@ -1,9 +1,10 @@
-import { associationsOf } from '../lib/associations.ts';
+import { associationsOf, serverId, toBeUndone } from '../lib/associations.ts';
 import { needsKey, traitsOf } from '../lib/engines.ts';
 import { ClaimedElsewhere, InstanceGone, InvalidRequest } from '../lib/errors.ts';
 import { type Instance, ledgerKey } from '../lib/instance.ts';
 import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import type { Exemption, Profile } from '../lib/profile.ts';
+import type { Associate } from '../lib/servers.ts';
 import type { Enrolment, TaskContext } from '../lib/state.ts';
 import { type DeadlineFacts, deadlineOf } from './deadline.ts';
 import { driftOf } from './drift.ts';
@@ -54,7 +55,7 @@ export function planEnrolment(facts: EnrolmentFacts): EnrolmentPlan {
   if (item && !drift.enrolment && !(drift.metadata && mayHarden(facts))) {
     const enrolledBefore = !isEnrolledBy(item, task);
     return {
-      enrolment: { ...enrolment, status: 'enrolled', enrolledBefore },
+      enrolment: { ...enrolment, status: 'enrolled', enrolledBefore, isMoving: enrolment.isMoving && !enrolledBefore },
       claim: enrolment.hook && claimToFinish(facts, item),
     };
   }
@@ -82,6 +83,7 @@ const NOTHING_WANTED = {
   exemptions: { imdsv2: null, association: null },
   startedBy: null,
   hardeningPostponed: null,
+  isMoving: false,
   register: null,
   associate: null,
   metadata: null,
@@ -103,6 +105,7 @@ function requested(facts: EnrolmentFacts): Enrolment {
   const { register = null, associate = null, metadata = null } = asked;
   requireCsrTaken(facts);
   const isHardened = mayHarden(facts);
+  const wants = wantsOf(instance, isHardened ? asked : { ...asked, metadata: undefined }, facts.hasCsr);
   return {
     ...NOTHING_WANTED,
     status: 'enrolling',
@@ -118,11 +121,17 @@ function requested(facts: EnrolmentFacts): Enrolment {
     exemptions: { imdsv2: summaryOf(exempt.imdsv2), association: summaryOf(exempt.association) },
     startedBy: facts.startedBy,
     hardeningPostponed: metadata && !isHardened ? POSTPONED : null,
+    isMoving: wants.association && isElsewhere(item, associate),
     register,
     associate,
     metadata,
-    wants: wantsOf(instance, isHardened ? asked : { ...asked, metadata: undefined }, facts.hasCsr),
+    wants,
   };
+}
+
+/** Whether the node may be on another server, which is to forget it once this one has it. */
+function isElsewhere(item: LedgerItem | undefined, server: Associate | null): boolean {
+  return server !== null && toBeUndone(associationsOf(item)).some(([id]) => id !== serverId(server));
 }
 
 const POSTPONED =

@@ -4,7 +4,7 @@ import type { LedgerItem } from '../../../lib/ledger-item.ts';
 import type { Profile } from '../../../lib/profile.ts';
 import { documents } from '../../../services/ledger-writes.ts';
 import { atRest, deploy, enrolledFleet, HOUR, startsOf, sweep } from '../../support/sweeps.ts';
-import { associations, type Played } from '../../support/world.ts';
+import { associations, type Played, startByHand } from '../../support/world.ts';
 
 const PUPPET: Profile['associate'] = { engine: 'opsworks-cm', serverName: 'PuppetServer', serverEngine: 'Puppet' };
 
@@ -95,6 +95,32 @@ describe('a node whose profile names another server', () => {
     expect(associations(world).map(({ serverName }) => serverName)).toEqual(['PuppetServer']);
     expect((await sweep(world)).rows).toEqual([]);
     expect(await world.ledger()).toMatchObject([{ instance, status: 'enrolled' }]);
+  });
+});
+
+describe('a node that a person enrols again', () => {
+  it('is enrolled with its new server, and then taken off the former one', async () => {
+    const { world, instance } = await leftBehind();
+    startByHand(world, { instanceId: instance });
+    await atRest(world);
+    // The retirement that takes it off its former server.
+    await atRest(world);
+    expect(await statusesOf(world)).toEqual({ [CHEF_ID]: 'undone', [PUPPET_ID]: 'confirmed' });
+    expect(associations(world).map(({ serverName }) => serverName)).toEqual(['PuppetServer']);
+    expect((await world.ledger())[0]).toMatchObject({ status: 'enrolled' });
+  });
+
+  it('is enrolled all the same where the retirement of the former one cannot be started; the sweep does it', async () => {
+    const { world, instance } = await leftBehind();
+    world.faults.set([{ service: 'states', operation: 'StartExecution', error: 'StateMachineDoesNotExist' }]);
+    startByHand(world, { instanceId: instance });
+    await atRest(world);
+    expect(world.machines.executions().at(-1)?.status).toBe('SUCCEEDED');
+    expect(await statusesOf(world)).toEqual({ [CHEF_ID]: 'confirmed', [PUPPET_ID]: 'confirmed' });
+    world.faults.set([]);
+    await sweep(world);
+    await atRest(world);
+    expect(await statusesOf(world)).toEqual({ [CHEF_ID]: 'undone', [PUPPET_ID]: 'confirmed' });
   });
 });
 
