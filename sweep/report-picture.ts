@@ -7,6 +7,7 @@ const FORMS: Readonly<Record<Condition, string>> = {
   failed: 'm1.6 0 3.4 3.4 3.4-3.4 1.6 1.6-3.4 3.4 3.4 3.4-1.6 1.6-3.4-3.4-3.4 3.4-1.6-1.6 3.4-3.4-3.4-3.4z',
   unknown: 'm5 0a5 5 0 0 1 0 10 5 5 0 0 1 0-10zm0 3a2 2 0 0 0 0 4 2 2 0 0 0 0-4z',
   'still-on-imdsv1': 'm5 .4 5 9.2h-10z',
+  'imdsv1-open': 'm5 .4 5 9.2h-10zm0 4.1-1.9 3.5h3.8z',
   drifting: 'm5 0 5 5-5 5-5-5z',
   'on-former-server': 'm0 0h5l5 5-5 5h-5l5-5z',
   waiting: 'm0 0h10l-5 5zm0 10h10l-5-5z',

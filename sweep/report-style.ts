@@ -5,13 +5,13 @@ export const STYLE = `
 :root {
   color-scheme: light dark;
   --ground: #f4f6f8; --panel: #fff; --line: #e1e6eb; --text: #18212b; --quiet: #5a6775;
-  --failed: #d0312d; --unknown: #8250d4; --waiting: #b3421f; --on-former-server: #0f7a6c; --retained: #8a5a00; --still-on-imdsv1: #d9620f; --drifting: #c79100; --reverted: #c23c8c;
+  --failed: #d0312d; --unknown: #8250d4; --waiting: #b3421f; --on-former-server: #0f7a6c; --retained: #8a5a00; --still-on-imdsv1: #d9620f; --imdsv1-open: #a8571c; --drifting: #c79100; --reverted: #c23c8c;
   --after-canary: #1f8fae; --exempt: #76828f; --under-way: #2f72d6; --as-it-should-be: #5bb08d; --gone: #9aa5b1; --not-listed: #7d6f9c;
 }
 @media screen and (prefers-color-scheme: dark) {
   :root {
     --ground: #0d1217; --panel: #151c24; --line: #27313c; --text: #e7ecf1; --quiet: #97a4b2;
-    --failed: #ff6259; --unknown: #b392f5; --waiting: #ff7f5c; --on-former-server: #3cc9b5; --retained: #d9a441; --still-on-imdsv1: #ff934a; --drifting: #f2c53d; --reverted: #f07fc0;
+    --failed: #ff6259; --unknown: #b392f5; --waiting: #ff7f5c; --on-former-server: #3cc9b5; --retained: #d9a441; --still-on-imdsv1: #ff934a; --imdsv1-open: #d98a4f; --drifting: #f2c53d; --reverted: #f07fc0;
     --after-canary: #46c2dd; --exempt: #8b98a6; --under-way: #62a0ff; --as-it-should-be: #2f7d61; --gone: #66727f; --not-listed: #9d8fbd;
   }
 }

@@ -25,6 +25,7 @@ export const CONDITIONS: Readonly<Record<Condition, { readonly label: string; re
     label: 'on a former server',
     meaning: 'Its profile names another configuration server than the one that has it.',
   },
+  'imdsv1-open': { label: 'IMDSv1 open', meaning: 'IMDSv1 is open on it, and its profile does not close it.' },
   drifting: { label: 'drifting', meaning: 'It is not as its profile says: an enrolment is due.' },
   reverted: {
     label: 'reverted',
@@ -57,6 +58,7 @@ export const COUNTS: Readonly<Record<keyof ProfileSummary['counts'], string>> = 
   enrolled: 'enrolled',
   hardened: 'hardened',
   underWay: 'under way',
+  imdsV1Open: 'IMDSv1 open',
   drifting: 'drifting',
   stillOnImdsV1: 'still on IMDSv1',
   exempt: 'exempt',

@@ -17,6 +17,7 @@ export const FINDINGS = [
   'waiting',
   'on-former-server',
   'retained',
+  'imdsv1-open',
   'gone',
   'not-listed',
   'unknown',
@@ -58,6 +59,8 @@ const ProfileSummary = z.strictObject({
     hardened: Count,
     /** Being enrolled or retired while the sweep looked. */
     underWay: Count,
+    /** Running, and IMDSv1 is open: whatever their profile asks for, exempt ones and those under way included. */
+    imdsV1Open: Count,
     drifting: Count,
     stillOnImdsV1: Count,
     exempt: Count,

@@ -2,7 +2,7 @@ import { toBeLeft } from '../lib/associations.ts';
 import { type Found, type Instance, ledgerKey } from '../lib/instance.ts';
 import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import { type Profile, regionsOf } from '../lib/profile.ts';
-
+import { isImdsV1Open } from '../profiles/imdsv1.ts';
 import { matchProfile } from '../profiles/match.ts';
 import { type Assessment, assess, isAssessed, type Policy } from './assessment.ts';
 import type { FleetMember } from './canary.ts';
@@ -86,14 +86,14 @@ export class Survey {
   }
 
   #takeRetained({ instance, assessment, lifecycleState }: Candidate): void {
-    this.#count(assessment);
+    this.#count(instance, assessment);
     const reason = `${RETAINED} (${lifecycleState}).`;
     this.rows.push(rowOf(instance, this.profile, assessment, { finding: 'retained', reason }));
   }
 
   /** Whatever state EC2 reports: one in the warm pool may be stopped. */
   #takeLeaving(one: Candidate, found: Found): void {
-    if (isAssessed(found)) this.#count({ ...one.assessment, is: 'under-way' });
+    if (isAssessed(found)) this.#count(one.instance, { ...one.assessment, is: 'under-way' });
     const isOurs = this.profile.terminationHook !== undefined && waitsInTerminationHook(one.lifecycleState);
     const isRetiring = one.record?.status === 'retiring' && one.assessment.is === 'under-way';
     if (isOurs && !isRetiring) this.terminations.push(one);
@@ -101,13 +101,15 @@ export class Survey {
 
   #takeRunning(one: Candidate): void {
     const { instance, assessment } = one;
-    this.#count(assessment);
+    this.#count(instance, assessment);
     const isWaiting = assessment.isEnrolled && this.profile.lifecycleHook && waitsInLaunchHook(one.lifecycleState);
     if (assessment.is === 'under-way') return;
     if (assessment.is !== 'drifting' && !isWaiting) {
       if (one.record && isEnrolledAs(one.record, instance) && toBeLeft(one.record).length > 0) this.moved.push(one);
       if (assessment.is !== 'as-wanted')
         this.rows.push(rowOf(instance, this.profile, assessment, { finding: assessment.is }));
+      else if (isImdsV1Open(instance.metadataOptions))
+        this.rows.push(rowOf(instance, this.profile, assessment, LEFT_OPEN));
     } else if (instance.autoScalingGroupName !== null && this.#groups.unread.has(instance.region)) {
       this.rows.push(rowOf(instance, this.profile, assessment, STATE_UNKNOWN));
     } else this.candidates.push(one);
@@ -128,8 +130,9 @@ export class Survey {
     if (!exempt.imdsv2) this.members.push({ instance, record: own });
   }
 
-  #count({ is, isEnrolled, isHardened }: Assessment): void {
+  #count({ metadataOptions }: Instance, { is, isEnrolled, isHardened }: Assessment): void {
     this.counts.instances++;
+    if (isImdsV1Open(metadataOptions)) this.counts.imdsV1Open++;
     if (isEnrolled) this.counts.enrolled++;
     if (isHardened) this.counts.hardened++;
     if (is === 'under-way') this.counts.underWay++;
@@ -143,6 +146,11 @@ function isEnrolledAs(record: LedgerItem, instance: Instance): boolean {
 const RETAINED =
   'Its group keeps it running after its termination hook was abandoned, and it is billed: look at it, then terminate it';
 
+const LEFT_OPEN = {
+  finding: 'imdsv1-open',
+  reason: 'IMDSv1 is open on it, and its profile does not close it: set httpTokens: required in its metadata.',
+} as const;
+
 const STATE_UNKNOWN = {
   finding: 'unknown',
   reason: 'Auto Scaling did not return its state, so it may be terminating: it is left alone.',
@@ -153,6 +161,7 @@ const NONE: Counts = {
   enrolled: 0,
   hardened: 0,
   underWay: 0,
+  imdsV1Open: 0,
   drifting: 0,
   stillOnImdsV1: 0,
   exempt: 0,

@@ -41,6 +41,7 @@ const counts = fc.record({
   enrolled: count,
   hardened: count,
   underWay: fc.nat({ max: 5 }),
+  imdsV1Open: count,
   drifting: count,
   stillOnImdsV1: count,
   exempt: count,
@@ -75,7 +76,16 @@ export function reportOf(
   const rows = Object.entries(findings).flatMap(([finding, many]) =>
     Array.from({ length: many }, (_, index) => rowOf(finding as ReportRow['finding'], index)),
   );
-  const counts = { instances, enrolled: 0, hardened: 0, underWay: 0, drifting: 0, stillOnImdsV1: 0, exempt: 0 };
+  const counts = {
+    instances,
+    enrolled: 0,
+    hardened: 0,
+    underWay: 0,
+    imdsV1Open: 0,
+    drifting: 0,
+    stillOnImdsV1: 0,
+    exempt: 0,
+  };
   return {
     startedAt: '2026-11-26T03:00:00.000Z',
     endedAt: '2026-11-26T03:00:12.400Z',

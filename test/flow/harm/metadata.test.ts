@@ -103,6 +103,32 @@ describe('a sweep', () => {
     });
   });
 
+  it('counts and lists an instance on which its profile leaves IMDSv1 open', async () => {
+    const profiles = CONTINUING.map((profile) =>
+      profile.metadata ? { ...profile, metadata: { ...profile.metadata, httpTokens: 'optional' as const } } : profile,
+    );
+    const world = await playWorld({ profiles });
+    create(world);
+    await untilOneEnded(world);
+    await world.clock.advance(HOUR);
+    const report = await sweep(world);
+    expect(report.rows).toMatchObject([{ instance: 'blog', finding: 'imdsv1-open', action: 'nothing' }]);
+    expect(report.profiles.find(({ profile }) => profile === 'lightsail')?.counts).toMatchObject({
+      ...{ instances: 1, enrolled: 1, imdsV1Open: 1, stillOnImdsV1: 0 },
+    });
+  });
+
+  it('counts an exempt instance with IMDSv1 open among those with IMDSv1 open', async () => {
+    const exemption = { match: { name: 'blog' }, from: ['imdsv2' as const], owner: 'web', reason: 'old agent' };
+    const world = await playWorld({ profiles: CONTINUING, exemptions: [{ ...exemption, expires: '2031-12-31' }] });
+    create(world);
+    await untilOneEnded(world);
+    await world.clock.advance(HOUR);
+    const report = await sweep(world);
+    expect(report.rows).toMatchObject([{ instance: 'blog', finding: 'exempt' }]);
+    expect(report.profiles.find(({ profile }) => profile === 'lightsail')?.counts).toMatchObject({ imdsV1Open: 1 });
+  });
+
   it('starts again what failed by the fault of Lightsail itself', async () => {
     const blueprintsWithoutImdsV2: Record<string, 'fails'> = { wordpress: 'fails' };
     const world = await playWorld({ profiles: CONTINUING, lightsail: { blueprintsWithoutImdsV2 } });
