@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Exemption } from '../../lib/profile.ts';
+import { atRest, sweep } from '../support/sweeps.ts';
 import {
   associations,
   changes,
+  ledgerOfInstances,
   type Played,
   playWorld,
   registrations,
@@ -109,13 +111,17 @@ describe('a launch of an instance that is not exempt (any more)', () => {
 });
 
 describe('an exemption that ends', () => {
-  it('makes the next enrolment do what was left out, and nothing besides', async () => {
+  it('leaves IMDSv1 to the sweep and its gate, which does what was left out and nothing besides', async () => {
     const { world, instance } = await enrolled([exemption()]);
     await world.clock.advance(2 * DAY);
-    const { changed } = await again(world, instance);
+    expect((await again(world, instance)).changed).not.toContain('ec2.ModifyInstanceMetadataOptions');
+    const before = changes(world).length;
+    await sweep(world);
+    await atRest(world);
+    const changed = changes(world).slice(before);
     expect(changed).toContain('ec2.ModifyInstanceMetadataOptions');
     expect(changed).not.toContain('opsworks.RegisterInstance');
-    expect(await world.ledger()).toMatchObject([{ instance, status: 'enrolled', exempt: [] }]);
+    expect(await ledgerOfInstances(world)).toMatchObject([{ instance, status: 'enrolled', exempt: [] }]);
     expect(associations(world)).toHaveLength(1);
   });
 
