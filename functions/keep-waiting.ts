@@ -1,11 +1,13 @@
 import * as z from 'zod';
 import { EnrolmentRequest, namedIn } from '../events/request.ts';
+import { profilesIn } from '../lib/config.ts';
 import { DeadlinePassed, LaunchDecided } from '../lib/errors.ts';
 import { type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import { Enrolment, Failure, type Hook, sentenceOf, type TaskContext, Waiting } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
-import { isLaunchOver } from '../profiles/launch.ts';
+import { isLaunchOver, launchHook } from '../profiles/launch.ts';
+import { profilesForGroup } from '../profiles/match.ts';
 import { findAnnouncement, hookOf } from '../services/announcements.ts';
 import { findMember, recordHeartbeat } from '../services/auto-scaling.ts';
 
@@ -27,7 +29,7 @@ const SoFar = z.object({ enrolment: Enrolment.optional(), failure: Failure, wait
 export const handler = task({ request: EnrolmentRequest, soFar: SoFar }, async ({ request, soFar, task }, call) => {
   const { enrolment, failure } = soFar;
   const ref = namedIn(request);
-  const hook = enrolment ? enrolment.hook : await announcedHook(ref, task, call.signal);
+  const hook = enrolment ? enrolment.hook : await probableHook(ref, call.signal);
   const deadline = enrolment?.deadline ?? unresolvedDeadline(hook, task);
   if (Date.parse(task.enteredTime) >= Date.parse(deadline))
     throw new DeadlinePassed(
@@ -45,7 +47,18 @@ export const handler = task({ request: EnrolmentRequest, soFar: SoFar }, async (
   };
 });
 
-/** The event says it until ResolveProfile does. */
+/**
+ * Until ResolveProfile has decided: the hook that a profile names for the instance's group. It is asked of Auto Scaling and
+ * not of the ledger, whose outage must not let the launch expire.
+ */
+async function probableHook(ref: InstanceRef, signal: AbortSignal): Promise<Hook | null> {
+  if (ref.platform !== 'ec2') return null;
+  const member = await findMember(ref, signal);
+  const possible = member ? profilesForGroup(profilesIn(ref.region), member.autoScalingGroupName) : [];
+  const profile = possible.find(({ lifecycleHook }) => lifecycleHook !== undefined);
+  return profile ? launchHook(undefined, member, profile) : null;
+}
+
 async function announcedHook(ref: InstanceRef, { execution }: TaskContext, signal: AbortSignal): Promise<Hook | null> {
   return hookOf(await findAnnouncement(execution, ledgerKey(ref), signal));
 }

@@ -2,11 +2,13 @@ import { inRegionOf, whyForeign } from '../events/event.ts';
 import { announcementOf, executionName, namedIn, naming, type TriggeredRequest } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
 import { accountId, environment, profilesIn } from '../lib/config.ts';
+import { ServiceUnavailable, Throttled } from '../lib/errors.ts';
 import { answer, type Call } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { profilesForGroup } from '../profiles/match.ts';
 import { startAnnounced } from '../services/announced-start.ts';
 import { ignoreRequest, type StartOutcome, startRequests } from '../services/start-requests.ts';
+import { startExecution } from '../services/state-machines.ts';
 
 /** Starts `enrol-node` for each instance that an event announces, once per launch. */
 export const handler = answer(async (event, call) => {
@@ -30,9 +32,27 @@ async function start(event: unknown, call: Call): Promise<StartOutcome | StartOu
     whyIgnored,
     nameOf: executionName,
     start: (name: string, request: TriggeredRequest) =>
-      startAnnounced({ stateMachineArn, name, input: naming(namedIn(request)) }, announcementOf(request), call.signal),
+      startLaunch({ stateMachineArn, name, input: naming(namedIn(request)) }, announcementOf(request), call),
   } as const;
   return startRequests(requests, starter, call);
+}
+
+/**
+ * A launch must not expire because the ledger fails for a moment. Without its announcement the execution asks the services,
+ * as it does for a person, and takes nothing from the event.
+ */
+async function startLaunch(
+  execution: Parameters<typeof startAnnounced>[0],
+  announcement: Parameters<typeof startAnnounced>[1],
+  { signal, log }: Call,
+): Promise<'started' | 'already-started'> {
+  try {
+    return await startAnnounced(execution, announcement, signal);
+  } catch (error) {
+    if (!(error instanceof ServiceUnavailable || error instanceof Throttled)) throw error;
+    log('Starts without an announcement', { execution: execution.name, reason: error.message });
+    return startExecution(execution.stateMachineArn, execution.name, execution.input, signal);
+  }
 }
 
 /** Decides from the event alone, so that no execution is started only to find that there is nothing to do. */

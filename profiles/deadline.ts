@@ -19,25 +19,32 @@ export interface DeadlineFacts {
   readonly hookTimes: { readonly heartbeatTimeoutSeconds: number; readonly globalTimeoutSeconds: number } | undefined;
   /** The time of the event that announced the launch; null if the request came from a sweep or a person. */
   readonly announcedAt: string | null;
+  /** When the instance was launched: the earliest that its hook can have begun to wait. */
+  readonly launchTime: string | null;
   /** When the execution started. */
   readonly startTime: string;
 }
 
 /**
  * The instant after which the enrolment stops waiting. If the launch waits in a hook, the hook's limit counts, from the
- * event on. Without a hook, or without an event, the profile's limit counts, from the start of the execution.
+ * event on. Without a hook the profile's limit counts, from the start of the execution; without an event, whichever of the
+ * profile's limit and the hook's, from the launch on, ends later.
  * @throws InvalidRequest if the hook expires too early for the state machine's heartbeats
  */
-export function deadlineOf({ profile, hook, hookTimes, announcedAt, startTime }: DeadlineFacts): string {
+export function deadlineOf({ profile, hook, hookTimes, announcedAt, launchTime, startTime }: DeadlineFacts): string {
   if (hook && hookTimes && hookTimes.heartbeatTimeoutSeconds < SHORTEST_HEARTBEAT_SECONDS) {
     throw new InvalidRequest(
       `The hook ${hook.lifecycleHookName} of ${hook.autoScalingGroupName} has a HeartbeatTimeout of ` +
         `${hookTimes.heartbeatTimeoutSeconds} seconds: set it to ${SHORTEST_HEARTBEAT_SECONDS} (its default) or more.`,
     );
   }
-  // A launch found by a sweep has no event, so we don't know when its hook's timer started.
-  if (hookTimes && announcedAt) return after(announcedAt, hookTimes.globalTimeoutSeconds - SHORTEST_HEARTBEAT_SECONDS);
-  return after(startTime, profile.enrolWithinMinutes * 60);
+  const ofProfile = after(startTime, profile.enrolWithinMinutes * 60);
+  if (!hookTimes) return ofProfile;
+  const hookSeconds = hookTimes.globalTimeoutSeconds - SHORTEST_HEARTBEAT_SECONDS;
+  if (announcedAt) return after(announcedAt, hookSeconds);
+  // Without an event we don't know when the hook's timer started. An instance of a warm pool was launched long before.
+  const ofHook = after(launchTime ?? startTime, hookSeconds);
+  return ofHook > ofProfile ? ofHook : ofProfile;
 }
 
 function after(instant: string, seconds: number): string {

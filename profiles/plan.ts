@@ -116,7 +116,7 @@ function requested(facts: EnrolmentFacts): Enrolment {
     onFailure: profile.onFailure,
     abandonLimit: profile.abandonLimit,
     hook,
-    deadline: deadlineOf({ ...facts, startTime: facts.task.startTime }),
+    deadline: deadlineOf({ ...facts, launchTime: instance.launchTime, startTime: facts.task.startTime }),
     exempt: exemptParts(profile, exempt),
     exemptions: { imdsv2: summaryOf(exempt.imdsv2), association: summaryOf(exempt.association) },
     startedBy: facts.startedBy,

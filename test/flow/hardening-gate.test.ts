@@ -3,6 +3,7 @@ import { SWEEP } from '../../events/request.ts';
 import type { Instance } from '../../lib/instance.ts';
 import type { Profile } from '../../lib/profile.ts';
 import { readProfiles } from '../../profiles/file.ts';
+import { startAnnounced } from '../../services/announced-start.ts';
 import { listInstances } from '../../services/ec2.ts';
 import { findItem } from '../../services/ledger.ts';
 import { imdsV1Calls } from '../../services/metadata-use.ts';
@@ -49,9 +50,14 @@ async function sweep(world: Played): Promise<string[]> {
     });
   for (const { instance, verdict } of verdicts) {
     if (!verdict.may) continue;
-    const trigger = { detailType: SWEEP, eventId: at, eventTime: at };
-    const input = JSON.stringify({ instanceId: instance.instanceId, trigger });
-    world.machines.start({ stateMachineArn: world.enrolNodeArn, input });
+    const { instanceId } = instance;
+    const execution = {
+      stateMachineArn: world.enrolNodeArn,
+      name: `${instanceId}-${Date.parse(at)}`,
+      input: { instanceId },
+    };
+    const announcement = { subject: instanceId, by: 'sweep', detailType: SWEEP, eventId: at, eventTime: at } as const;
+    await startAnnounced(execution, announcement, signal);
   }
   const { length } = world.machines.executions();
   if (length > 0) await untilEnded(world, length);

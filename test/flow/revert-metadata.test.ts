@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { SWEEP } from '../../events/request.ts';
 import type { Profile } from '../../lib/profile.ts';
 import { ESTATE } from '../../local/estate.ts';
 import { readProfiles } from '../../profiles/file.ts';
 import { profileVersion } from '../../profiles/version.ts';
+import { startAnnounced } from '../../services/announced-start.ts';
 import { ledgerOfInstances, type Played, playWorld, startByHand, untilEnded, untilOneEnded } from '../support/world.ts';
 
 const ask = (world: Played, input: unknown) => world.lambda.invoke('muster-dev-revert-metadata', input);
@@ -47,6 +49,15 @@ async function enrolled(options: Parameters<typeof playWorld>[0] = {}) {
 }
 
 /** Enrols it as a person does, and waits for whatever runs. */
+/** The gate has let it through: only then IMDSv1 is closed on an instance that runs. */
+async function enrolBySweep(world: Played, instanceId: string): Promise<void> {
+  const eventTime = new Date(world.clock.now()).toISOString();
+  const announcement = { subject: instanceId, by: 'sweep', detailType: SWEEP, eventId: '1', eventTime } as const;
+  const execution = { stateMachineArn: world.enrolNodeArn, name: `${instanceId}-1`, input: { instanceId } };
+  await startAnnounced(execution, announcement, new AbortController().signal);
+  await untilEnded(world, world.machines.executions().length);
+}
+
 async function enrolByHand(world: Played, instanceId: string): Promise<void> {
   startByHand(world, { instanceId });
   await untilEnded(world, world.machines.executions().length);
@@ -160,7 +171,7 @@ describe('the ledger', () => {
     const tags = new Map([['aws:autoscaling:groupName', 'batch-nightly']]);
     const running = world.ec2.launch({ tags }).instanceId;
     await seconds(world, 3600);
-    await enrolByHand(world, running);
+    await enrolBySweep(world, running);
     const { hardenedAt, claimedAt, endedAt } = (await recordOf(world, running)) ?? {};
     expect(Date.parse(String(hardenedAt))).toBeGreaterThanOrEqual(Date.parse(String(claimedAt)));
     expect(Date.parse(String(hardenedAt))).toBeLessThan(Date.parse(String(endedAt)));

@@ -112,7 +112,7 @@ describe('the metrics', () => {
   it('tell retries by state', async () => {
     const world = await playAll();
     const states = world.logs.filter((line) => '_aws' in line && 'Retries' in line).map(({ state }) => state);
-    expect(states).toContain('ConfirmAssociation');
+    expect(states).toContain('DescribeInstance');
     expect(metric(world, 'Retries').count).toBe(lines(world).filter(({ retryCount }) => Number(retryCount) > 0).length);
   });
 

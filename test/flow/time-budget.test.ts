@@ -87,7 +87,11 @@ describe('an outage that lasts past the deadline', () => {
     }
     const heardOf = (id: string) => outcomes(world).filter(({ detail }) => detail.instance === id);
     expect(launched.map(heardOf)).toMatchObject([
-      [{ detailType: 'Instance Enrolment Failed', detail: { action: 'abandon', error: 'DeadlinePassed' } }],
+      [
+        { detailType: 'Instance Enrolment Failed', detail: { action: 'abandon', error: 'DeadlinePassed' } },
+        // The server never took it, so that there is nothing to wait for.
+        { detailType: 'Instance Retired' },
+      ],
       [{ detailType: 'Instance Enrolment Failed', detail: { action: 'continue', error: 'DeadlinePassed' } }],
     ]);
   });

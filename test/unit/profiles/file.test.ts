@@ -143,7 +143,11 @@ describe('reading a profiles file', () => {
       profile('    associate: { serverName: S }\n'),
       /:5 profiles\[0\]\.associate\.engine: it is missing: give it "opsworks-cm" or "puppet" or "chef-infra"\.$/,
     ],
-    ['a file of nothing', '', /:1: it has no value: give it an object \(fields: profiles, exemptions, formerServers, sweep\)\.$/],
+    [
+      'a file of nothing',
+      '',
+      /:1: it has no value: give it an object \(fields: profiles, exemptions, formerServers, sweep\)\.$/,
+    ],
     ['a value that is none of its choices', profile('    onFailure: retry\n'), /:5 profiles\[0\]\.onFailure: .*"hold"/],
     [
       'a group and a Lightsail name at once',

@@ -76,13 +76,23 @@ describe('the deadline', () => {
     hook: HOOK,
     hookTimes: { heartbeatTimeoutSeconds: 3600, globalTimeoutSeconds: 48 * 3600 },
     announcedAt: '2031-05-06T12:00:00.000Z',
+    launchTime: '2031-05-06T11:59:00.000Z',
     startTime: '2031-05-06T12:10:00.000Z',
   };
 
   it.each<[string, Partial<DeadlineFacts>, string]>([
     ['is an hour before the hook’s global timeout, counted from the event', {}, '2031-05-08T11:00:00.000Z'],
     ['is the profile’s where no hook waits', { hook: null, hookTimes: undefined }, '2031-05-06T12:40:00.000Z'],
-    ['is the profile’s where the hook has no event', { announcedAt: null }, '2031-05-06T12:40:00.000Z'],
+    [
+      'is the hook’s, counted from the launch, where no event says more',
+      { announcedAt: null },
+      '2031-05-08T10:59:00.000Z',
+    ],
+    [
+      'is the profile’s where no event says more and the instance was launched long before, into a warm pool',
+      { announcedAt: null, launchTime: '2031-04-01T00:00:00.000Z' },
+      '2031-05-06T12:40:00.000Z',
+    ],
     ['is the profile’s where the group no longer has the hook', { hookTimes: undefined }, '2031-05-06T12:40:00.000Z'],
   ])('%s', (_sentence, given, deadline) => {
     expect(deadlineOf({ ...facts, ...given })).toBe(deadline);
