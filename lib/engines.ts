@@ -8,6 +8,8 @@ export interface Traits {
   readonly serverId: string;
   /** Whether the server shows the key that it knows a node by. */
   readonly showsKey: boolean;
+  /** The prefix in IAM of the AWS API by which the server is spoken to; null for one that is spoken to directly. */
+  readonly awsApi: 'opsworks-cm' | null;
   /** Names that the server knows, or may know, for something else than a node: its own, and those of its clients. */
   readonly reservedNames: readonly string[];
   /** The key that a node has to prove; null for a server that needs none. */
@@ -79,7 +81,13 @@ export function needsKey(server: Associate): boolean {
 
 function opsWorksCm(server: OpsWorksCmServer): Traits {
   const { serverName, serverEngine, chefOrganization = 'default' } = server;
-  const ofEither = { displayName: serverName, showsKey: false, reservedNames: [serverName], secrets: [] };
+  const ofEither = {
+    displayName: serverName,
+    showsKey: false,
+    awsApi: 'opsworks-cm',
+    reservedNames: [serverName],
+    secrets: [],
+  } as const;
   if (serverEngine === 'Puppet') {
     return {
       ...ofEither,
@@ -104,6 +112,7 @@ function puppet({ url, caSecret, keySecret, retireKeySecret, environment = '', f
     displayName: url,
     serverId: `puppet/${normalized(url)}`,
     showsKey: true,
+    awsApi: null,
     reservedNames: namesOfHost(hostname),
     nodeKey: { agent: 'puppet', isRsaOnly: false },
     secrets: [
@@ -134,6 +143,7 @@ function chefInfra(server: ChefInfraServer): Traits {
     displayName: url,
     serverId: `chef-infra/${normalized(chefServerUrl(server))}`,
     showsKey: true,
+    awsApi: null,
     reservedNames: chefNames(server),
     nodeKey: { agent: 'chef', isRsaOnly: true },
     secrets: [

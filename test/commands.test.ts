@@ -25,7 +25,7 @@ const INSTEAD: Record<string, string> = {
 /** Nothing checks them; the AWS CLI wants some. */
 const CREDENTIALS = { AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local', AWS_DEFAULT_REGION: 'eu-west-1' };
 
-const ci = new Set([...read('.ci/run').matchAll(/^step (.+)$/gm)].map(([, step = '']) => step));
+const ci = new Set([...read('.ci/run').matchAll(/^step (?:\d+ )?(.+)$/gm)].map(([, step = '']) => step));
 const shown = documents.flatMap((document) => commandsOf(document));
 const here = [...new Set(shown)].filter((command) => !ci.has(command));
 const toWorld = here.filter((command) => /^(curl|aws) .*http:\/\/127\.0\.0\.1:4566/.test(command));

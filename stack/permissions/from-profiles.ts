@@ -71,8 +71,8 @@ function where<Value>(isAsked: boolean, values: readonly Value[]): readonly Valu
   return isAsked ? values : [];
 }
 
-function isOpsWorksCm({ engine }: Associate): boolean {
-  return engine === 'opsworks-cm';
+function isOpsWorksCm(server: Associate): boolean {
+  return traitsOf(server).awsApi === 'opsworks-cm';
 }
 
 /** Lightsail instances are in no group; a profile that goes by tags alone may be theirs. */

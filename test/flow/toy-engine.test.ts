@@ -60,7 +60,16 @@ describe('an engine that is new', () => {
 describe('an engine that lacks', () => {
   // The files that have an entry, and the one whose types follow from it.
   const sources = [...new Set(ENTRIES.map(({ file }) => file)), 'lib/profile.ts'];
-  const traits = ['displayName', 'serverId', 'showsKey', 'reservedNames', 'nodeKey', 'secrets', 'installation'];
+  const traits = [
+    'displayName',
+    'serverId',
+    'showsKey',
+    'awsApi',
+    'reservedNames',
+    'nodeKey',
+    'secrets',
+    'installation',
+  ];
   const faults = new Map<string, string[]>();
 
   beforeAll(() => {

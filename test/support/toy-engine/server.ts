@@ -10,6 +10,7 @@ export function toyTraits({ url }: ToyServer): Traits {
     displayName: url,
     serverId: `toy/${url}`,
     showsKey: false,
+    awsApi: null,
     reservedNames: [],
     nodeKey: null,
     secrets: [],
