@@ -72,7 +72,7 @@ function where<Value>(isAsked: boolean, values: readonly Value[]): readonly Valu
 }
 
 function isOpsWorksCm(server: Associate): boolean {
-  return traitsOf(server).awsApi === 'opsworks-cm';
+  return traitsOf(server).awsApi !== null;
 }
 
 /** Lightsail instances are in no group; a profile that goes by tags alone may be theirs. */

@@ -92,7 +92,7 @@ function secretNeeds(
 }
 
 function opsWorksCmNeeds({ associate }: Pick<Profile, 'associate'>, sentence: string): Need[] {
-  if (!associate || traitsOf(associate).awsApi !== 'opsworks-cm') return [];
+  if (!associate || traitsOf(associate).awsApi === null) return [];
   return OPSWORKS_CM_USERS.map((user) => ({ function: user, action: 'opsworks-cm:*', resource: '*', sentence }));
 }
 
