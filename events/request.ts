@@ -81,7 +81,7 @@ const EnrolmentFields = RequestFields.pick({ instanceId: true, lightsailInstance
 });
 
 /**
- * The input of an enrolment, whoever starts it: it names an instance, and chooses neither a hook nor what is left out.
+ * The input of an enrolment, from an event, a sweep or a person: it names an instance, and chooses neither a hook nor what is left out.
  * `{"instanceId":"i-0123456789abcdef0"}` or `{"lightsailInstanceName":"web-1"}` is enough.
  */
 export const EnrolmentRequest = z.preprocess(withoutFormerFields, EnrolmentFields.check(namesOneInstance));

@@ -107,7 +107,7 @@ export const Profile = z
   });
 export type Profile = z.infer<typeof Profile>;
 
-/** What somebody can be exempt from: the metadata options; or the stack and the configuration server. */
+/** What an instance can be exempt from: the metadata options; or the stack and the configuration server. */
 export const EXEMPTIBLE = ['imdsv2', 'association'] as const;
 export type Exemptible = (typeof EXEMPTIBLE)[number];
 

@@ -151,7 +151,7 @@ function mayHarden({ startedBy, requestedAt, hook, instance: { createdTime }, ta
   return isFreshAt(requestedAt ?? task.startTime) && (hook !== null || isFreshAt(task.startTime));
 }
 
-/** Nobody can prove a key for a node that can be asked for its own. */
+/** A request cannot prove a key for a node that can be asked for its own. */
 function requireCsrTaken({ hasCsr, profile, instance: { instanceId } }: EnrolmentFacts): void {
   if (!hasCsr || profile.csrFrom === 'request') return;
   throw new InvalidRequest(
