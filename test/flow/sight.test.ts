@@ -1,23 +1,30 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the framework's variables
-import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
+import * as z from 'zod';
 import { METRICS } from '../../lib/telemetry.ts';
 import { readProfiles } from '../../profiles/file.ts';
+import { readService, type Service } from '../../resources/service.ts';
 import { type MetricRead, ownMetricsRead } from '../../stack/template/metrics.ts';
 import { Template } from '../../stack/template/values.ts';
 import { type Played, playWorld, startByHand, untilEnded } from '../support/world.ts';
 
+const DashboardBody = z.object({ DashboardBody: z.object({ 'Fn::Sub': z.string() }) });
+const QueryDefinition = z.object({ QueryString: z.string(), LogGroupNames: z.array(z.object({ Ref: z.string() })) });
+
 const MINUTE = 60_000;
 const profiles = readProfiles('profiles.yml');
 
-/** What the alarms and the dashboard read, as they are written, or with one text in the place of another. */
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The metrics that alarms and dashboard read, in the stage `dev`; `from` is replaced by `to` in their JSON. */
 function metricsRead(from = '', to = ''): MetricRead[] {
-  const parts = ['alarms', 'dashboard'].map((file) => {
-    const text = readFileSync(new URL(`../../resources/${file}.yml`, import.meta.url), 'utf8');
-    return parse(text.replaceAll('${sls:stage}', 'dev').replaceAll(from || '\0', to), { merge: true }).Resources;
-  });
-  return ownMetricsRead(Template.parse({ Resources: Object.assign({}, ...parts) }));
+  const resources = JSON.stringify(Object.fromEntries(resourcesOf(readService(root, 'dev'))));
+  return ownMetricsRead(Template.parse({ Resources: JSON.parse(resources.replaceAll(from || '\0', to)) }));
+}
+
+function resourcesOf(service: Service) {
+  return service.resources.flatMap(({ Resources }) => Object.entries(Resources));
 }
 
 /** A metric and its dimensions, as CloudWatch would tell it from others. */
@@ -101,8 +108,8 @@ describe('what the alarms and the dashboard read', () => {
   });
 
   it.each([
-    ['a name that nobody emits', 'MetricName: PolicyRelaxed', 'MetricName: PolicyRelaxd'],
-    ['a dimension that nobody emits', 'Name: stage', 'Name: environment'],
+    ['a name that nobody emits', '"MetricName":"PolicyRelaxed"', '"MetricName":"PolicyRelaxd"'],
+    ['a dimension that nobody emits', '"Name":"stage"', '"Name":"environment"'],
     ['a dimension too few', '{Muster,service,stage,state}', '{Muster,service,stage}'],
   ])('would be missed by %s', (_what, from, to) => {
     const broken = metricsRead(from, to).map(({ name, dimensions }) => identityOf(name, dimensions));
@@ -132,15 +139,18 @@ describe('a metric', () => {
   });
 });
 
-/** What serverless.yml and the resources call a function's own things: `SweepLogGroup`. */
-const ofFunctions = (suffix: string) => {
-  const { functions } = parse(readFileSync(new URL('../../serverless.yml', import.meta.url), 'utf8'));
-  return Object.keys(functions).map((key) => `${key.slice(0, 1).toUpperCase()}${key.slice(1)}${suffix}`);
-};
+const service = readService(root);
+const resources = resourcesOf(service);
+
+/** Logical ids that the framework gives to what belongs to a function: `SweepLogGroup`. */
+const ofFunctions = (suffix: string) =>
+  Object.keys(service.functions).map((key) => `${key.slice(0, 1).toUpperCase()}${key.slice(1)}${suffix}`);
 
 describe('the dashboard', () => {
-  const text = readFileSync(new URL('../../resources/dashboard.yml', import.meta.url), 'utf8');
-  const { widgets } = JSON.parse(parse(text).Resources.Dashboard.Properties.DashboardBody['Fn::Sub']);
+  const [text] = resources
+    .filter(([, { Type }]) => Type === 'AWS::CloudWatch::Dashboard')
+    .map(([, { Properties }]) => DashboardBody.parse(Properties).DashboardBody['Fn::Sub']);
+  const { widgets } = JSON.parse(text ?? '');
   const shownBy = (title: string) =>
     widgets
       .filter(({ properties }: { properties: { title: string } }) => properties.title.startsWith(title))
@@ -152,34 +162,32 @@ describe('the dashboard', () => {
   });
 
   it('shows every state machine, three times', () => {
-    const stateMachines = readFileSync(new URL('../../resources/state-machines.yml', import.meta.url), 'utf8');
-    const names = Object.entries<{ Type: string }>(parse(stateMachines, { merge: true }).Resources)
-      .filter(([, { Type }]) => Type === 'AWS::StepFunctions::StateMachine')
-      .map(([name]) => name);
+    const names = resources.filter(([, { Type }]) => Type === 'AWS::StepFunctions::StateMachine').map(([name]) => name);
+    expect(names).not.toEqual([]);
     expect(shownBy('State machines')).toEqual([...names, ...names, ...names]);
   });
 
   it('searches by whole values only: a search for a part of a name finds nothing', () => {
-    const terms = [...text.matchAll(/SEARCH\('\{[^}]+\} ([^']*)'/g)].flatMap(([, terms = '']) => terms.split(' '));
+    const terms = [...(text ?? '').matchAll(/SEARCH\('\{[^}]+\} ([^']*)'/g)].flatMap(([, terms = '']) =>
+      terms.split(' '),
+    );
     expect(terms.length).toBeGreaterThan(0);
     for (const term of terms) expect(term).toMatch(/^(MetricName=\\"\w+\\"|stage=\\"\$\{sls:stage\}\\")$/);
   });
 });
 
 describe('the saved queries', () => {
-  const text = readFileSync(new URL('../../resources/queries.yml', import.meta.url), 'utf8');
-  const queries: Record<string, { Properties: { QueryString: string; LogGroupNames: { Ref: string }[] } }> = parse(
-    text,
-    { merge: true },
-  ).Resources;
+  const queries = resources
+    .filter(([, { Type }]) => Type === 'AWS::Logs::QueryDefinition')
+    .map(([name, { Properties }]) => [name, QueryDefinition.parse(Properties)] as const);
 
   it('ask all functions', () => {
-    for (const { Properties } of Object.values(queries))
-      expect(Properties.LogGroupNames.map(({ Ref }) => Ref).toSorted()).toEqual(ofFunctions('LogGroup').toSorted());
+    expect(queries).not.toEqual([]);
+    for (const [, { LogGroupNames }] of queries)
+      expect(LogGroupNames.map(({ Ref }) => Ref).toSorted()).toEqual(ofFunctions('LogGroup').toSorted());
   });
 
-  it.each(Object.keys(queries))('%s asks for messages and fields that there are', (name) => {
-    const query = queries[name]?.Properties.QueryString ?? '';
+  it.each(queries)('%s asks for messages and fields that the logs have', (_name, { QueryString: query }) => {
     const fields = new Set(logs.flatMap((line) => Object.keys(line)));
     const asked = [...query.matchAll(/\b(instance|state|message|error|reason|retryCount|execution|level)\b/g)];
     expect(asked.length).toBeGreaterThan(0);
