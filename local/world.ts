@@ -52,6 +52,8 @@ export interface WorldOptions {
   /** OpsWorks CM's own rate when left out; false: none. */
   readonly rate?: Rate | false;
   readonly keySource?: KeySource;
+  /** Signs the identity documents; left out: a key of its own. */
+  readonly signerKeySource?: KeySource;
   /** What the machines of EC2 are like; a node's own defaults stand for what is left out. */
   readonly nodes?: Pick<SimulatedNodeOptions, 'agentUpAfterSeconds' | 'hasOpsWorksAgent' | 'setupFails' | 'runAgent'>;
   /** The texts of Secrets Manager's secrets, by name. */
@@ -82,7 +84,7 @@ export async function createWorld(options: WorldOptions) {
   const { clock, random, gateway, port, estate = ESTATE, keySource = sharedKeys() } = options;
   const { deployment = readDeployment() } = options;
   const { ledger: ledgerTable, reportsBucket } = deployment.resources;
-  const signer = await IdentitySigner.create(new Date(clock.now()));
+  const signer = await IdentitySigner.create(new Date(clock.now()), options.signerKeySource);
   const fleet = new Fleet();
   const watchers: ((execution: ExecutionView) => void)[] = [];
 

@@ -5,14 +5,15 @@ import { IdentitySigner, type Machine } from '../../world/machines/identity.ts';
 import { SimulatedNode, type SimulatedNodeOptions } from '../../world/machines/node.ts';
 import { sharedKeys } from '../../world/pki/keys.ts';
 
-/** One pool for a whole test file: real keys, made a few times only. */
+/** Real keys, generated only a few times. */
 const keySource = sharedKeys(4);
+const signerKeySource = sharedKeys(1);
 
 /** A virtual clock, a fleet, and machines on demand. */
 export async function machines() {
   const clock = new WorldClock({ speed: Number.POSITIVE_INFINITY, start: new Date('2024-05-01T10:00:00Z') });
   const random = seededRandom(7);
-  const signer = await IdentitySigner.create(new Date(clock.now()));
+  const signer = await IdentitySigner.create(new Date(clock.now()), signerKeySource);
   const fleet = new Fleet();
   let count = 0;
 

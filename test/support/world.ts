@@ -15,6 +15,9 @@ import { createGateway } from '../../world/wire/listen.ts';
 const gateway = createGateway();
 const port = await gateway.listen(0);
 const keySource = sharedKeys(4);
+const signerKeySource = sharedKeys(1);
+// Reading all of resources/ takes longer than most of a test.
+const deployment = readDeployment();
 let world: World | undefined;
 
 afterEach(() => {
@@ -40,7 +43,7 @@ export async function playWorld(options: Partial<WorldOptions> & { seed?: number
   const heard: Pick<Played, 'logs' | 'calls' | 'events'> = { logs: [], calls: [], events: [] };
   world?.close();
   world = await createWorld({
-    ...{ clock, random: seededRandom(seed), gateway, port, keySource },
+    ...{ clock, random: seededRandom(seed), gateway, port, keySource, signerKeySource, deployment },
     onLog: (line) => heard.logs.push(JSON.parse(line)),
     onCall: (call) => heard.calls.push(call),
     onEvent: (event) => heard.events.push(event),
@@ -159,7 +162,7 @@ export function statesOf({ events }: ExecutionView): string[] {
 
 /** The states of a machine, by their names, as it is deployed. */
 export function definitionOf(machineName: string): Record<string, { Type: string; Resource?: string }> {
-  const machine = readDeployment().stateMachines.find(({ name }) => name.endsWith(machineName));
+  const machine = deployment.stateMachines.find(({ name }) => name.endsWith(machineName));
   const { States } = (machine?.definition ?? { States: {} }) as {
     States: Record<string, { Type: string; Resource?: string }>;
   };

@@ -4,7 +4,7 @@
  */
 import type { webcrypto } from 'node:crypto';
 import { ACCOUNT_ID, regionOf } from '../kernel/account.ts';
-import { freshKeys, RSA_2048 } from '../pki/keys.ts';
+import { freshKeys, type KeySource, RSA_2048 } from '../pki/keys.ts';
 import * as x509 from '../pki/x509.ts';
 
 /** What the control plane knows of a machine and writes into its identity document. */
@@ -62,8 +62,8 @@ export class IdentitySigner {
     this.certificatePem = certificatePem;
   }
 
-  static async create(now: Date): Promise<IdentitySigner> {
-    const keys = await freshKeys();
+  static async create(now: Date, keySource: KeySource = freshKeys): Promise<IdentitySigner> {
+    const keys = await keySource();
     const certificate = await x509.X509CertificateGenerator.createSelfSigned({
       serialNumber: '01',
       name: [{ CN: ['Instance identity of the local world'] }],
