@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Invocation } from '../../world/services/lambda.ts';
+import { sized } from '../support/size.ts';
 import { associations, ledgerOfInstances, type Played, playWorld, registrations } from '../support/world.ts';
 
 const SECOND = 1000;
@@ -111,7 +112,7 @@ describe('the events of whole lives, each delivered one to five times and in any
       fc.asyncProperty(deliveries, fc.integer({ min: 10, max: 1200 }), async (plan, goesAfterSeconds) => {
         expect(await play(plan, goesAfterSeconds)).toEqual(expected);
       }),
-      { numRuns: 10, seed: 3, endOnFailure: true },
+      { numRuns: sized({ small: 3, full: 10 }), seed: 3, endOnFailure: true },
     );
   });
 });

@@ -14,6 +14,7 @@ import { AutoScaling } from '../../../../world/services/auto-scaling/auto-scalin
 import type { GroupSettings } from '../../../../world/services/auto-scaling/group.ts';
 import { Ec2 } from '../../../../world/services/ec2/ec2.ts';
 import { call } from '../../../support/call.ts';
+import { sized } from '../../../support/size.ts';
 
 const START = new Date('2031-05-06T07:08:09Z');
 const LAUNCH_HOOK = {
@@ -397,7 +398,7 @@ describe('a lifecycle action', () => {
         if (!ReuseOnScaleIn) expect(left).toEqual([]);
         expect(autoScaling.actions.all.filter(({ result }) => result === undefined)).toEqual([]);
       }),
-      { numRuns: 300 },
+      { numRuns: sized({ small: 50, full: 300 }) },
     );
   });
 });
