@@ -91,6 +91,7 @@ function verdictOf(
   if (!isToBeChanged || isFreshLaunch(candidate, findings.at)) return { may: true };
   if (!isWhole && wouldClose(candidate)) return NOT_WHOLE;
   const imdsV1Calls = callsOf({ instance }, findings);
+  if (imdsV1Calls === 0 && isLaunchWithin(LONGEST_LAUNCH_HOURS, candidate, findings.at)) return { may: true };
   return hardeningVerdict(instance, { profile, at: findings.at, imdsV1Calls, record: record ?? null, fleet });
 }
 
@@ -98,14 +99,21 @@ function callsOf({ instance }: Pick<Candidate, 'instance'>, { imdsV1Calls }: Fin
   return imdsV1Calls.get(ledgerKey(instance)) ?? null;
 }
 
+const HOUR_MILLISECONDS = 3600 * 1000;
 /** A launch waits in its hooks for two days at most. Source: Auto Scaling, "the maximum is 172800 seconds (48 hours)". */
-const LONGEST_LAUNCH_MILLISECONDS = 48 * 3600 * 1000;
+const LONGEST_LAUNCH_HOURS = 48;
+
+/** Nothing has run yet that could miss IMDSv1: its metric has no data for such an instance, and need not be asked. */
+function isFreshLaunch(candidate: Candidate, at: string): boolean {
+  return isLaunchWithin(1, candidate, at);
+}
 
 /**
- * Before its launch is over, nothing runs on it that could miss IMDSv1. An instance that comes back from Standby, or that
- * is attached to its group, is called Pending too, and has run.
+ * Whether its launch may still be waiting in its hooks. An instance that comes back from Standby, or that is attached to
+ * its group, is called Pending too, and may have run: so it counts from its creation, and not from its last start.
  */
-function isFreshLaunch({ instance, record, lifecycleState }: Candidate, at: string): boolean {
+function isLaunchWithin(hours: number, { instance, record, lifecycleState }: Candidate, at: string): boolean {
   if (!isLaunching(lifecycleState) || record?.status === 'enrolled') return false;
-  return instance.launchTime !== null && Date.parse(at) - Date.parse(instance.launchTime) < LONGEST_LAUNCH_MILLISECONDS;
+  const { createdTime } = instance;
+  return createdTime !== null && Date.parse(at) - Date.parse(createdTime) <= hours * HOUR_MILLISECONDS;
 }
