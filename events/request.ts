@@ -14,8 +14,10 @@ export const LightsailInstanceName = z.stringFormat(
 /** The name of an Auto Scaling group or of a lifecycle hook. */
 export const AutoScalingName = z.string().min(1).max(255);
 
+const TOKEN_LENGTH = 36;
+
 /** AWS's own example tokens are not hexadecimal, so nothing but the length is checked. */
-export const LifecycleActionToken = z.string().length(36);
+export const LifecycleActionToken = z.string().length(TOKEN_LENGTH);
 
 /** ISO 8601; AWS sends it with and without milliseconds. */
 export const Instant = z.iso.datetime({ offset: true });
@@ -219,15 +221,37 @@ function isElsewhere(region: string | undefined): boolean {
  * launch or termination is announced again. Instance and token (or event id) stand in it as they are where Step Functions allows it.
  */
 export function executionName(request: Triggered<z.input<typeof RequestFields>>): string {
-  const { instanceId, lightsailInstanceName, region } = request;
-  // No instance name contains a slash, so the Region in front of it is never part of another name.
-  const instance = instanceId ?? `lightsail-${isElsewhere(region) ? `${region}/` : ''}${lightsailInstanceName}`;
+  const instance = executionLabel(request);
   const occasion = request.lifecycleAction?.lifecycleActionToken ?? request.trigger.eventId;
   const name = `${instance}-${occasion}`;
   // At a fixed length of its last part no two pairs make the same name.
-  if (occasion.length === 36 && /^[\w-]{1,80}$/.test(name)) return name;
+  if (occasion.length === TOKEN_LENGTH && /^[\w-]{1,80}$/.test(name)) return name;
   const hash = createHash('sha256')
     .update(JSON.stringify([instance, occasion]))
     .digest('hex');
-  return `${instance.replace(/[^\w-]/g, '-').slice(0, 15)}-${hash}`;
+  return `${shortened(instance)}-${hash}`;
+}
+
+/**
+ * Whether an execution has a name as `executionName` makes it for this instance, so that no person has started it. Its
+ * announcement may be missing all the same: a launch's event starts it without one while the ledger is down.
+ * @param execution its ARN
+ */
+export function isNamedByEvent(
+  execution: string,
+  { instanceId, lightsailInstanceName, region }: InstanceInput,
+): boolean {
+  const instance = executionLabel({ instanceId, lightsailInstanceName, region });
+  const name = execution.slice(execution.lastIndexOf(':') + 1);
+  const isOf = (prefix: string, pattern: RegExp) => name.startsWith(prefix) && pattern.test(name.slice(prefix.length));
+  return isOf(`${instance}-`, /^[\w-]{36}$/) || isOf(`${shortened(instance)}-`, /^[0-9a-f]{64}$/);
+}
+
+/** No instance name contains a slash, so the Region in front of it is never part of another name. */
+function executionLabel({ instanceId, lightsailInstanceName, region }: InstanceInput): string {
+  return instanceId ?? `lightsail-${isElsewhere(region) ? `${region}/` : ''}${lightsailInstanceName}`;
+}
+
+function shortened(label: string): string {
+  return label.replace(/[^\w-]/g, '-').slice(0, 15);
 }

@@ -1,4 +1,4 @@
-import { EnrolmentRequest, executionName, naming } from '../events/request.ts';
+import { EnrolmentRequest, executionName, isNamedByEvent, naming } from '../events/request.ts';
 import { environment, exemptions, home, profiles, profilesIn } from '../lib/config.ts';
 import { ClaimedElsewhere, InstanceNotReady } from '../lib/errors.ts';
 import { type GroupMember, Instance, ledgerKey, mayLackTags } from '../lib/instance.ts';
@@ -122,7 +122,7 @@ async function gather(launch: Launch, profile: Profile, { signal }: Call): Promi
     profile,
     exempt: leavingOut(exempt, announcement?.leaveOut, task.enteredTime),
     hasCsr: request.identity !== undefined,
-    startedBy: announcement?.by ?? null,
+    startedBy: announcement?.by ?? (isNamedByEvent(task.execution, naming(instance)) ? 'event' : null),
     requestedAt: announcement?.eventTime ?? null,
     announcedAt: event?.eventTime ?? null,
     hook,

@@ -43,10 +43,14 @@ export function toBeUndone(associations: Associations): [id: string, association
   return Object.entries(associations).filter(([, { status }]) => status === 'asked' || status === 'confirmed');
 }
 
-/** Those that are left at other servers than the one that the node has moved to; none until that one has confirmed it. */
+/**
+ * Those at other servers than the one that the node has moved to, once that one has confirmed it; all of them if it was
+ * last enrolled with no server (null).
+ */
 export function toBeLeft(item: LedgerItem): [id: string, association: LedgerAssociation][] {
   const associations = associationsOf(item);
-  const current = item.associate ? serverId(item.associate) : undefined;
-  if (current === undefined || associations[current]?.status !== 'confirmed') return [];
-  return toBeUndone(associations).filter(([id]) => id !== current);
+  if (item.associate === undefined) return [];
+  if (item.associate === null) return toBeUndone(associations);
+  const current = serverId(item.associate);
+  return associations[current]?.status === 'confirmed' ? toBeUndone(associations).filter(([id]) => id !== current) : [];
 }

@@ -61,8 +61,10 @@ export function planEnrolment(facts: EnrolmentFacts): EnrolmentPlan {
   }
   requireUnowned(facts);
   // An enrolled node is only hardened: neither the node nor its servers are contacted again.
-  const wants = drift.enrolment ? enrolment.wants : { ...NOTHING_WANTED.wants, hardening: true };
-  return { enrolment: { ...enrolment, wants }, claim: claimFor(facts, enrolment, drift.enrolment !== null) };
+  const planned = drift.enrolment
+    ? enrolment
+    : { ...enrolment, isMoving: false, wants: { ...NOTHING_WANTED.wants, hardening: true } };
+  return { enrolment: planned, claim: claimFor(facts, enrolment, drift.enrolment !== null) };
 }
 
 /** The answer for an instance that this request does not enrol. */
@@ -121,7 +123,7 @@ function requested(facts: EnrolmentFacts): Enrolment {
     exemptions: { imdsv2: summaryOf(exempt.imdsv2), association: summaryOf(exempt.association) },
     startedBy: facts.startedBy,
     hardeningPostponed: metadata && !isHardened ? POSTPONED : null,
-    isMoving: wants.association && isElsewhere(item, associate),
+    isMoving: profile.associate ? wants.association && isElsewhere(item, profile.associate) : isElsewhere(item, null),
     register,
     associate,
     metadata,
@@ -129,9 +131,10 @@ function requested(facts: EnrolmentFacts): Enrolment {
   };
 }
 
-/** Whether the node may be on another server, which is to forget it once this one has it. */
+/** Whether the node may be on another server than this one, or on any if its profile names none (null). */
 function isElsewhere(item: LedgerItem | undefined, server: Associate | null): boolean {
-  return server !== null && toBeUndone(associationsOf(item)).some(([id]) => id !== serverId(server));
+  const current = server && serverId(server);
+  return toBeUndone(associationsOf(item)).some(([id]) => id !== current);
 }
 
 const POSTPONED =

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { LedgerItem } from '../../../lib/ledger-item.ts';
 import type { Profile } from '../../../lib/profile.ts';
 import { documents } from '../../../services/ledger-writes.ts';
+import type { AwsEvent } from '../../../world/eventbridge/aws-event.ts';
+import { sample } from '../../support/samples.ts';
 import { atRest, deploy, enrolledFleet, HOUR, startsOf, sweep } from '../../support/sweeps.ts';
 import { associations, type Played, startByHand } from '../../support/world.ts';
 
@@ -95,6 +97,45 @@ describe('a node whose profile names another server', () => {
     expect(associations(world).map(({ serverName }) => serverName)).toEqual(['PuppetServer']);
     expect((await sweep(world)).rows).toEqual([]);
     expect(await world.ledger()).toMatchObject([{ instance, status: 'enrolled' }]);
+  });
+});
+
+describe('a node whose profile names no server any more', () => {
+  it('is reported, and left on its former server', async () => {
+    const { world, instance } = await leftBehind({ associate: undefined });
+    expect((await sweep(world)).rows).toMatchObject([{ instance, finding: 'on-former-server', action: 'nothing' }]);
+    expect(await statusesOf(world)).toEqual({ [CHEF_ID]: 'confirmed' });
+  });
+
+  it.each<[string, Partial<Profile>, (world: Played, instance: string) => Promise<unknown>]>([
+    ['by a sweep where its profile says move: true', { move: true }, (world) => sweep(world)],
+    ['when a person starts it', {}, async (world, instanceId) => startByHand(world, { instanceId })],
+  ])('is taken off it %s, once', async (_by, change, start) => {
+    const { world, instance } = await leftBehind({ associate: undefined, ...change });
+    await start(world, instance);
+    await atRest(world);
+    // The retirement that takes it off its former server.
+    await atRest(world);
+    expect(await statusesOf(world)).toEqual({ [CHEF_ID]: 'undone' });
+    expect(associations(world)).toEqual([]);
+    expect(await world.ledger()).toMatchObject([{ instance, status: 'enrolled' }]);
+    await world.clock.advance(25 * HOUR);
+    expect((await sweep(world)).rows).toEqual([]);
+  });
+});
+
+describe('an event whose announcement the ledger did not take', () => {
+  it('is no person who asks for a move', async () => {
+    const { world, instance } = await leftBehind({ lifecycleHook: undefined });
+    world.lambda.interceptor = (_invocation, next) => next();
+    world.faults.set([{ service: 'dynamodb', operation: 'PutItem', statusCode: 500, times: 3 }]);
+    const event = sample('ec2-launch-successful') as unknown as AwsEvent;
+    const detail = { ...event.detail, EC2InstanceId: instance, AutoScalingGroupName: 'web' };
+    world.bus.deliver({ ...event, time: new Date(world.clock.now()).toISOString(), detail });
+    await world.clock.advance(HOUR);
+    expect(startsOf(world).filter((start) => start === `enrol-node ${instance}`)).toHaveLength(2);
+    expect(world.machines.executions().at(-1)?.status).toBe('SUCCEEDED');
+    expect(await statusesOf(world)).toEqual({ [CHEF_ID]: 'confirmed' });
   });
 });
 
