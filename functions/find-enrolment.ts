@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { isSwept, namedIn, parseRetirementRequest, type RetirementRequest } from '../events/request.ts';
 import { profilesIn, requireOurRegion } from '../lib/config.ts';
 import { ServiceUnavailable } from '../lib/errors.ts';
-import { type GroupMember, type InstanceRef, ledgerKey } from '../lib/instance.ts';
+import { type GroupMember, type InstanceRef, ledgerKey, namedBy } from '../lib/instance.ts';
 import { Retirement, type TaskContext } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import {
@@ -64,7 +64,7 @@ async function gather(input: unknown, absentSince: string | null, task: TaskCont
   const asked = namedIn(request);
   const item = await findItem(ledgerKey(asked), signal);
   // The ledger's Region wins over a typed one: in the wrong Region the instance would not be found, and look gone.
-  const named = { ...asked, region: item?.region ?? asked.region };
+  const named = item ? namedBy(item) : asked;
   const occasion = await occasionOf(request, named, task, signal);
   if (occasion.by === 'person') requireOurRegion(named.region);
   const isConfirmed = (occasion.by === 'person' && request.confirm) ?? false;

@@ -1,5 +1,5 @@
 import { EnrolmentRequest, executionName, isNamedByEvent, naming } from '../events/request.ts';
-import { environment, exemptions, home, profiles, profilesIn } from '../lib/config.ts';
+import { environment, exemptions, profiles, profilesIn } from '../lib/config.ts';
 import { ClaimedElsewhere, InstanceNotReady } from '../lib/errors.ts';
 import { type GroupMember, Instance, ledgerKey, mayLackTags } from '../lib/instance.ts';
 import { isSameInstance } from '../lib/ledger-item.ts';
@@ -31,7 +31,7 @@ interface Launch {
 export const handler = task({ request: EnrolmentRequest, instance: Instance }, async (input, call) => {
   const launch = await gatherLaunch(input, call.signal);
   const { instance, announcement, task } = launch;
-  const profile = matchProfile(profiles(), instance, home());
+  const profile = matchProfile(profiles(), instance);
   const reason = whyIgnored(eventOf(announcement), instance, profile);
   if (!profile || reason !== undefined) return ignore(launch, reason ?? '', call);
   const facts = await gather(launch, profile, call);
@@ -90,7 +90,7 @@ async function gatherLaunch(
   const instance = { ...shown, autoScalingGroupName };
   const isInGroup = member !== undefined || announcement?.autoScalingGroupName !== undefined;
   const lacksGroup = shown.autoScalingGroupName === null && isInGroup;
-  if (mayLack && (lacksGroup || isUndecided(profiles(), instance, home())))
+  if (mayLack && (lacksGroup || isUndecided(profiles(), instance)))
     throw new InstanceNotReady(
       `EC2 may not show all tags of ${shown.instanceId} yet, and they decide about its profile.`,
     );

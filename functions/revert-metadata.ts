@@ -1,5 +1,5 @@
 import { namedIn, parseRevertRequest } from '../events/request.ts';
-import { home, profiles, requireOurRegion } from '../lib/config.ts';
+import { profiles, requireOurRegion } from '../lib/config.ts';
 import { InstanceGone, MetadataOptionsPending } from '../lib/errors.ts';
 import { type Instance, ledgerKey, type MetadataOptions } from '../lib/instance.ts';
 import { answer, type Call } from '../lib/task.ts';
@@ -53,7 +53,7 @@ async function gather(event: unknown, { signal }: Call): Promise<RevertFacts> {
   }
   const { instance } = found;
   const item = await findItem(ledgerKey(instance), signal);
-  const profile = matchProfile(profiles(), instance, home());
+  const profile = matchProfile(profiles(), instance);
   return { instance, item, profile, isOwned: item !== undefined && (await isOwned(item, signal)) };
 }
 

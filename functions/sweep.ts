@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { parseSweepRequest } from '../events/request.ts';
-import { environment, exemptions, home, profiles, sweepSettings } from '../lib/config.ts';
+import { environment, exemptions, profiles, sweepSettings } from '../lib/config.ts';
 import { namedBy } from '../lib/instance.ts';
 import { TaskContext } from '../lib/state.ts';
 import { answer } from '../lib/task.ts';
@@ -27,7 +27,7 @@ export const handler = answer(async (event, { signal }) => {
   const { data } = AsTask.safeParse(event);
   const request = parseSweepRequest(data ? data.request : event);
   const at = data?.task.enteredTime ?? new Date().toISOString();
-  const policy = { profiles: profiles(), exemptions: exemptions(), settings: sweepSettings(), home: home() };
+  const policy = { profiles: profiles(), exemptions: exemptions(), settings: sweepSettings() };
   const sweep = { at, ...policy, services: servicesWith(signal), alerts: [] };
   const options = { ...request, isRepeated: (data?.task.retryCount ?? 0) > 0 };
   const report = await countingCalls(async (calls) => ({ ...(await runSweep(sweep, options)), apiCalls: calls() }));
@@ -52,7 +52,7 @@ function servicesWith(signal: AbortSignal): SweepServices {
     imdsV1Calls: (instances, period) => imdsV1Calls(instances, period, signal),
     startEnrolment: (start) => startIn(enrolNode, start, signal),
     startRetirement: (start) => startIn(retireNode, start, signal),
-    find: (record) => findInstance(namedBy(record, home()), signal),
+    find: (record) => findInstance(namedBy(record), signal),
     setMissingSince: (record, at) => setMissingSince(record, at, signal),
     refusalOf,
   };

@@ -1,5 +1,5 @@
 import { InvalidRequest } from './errors.ts';
-import { Exemption, type Profile, regionsOf, type SweepSettings } from './profile.ts';
+import { type DeployedProfile, deployed, Exemption, type Profile, type SweepSettings } from './profile.ts';
 import { faultsOf } from './schema-faults.ts';
 import { logger } from './telemetry.ts';
 
@@ -54,9 +54,15 @@ interface Compiled {
   sweep: SweepSettings;
 }
 
-/** The profiles of profiles.yml. */
-export function profiles(): readonly Profile[] {
-  return compiled().profiles;
+let filledIn: { from: readonly Profile[]; region: string; profiles: DeployedProfile[] } | undefined;
+
+/** The profiles of profiles.yml, with their Regions filled in. */
+export function profiles(): readonly DeployedProfile[] {
+  const { profiles: from } = compiled();
+  const region = home();
+  if (filledIn?.from !== from || filledIn.region !== region)
+    filledIn = { from, region, profiles: from.map((profile) => deployed(profile, region)) };
+  return filledIn.profiles;
 }
 
 /** The stack's own Region: the default for every request that names none. */
@@ -70,8 +76,8 @@ export function accountId(): string {
 }
 
 /** The profiles for this Region. Without one, no instance there is ours, and no service may be called. */
-export function profilesIn(region: string): readonly Profile[] {
-  return profiles().filter((profile) => regionsOf(profile, home()).includes(region));
+export function profilesIn(region: string): readonly DeployedProfile[] {
+  return profiles().filter(({ regions }) => regions.includes(region));
 }
 
 /** @throws InvalidRequest if no profile is for the Region */

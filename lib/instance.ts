@@ -81,17 +81,11 @@ export function ledgerKey({ platform, instanceId, region }: InstanceRef): string
   return platform === 'ec2' ? instanceId : `lightsail/${region}/${instanceId}`;
 }
 
-/**
- * The instance whose item this is in the ledger.
- * @param home the stack's own Region: the one of an EC2 instance of which nothing more is known
- */
-export function namedBy(
-  { instance, region }: { instance: string; region?: string | undefined },
-  home: string,
-): InstanceRef {
+/** The instance whose item this is in the ledger. A Lightsail instance's Region is part of its key. */
+export function namedBy({ instance, region }: { instance: string; region: string }): InstanceRef {
   const [, regionOfName, name] = instance.split('/');
   return name === undefined || regionOfName === undefined
-    ? { platform: 'ec2', instanceId: instance, region: region ?? home }
+    ? { platform: 'ec2', instanceId: instance, region }
     : { platform: 'lightsail', instanceId: name, region: regionOfName };
 }
 

@@ -52,7 +52,7 @@ export const LedgerItem = z.object({
   profile: z.string().optional(),
   profileVersion: z.string().optional(),
   nodeName: z.string().optional(),
-  region: z.string().optional(),
+  region: z.string(),
   launchTime: z.string().nullish(),
   /** The instance's ARN at its service: of two Lightsail instances that had one name, it tells one from the other. */
   arn: z.string().nullish(),

@@ -153,7 +153,10 @@ export const SweepSettings = z.strictObject({
 });
 export type SweepSettings = z.infer<typeof SweepSettings>;
 
+/** A profile of a deployed stack: its Regions are filled in. */
+export type DeployedProfile = Profile & { readonly regions: readonly string[] };
+
 /** @param home the stack's own Region */
-export function regionsOf({ regions }: Pick<Profile, 'regions'>, home: string): readonly string[] {
-  return regions ?? [home];
+export function deployed(profile: Profile, home: string): DeployedProfile {
+  return { ...profile, regions: profile.regions ?? [home] };
 }

@@ -1,14 +1,10 @@
 import type { Instance } from '../lib/instance.ts';
-import { type Profile, regionsOf } from '../lib/profile.ts';
+import type { DeployedProfile, Profile } from '../lib/profile.ts';
 
-/**
- * The first profile that matches the instance.
- * @param home the stack's own Region
- */
-export function matchProfile(profiles: readonly Profile[], instance: Instance, home: string): Profile | undefined {
-  return profiles.find((profile) => {
-    const { match } = profile;
-    if (!regionsOf(profile, home).includes(instance.region)) return false;
+/** The first profile that matches the instance. */
+export function matchProfile(profiles: readonly DeployedProfile[], instance: Instance): DeployedProfile | undefined {
+  return profiles.find(({ match, regions }) => {
+    if (!regions.includes(instance.region)) return false;
     if (match.autoScalingGroup !== undefined && !matches(match.autoScalingGroup, instance.autoScalingGroupName))
       return false;
     if (
@@ -23,17 +19,16 @@ export function matchProfile(profiles: readonly Profile[], instance: Instance, h
 /**
  * Whether tags and a group that the instance does not show yet could still make another profile decide about it than the
  * one that matches it now. Only while tags may be missing is that a question.
- * @param home the stack's own Region
  */
-export function isUndecided(profiles: readonly Profile[], instance: Instance, home: string): boolean {
-  const first = profiles.find((profile) => couldMatch(profile, instance, home));
-  return first !== undefined && first !== matchProfile(profiles, instance, home);
+export function isUndecided(profiles: readonly DeployedProfile[], instance: Instance): boolean {
+  const first = profiles.find((profile) => couldMatch(profile, instance));
+  return first !== undefined && first !== matchProfile(profiles, instance);
 }
 
 /** What the instance shows is as it is; what it lacks may still come. */
-function couldMatch(profile: Profile, { region, autoScalingGroupName, tags }: Instance, home: string): boolean {
-  const { autoScalingGroup, lightsail, tags: wanted = {} } = profile.match;
-  if (lightsail !== undefined || !regionsOf(profile, home).includes(region)) return false;
+function couldMatch({ match, regions }: DeployedProfile, { region, autoScalingGroupName, tags }: Instance): boolean {
+  const { autoScalingGroup, lightsail, tags: wanted = {} } = match;
+  if (lightsail !== undefined || !regions.includes(region)) return false;
   if (
     autoScalingGroup !== undefined &&
     autoScalingGroupName !== null &&

@@ -1,7 +1,7 @@
 import { ScanCommand } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod';
 import { associationsOf } from '../lib/associations.ts';
-import { environment } from '../lib/config.ts';
+import { environment, home } from '../lib/config.ts';
 import { ClaimedElsewhere, IdentityRejected, InvalidRequest, RegistrationPending } from '../lib/errors.ts';
 import type { MetadataOptions } from '../lib/instance.ts';
 import { isSameInstance, LedgerItem } from '../lib/ledger-item.ts';
@@ -20,9 +20,12 @@ export function claimOf({ ledgerKey, generation }: { ledgerKey: string; generati
   return { instance: ledgerKey, generation };
 }
 
-/** @throws InvalidRequest for an item that Muster has not written, or not so. */
+/**
+ * Items from before Muster served other Regions lack theirs: it is the stack's own.
+ * @throws InvalidRequest for an item that Muster has not written, or not so.
+ */
 function readItem(item: Record<string, unknown> = {}): LedgerItem {
-  const { data, error } = LedgerItem.safeParse(item);
+  const { data, error } = LedgerItem.safeParse({ ...item, region: item.region ?? home() });
   if (data) return data;
   throw new InvalidRequest(
     `The ledger's item ${item.instance} is not as Muster writes it (${faultsOf(error)}). Correct it, or remove it and ` +

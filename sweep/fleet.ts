@@ -1,7 +1,7 @@
 import { InvalidRequest } from '../lib/errors.ts';
 import { type Found, ledgerKey } from '../lib/instance.ts';
 import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
-import type { Exemption, Profile, SweepSettings } from '../lib/profile.ts';
+import type { DeployedProfile, Exemption, SweepSettings } from '../lib/profile.ts';
 import { areToBeCounted } from './decide.ts';
 import type { GroupStates } from './lifecycle-state.ts';
 import type { SweepServices } from './services.ts';
@@ -12,11 +12,9 @@ export interface Sweep {
   /** The time of the sweep, for every decision in it. */
   readonly at: string;
   /** Everything in profiles.yml. */
-  readonly profiles: readonly Profile[];
+  readonly profiles: readonly DeployedProfile[];
   readonly exemptions: readonly Exemption[];
   readonly settings: SweepSettings;
-  /** The stack's own Region. */
-  readonly home: string;
   readonly services: SweepServices;
   /** What a person must look at: a sentence each. The sweep adds to it. */
   readonly alerts: string[];
@@ -37,7 +35,7 @@ export async function readLedger({ services, alerts }: Sweep): Promise<Map<strin
 
 /** Surveys the instances of one profile. Adds the keys of all that are there to `seen`. */
 export async function surveyProfile(
-  profile: Profile,
+  profile: DeployedProfile,
   {
     records,
     groups,
@@ -45,14 +43,14 @@ export async function surveyProfile(
   }: { records: ReadonlyMap<string, LedgerItem> | undefined; groups: GroupStates; seen: Set<string> },
   sweep: Sweep,
 ): Promise<Survey> {
-  const { at, exemptions, profiles, home, services, alerts } = sweep;
-  const survey = new Survey({ profile, exemptions, at }, profiles, home, records ?? new Map(), groups);
+  const { at, exemptions, profiles, services, alerts } = sweep;
+  const survey = new Survey({ profile, exemptions, at }, profiles, records ?? new Map(), groups);
   if (!records) {
     survey.stoppedBecause = 'The ledger could not be read.';
     return survey;
   }
   try {
-    for (const region of survey.regions)
+    for (const region of profile.regions)
       for await (const page of services.listFleet(profile, region))
         for (const found of page) {
           if (isThere(found, records)) seen.add(ledgerKey(found.instance));

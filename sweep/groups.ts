@@ -1,14 +1,14 @@
-import { type Profile, regionsOf } from '../lib/profile.ts';
+import type { DeployedProfile } from '../lib/profile.ts';
 import { matches } from '../profiles/match.ts';
 import type { Sweep } from './fleet.ts';
 import type { GroupStates } from './lifecycle-state.ts';
 
 /** Reads the groups whose members the profiles may match, with their warm pools. */
-export async function readGroups(profiles: readonly Profile[], sweep: Sweep): Promise<GroupStates> {
-  const { home, services, alerts } = sweep;
+export async function readGroups(profiles: readonly DeployedProfile[], sweep: Sweep): Promise<GroupStates> {
+  const { services, alerts } = sweep;
   const lifecycleStates = new Map<string, string>();
   const unread = new Set<string>();
-  for (const [region, globs] of globsByRegion(profiles, home)) {
+  for (const [region, globs] of globsByRegion(profiles)) {
     try {
       await readRegion(region, globs, lifecycleStates, sweep);
     } catch (error) {
@@ -38,12 +38,11 @@ async function readRegion(
 }
 
 /** The patterns of group names in each Region. A profile that matches by tags alone may match members of any group. */
-function globsByRegion(profiles: readonly Profile[], home: string): Map<string, string[]> {
+function globsByRegion(profiles: readonly DeployedProfile[]): Map<string, string[]> {
   const globs = new Map<string, string[]>();
   for (const { match, regions } of profiles) {
     if (match.lightsail !== undefined) continue;
-    for (const region of regionsOf({ regions }, home))
-      globs.set(region, [...(globs.get(region) ?? []), match.autoScalingGroup ?? '*']);
+    for (const region of regions) globs.set(region, [...(globs.get(region) ?? []), match.autoScalingGroup ?? '*']);
   }
   return globs;
 }

@@ -1,14 +1,12 @@
 import { executionName, naming, SWEEP } from '../events/request.ts';
 import { namedBy } from '../lib/instance.ts';
 import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
-
 import { countOf, type Gone, whyTooMany } from './gone.ts';
 import type { ReportRow } from './report.ts';
 import { STARTED_BEFORE, type Start, type SweepLimits, type SweepServices } from './services.ts';
 
 /** Retires the nodes that are gone, and records those that are missing for the first time. */
 export async function retireGone(gone: readonly Gone[], services: SweepServices, limits: SweepLimits) {
-  const { home } = limits;
   const rows: ReportRow[] = [];
   const alerts: string[] = [];
   for (const record of gone.flatMap(({ seenAgain }) => seenAgain)) await note(record, null);
@@ -22,14 +20,14 @@ export async function retireGone(gone: readonly Gone[], services: SweepServices,
     if (tooMany !== undefined) alerts.push(tooMany);
     for (const record of some.flatMap(({ missing }) => missing)) {
       const reason = tooMany === undefined ? NOT_LISTED : `${NO_MORE} ${TOO_MANY}`;
-      rows.push(rowOfRecord(record, home, { reason, action: tooMany === undefined ? 'later' : 'nothing' }));
+      rows.push(rowOfRecord(record, { reason, action: tooMany === undefined ? 'later' : 'nothing' }));
       if (tooMany === undefined && record.missingSince === undefined) await note(record, limits.at);
     }
     for (const record of some.flatMap(({ stillMissing }) => stillMissing))
       rows.push(
         tooMany === undefined
           ? await retire(record)
-          : rowOfRecord(record, home, { reason: `${NO_MORE} ${TOO_MANY}`, action: 'nothing' }),
+          : rowOfRecord(record, { reason: `${NO_MORE} ${TOO_MANY}`, action: 'nothing' }),
       );
   }
 
@@ -49,7 +47,7 @@ export async function retireGone(gone: readonly Gone[], services: SweepServices,
       const found = await services.find(record);
       if (found && found.state !== 'terminated' && isSameInstance(record, found.instance)) {
         await note(record, null);
-        return rowOfRecord(record, home, { finding: 'not-listed', reason: ELSEWHERE, action: 'nothing', starts: null });
+        return rowOfRecord(record, { finding: 'not-listed', reason: ELSEWHERE, action: 'nothing', starts: null });
       }
       const start = retirementOf(record, limits);
       const { execution } = start;
@@ -57,14 +55,14 @@ export async function retireGone(gone: readonly Gone[], services: SweepServices,
         reason: `It is gone: missed since ${record.missingSince}, and not found when looked up by name.`,
         execution,
       };
-      if (limits.isDryRun) return rowOfRecord(record, home, { ...row, action: 'would-start' });
+      if (limits.isDryRun) return rowOfRecord(record, { ...row, action: 'would-start' });
       const outcome = await services.startRetirement(start);
-      if (outcome === 'started' || limits.isRepeated) return rowOfRecord(record, home, { ...row, action: 'started' });
-      return rowOfRecord(record, home, { ...row, reason: `${row.reason} ${STARTED_BEFORE}`, action: 'nothing' });
+      if (outcome === 'started' || limits.isRepeated) return rowOfRecord(record, { ...row, action: 'started' });
+      return rowOfRecord(record, { ...row, reason: `${row.reason} ${STARTED_BEFORE}`, action: 'nothing' });
     } catch (error) {
       const reason = `It is not listed, and its service could not be asked for it. ${services.refusalOf(error)}`;
       alerts.push(`${record.instance}: ${reason}`);
-      return rowOfRecord(record, home, { finding: 'not-listed', reason, action: 'nothing', starts: null });
+      return rowOfRecord(record, { finding: 'not-listed', reason, action: 'nothing', starts: null });
     }
   }
 }
@@ -76,14 +74,14 @@ const ELSEWHERE =
   'Its profile does not list it any more, but it still exists: its group, its tags or the profiles have changed.';
 
 /** The retirement of a node, and the name of its execution: the same for every sweep of a day that misses it. */
-function retirementOf(record: LedgerItem, { at, home }: SweepLimits): Start {
+function retirementOf(record: LedgerItem, { at }: SweepLimits): Start {
   const { instance, generation, missingSince } = record;
   const trigger = {
     detailType: SWEEP,
     eventId: `gone ${generation} ${missingSince} ${at.slice(0, 10)}`,
     eventTime: at,
   };
-  const input = naming(namedBy(record, home));
+  const input = naming(namedBy(record));
   return {
     execution: executionName({ ...input, trigger }),
     input,
@@ -91,12 +89,8 @@ function retirementOf(record: LedgerItem, { at, home }: SweepLimits): Start {
   };
 }
 
-function rowOfRecord(
-  record: LedgerItem,
-  home: string,
-  fields: Pick<ReportRow, 'reason' | 'action'> & Partial<ReportRow>,
-): ReportRow {
-  const { platform, instanceId, region } = namedBy(record, home);
+function rowOfRecord(record: LedgerItem, fields: Pick<ReportRow, 'reason' | 'action'> & Partial<ReportRow>): ReportRow {
+  const { platform, instanceId, region } = namedBy(record);
   return {
     instance: instanceId,
     platform,

@@ -1,7 +1,7 @@
 import type { SweepRequest } from '../events/request.ts';
 import { InvalidRequest } from '../lib/errors.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
-import type { Profile } from '../lib/profile.ts';
+import type { DeployedProfile } from '../lib/profile.ts';
 import { decide } from './decide.ts';
 import { countImdsV1, readLedger, type Sweep, surveyProfile } from './fleet.ts';
 import { goneOf } from './gone.ts';
@@ -45,7 +45,7 @@ export async function runSweep(sweep: Sweep, options: Options): Promise<Omit<Swe
 
 const NO_GROUPS = { lifecycleStates: new Map<string, string>(), unread: new Set<string>() };
 
-function profilesNamed(name: string | undefined, { profiles }: Sweep): readonly Profile[] {
+function profilesNamed(name: string | undefined, { profiles }: Sweep): readonly DeployedProfile[] {
   const found = profiles.filter((profile) => name === undefined || profile.name === name);
   if (found.length > 0) return found;
   const known = profiles.map((profile) => profile.name);
@@ -53,14 +53,14 @@ function profilesNamed(name: string | undefined, { profiles }: Sweep): readonly 
 }
 
 function limitsOf(
-  { at, home, settings }: Sweep,
+  { at, settings }: Sweep,
   records: ReadonlyMap<string, LedgerItem> | undefined,
   { dryRun, isRepeated }: Options,
 ): SweepLimits {
   // A retried sweep counts what its first attempt has started.
   const before = records && isRepeated ? enrolmentsSince(at, records) : 0;
   const maxStarts = Math.max(0, settings.maxStarts - before);
-  return { ...settings, maxStarts, at, home, isDryRun: dryRun, isRepeated };
+  return { ...settings, maxStarts, at, isDryRun: dryRun, isRepeated };
 }
 
 function enrolmentsSince(at: string, records: ReadonlyMap<string, LedgerItem>): number {

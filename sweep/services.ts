@@ -58,8 +58,6 @@ export interface SweepLimits {
   readonly isDryRun: boolean;
   /** The state machine retries this sweep: executions that exist already may be its own. */
   readonly isRepeated: boolean;
-  /** The stack's own Region. */
-  readonly home: string;
   readonly maxStarts: number;
   readonly maxRetirements?: number | undefined;
 }

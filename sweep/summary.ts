@@ -32,14 +32,14 @@ export function reportOf({ surveys, rows, alerts, at, endedAt, isDryRun }: Sweep
   };
 }
 
-function summaryOf({ profile, regions, counts, stoppedBecause }: Survey, all: readonly ReportRow[]): ProfileSummary {
+function summaryOf({ profile, counts, stoppedBecause }: Survey, all: readonly ReportRow[]): ProfileSummary {
   const own = all.filter((row) => row.profile === profile.name);
   const counted = Object.entries(COUNTED).map(([name, finding]) => {
     return [name, own.filter((row) => row.finding === finding).length];
   });
   return {
     profile: profile.name,
-    regions: [...regions],
+    regions: [...profile.regions],
     status: stoppedBecause === null ? 'swept' : 'stopped',
     reason: stoppedBecause,
     counts: { ...counts, ...Object.fromEntries(counted) },

@@ -1,7 +1,7 @@
 import { toBeLeft } from '../lib/associations.ts';
 import { type Found, type Instance, ledgerKey } from '../lib/instance.ts';
 import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
-import { type Profile, regionsOf } from '../lib/profile.ts';
+import type { DeployedProfile } from '../lib/profile.ts';
 import { isImdsV1Open } from '../profiles/imdsv1.ts';
 import { matchProfile } from '../profiles/match.ts';
 import { type Assessment, assess, isAssessed, type Policy } from './assessment.ts';
@@ -20,7 +20,7 @@ import { rowOf } from './row.ts';
 export interface Candidate {
   readonly instance: Instance;
   readonly record: LedgerItem | undefined;
-  readonly profile: Profile;
+  readonly profile: DeployedProfile;
   readonly assessment: Assessment;
   /** Its state in its Auto Scaling group; undefined if it is in none. */
   readonly lifecycleState: string | undefined;
@@ -30,8 +30,7 @@ type Counts = ProfileSummary['counts'];
 
 /** The instances of one profile, collected page by page. */
 export class Survey {
-  readonly profile: Profile;
-  readonly regions: readonly string[];
+  readonly profile: DeployedProfile;
   readonly counts: Counts = { ...NONE };
   readonly candidates: Candidate[] = [];
   /** Instances whose termination waits in our hook: a retirement of each is to be started. */
@@ -45,36 +44,28 @@ export class Survey {
   /** Why the survey is incomplete: a sentence. Null if it is complete. */
   stoppedBecause: string | null = null;
   readonly #policy: Policy;
-  readonly #profiles: readonly Profile[];
-  readonly #home: string;
+  readonly #profiles: readonly DeployedProfile[];
   readonly #records: ReadonlyMap<string, LedgerItem>;
   readonly #groups: GroupStates;
   readonly #seen = new Set<string>();
 
-  /**
-   * @param profiles all profiles: the first that matches an instance decides
-   * @param home the stack's own Region
-   */
+  /** @param profiles all profiles: the first that matches an instance decides */
   constructor(
-    policy: Policy,
-    profiles: readonly Profile[],
-    home: string,
+    policy: Policy & Pick<Survey, 'profile'>,
+    profiles: readonly DeployedProfile[],
     records: ReadonlyMap<string, LedgerItem>,
     groups: GroupStates,
   ) {
     this.profile = policy.profile;
     this.#groups = groups;
-    this.regions = regionsOf(policy.profile, home);
     this.#policy = policy;
     this.#profiles = profiles;
-    this.#home = home;
     this.#records = records;
   }
 
   take(found: Found): void {
     const { instance, state } = found;
-    if (state === 'terminated' || matchProfile(this.#profiles, instance, this.#home)?.name !== this.profile.name)
-      return;
+    if (state === 'terminated' || matchProfile(this.#profiles, instance)?.name !== this.profile.name) return;
     const record = this.#records.get(ledgerKey(instance));
     const assessment = assess(instance, record, this.#policy);
     this.#join(instance, record, assessment);

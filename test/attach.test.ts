@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { deployed } from '../lib/profile.ts';
 import { SHORTEST_HEARTBEAT_SECONDS } from '../profiles/deadline.ts';
 import { readProfiles } from '../profiles/file.ts';
 import { matchProfile } from '../profiles/match.ts';
@@ -50,7 +51,8 @@ function faultsOf({ group, hooks }: { group: string; hooks: Hook[] }): string[] 
   const instance = { platform: 'ec2', region: 'eu-west-1', autoScalingGroupName: group, tags: {} } as Parameters<
     typeof matchProfile
   >[1];
-  const profile = matchProfile(readProfiles(`${root}/profiles.yml`), instance, 'eu-west-1');
+  const profiles = readProfiles(`${root}/profiles.yml`).map((one) => deployed(one, 'eu-west-1'));
+  const profile = matchProfile(profiles, instance);
   const wanted = [
     ['autoscaling:EC2_INSTANCE_LAUNCHING', profile?.lifecycleHook],
     ['autoscaling:EC2_INSTANCE_TERMINATING', profile?.terminationHook],

@@ -1,5 +1,5 @@
 import { type NamedSecret, needsKey, secretsFor, traitsOf } from '../../lib/engines.ts';
-import { type Profile, regionsOf } from '../../lib/profile.ts';
+import { deployed, type Profile } from '../../lib/profile.ts';
 import type { Associate } from '../../lib/servers.ts';
 
 /** An ARN, or a part of a policy, with CloudFormation's own variables in it. */
@@ -154,7 +154,7 @@ function statement(Action: string, Resource: Sub[], Condition: Condition): State
 
 /** The Regions of the profiles; one that names none is for the stack's own. */
 function regionsOfAll(profiles: readonly Profile[]): string[] {
-  return unique(profiles.flatMap((profile) => regionsOf(profile, home)));
+  return unique(profiles.flatMap((profile) => deployed(profile, home).regions));
 }
 
 function inRegions(resource: string, regions: readonly string[]): Sub[] {
@@ -178,7 +178,7 @@ export function groupsOf(profiles: readonly Profile[]): Sub[] {
   const arns = profiles.flatMap((profile) => {
     const glob = globbed(profile.match.autoScalingGroup ?? '*');
     const group = `autoscaling:REGION:autoScalingGroup:*:autoScalingGroupName/${glob}`;
-    return inRegions(group, regionsOf(profile, home));
+    return inRegions(group, deployed(profile, home).regions);
   });
   return uniqueArns(arns);
 }

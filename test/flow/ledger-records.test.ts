@@ -48,6 +48,15 @@ describe('an announcement', () => {
   });
 });
 
+describe('an item without a Region, from before Muster served others', () => {
+  it.each(['i-0123456789abcdef0', 'lightsail/us-east-1/blog-1'])('of %s is read with the stack’s own', async (key) => {
+    await playWorld();
+    await hold(key);
+    expect((await findItem(key, signal))?.region).toBe('eu-west-1');
+    for await (const page of listItems(signal)) expect(page.map(({ region }) => region)).toEqual(['eu-west-1']);
+  });
+});
+
 describe('an association', () => {
   const server = { engine: 'opsworks-cm', serverName: 'ChefServer', serverEngine: 'ChefAutomate' } as const;
   const asked: LedgerAssociation = { server, nodeName: 'n', status: 'asked', publicKeyFingerprint: 'aa', at: AT };
@@ -91,6 +100,7 @@ describe('an association', () => {
   ] as const)('of an item %s from before, %j, counts as %s', (status, more, expected) => {
     const item: LedgerItem = {
       instance: 'i-0123456789abcdef0',
+      region: 'eu-west-1',
       execution: ARN,
       generation: 1,
       claimedAt: AT,

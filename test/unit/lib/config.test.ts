@@ -1,8 +1,21 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { exemptions, profiles } from '../../../lib/config.ts';
+import { exemptions, profiles, profilesIn } from '../../../lib/config.ts';
 import { InvalidRequest } from '../../../lib/errors.ts';
 
 afterEach(() => vi.unstubAllEnvs());
+
+describe('the profiles of a function', () => {
+  it('have the Region of the stack filled in where they name none', () => {
+    const web = { name: 'web', match: { autoScalingGroup: 'web-*' } };
+    const there = { ...web, name: 'there', regions: ['us-east-1'] };
+    vi.stubEnv('MUSTER_PROFILES', JSON.stringify({ profiles: [web, there] }));
+    for (const home of ['eu-west-1', 'eu-central-1']) {
+      vi.stubEnv('AWS_REGION', home);
+      expect(profiles()).toEqual([{ ...web, regions: [home] }, there]);
+      expect(profilesIn(home).map(({ name }) => name)).toEqual(['web']);
+    }
+  });
+});
 
 describe('compiled profiles', () => {
   it.each([

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Instance } from '../../../lib/instance.ts';
-import type { Profile } from '../../../lib/profile.ts';
+import { deployed, type Profile } from '../../../lib/profile.ts';
 import { matchProfile, profilesForGroup } from '../../../profiles/match.ts';
 import { profileVersion } from '../../../profiles/version.ts';
 import { WEB } from '../../support/instance.ts';
@@ -15,7 +15,10 @@ const named = (name: string, match: Profile['match']): Profile => ({
   abandonLimit: 3,
   metadata: { httpTokens: 'required', onFailure: 'continue', lookBackDays: 14, canary: '10%' },
 });
-const matched = (profiles: Profile[], one: Instance = instance) => matchProfile(profiles, one, 'eu-west-1')?.name;
+const matched = (profiles: Profile[], one: Instance = instance) => {
+  const here = profiles.map((profile) => deployed(profile, 'eu-west-1'));
+  return matchProfile(here, one)?.name;
+};
 
 describe('the profiles for a group', () => {
   const names = (profiles: Profile[], group: string) => profilesForGroup(profiles, group).map(({ name }) => name);

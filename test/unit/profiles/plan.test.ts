@@ -51,6 +51,7 @@ const EXEMPTION: Exemption = {
 
 const ENROLLED: LedgerItem = {
   instance: WEB.instanceId,
+  region: WEB.region,
   status: 'enrolled',
   execution: 'enrol-0',
   generation: 4,

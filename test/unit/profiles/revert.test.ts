@@ -26,6 +26,7 @@ const PROFILE: Profile = {
 
 const ITEM: LedgerItem = {
   instance: WEB.instanceId,
+  region: WEB.region,
   status: 'enrolled',
   execution: 'enrol-1',
   generation: 4,

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { deployed } from '../../../lib/profile.ts';
 import { readProfiles } from '../../../profiles/file.ts';
 import { profileVersion } from '../../../profiles/version.ts';
 
@@ -18,4 +19,9 @@ it('is the same for the shipped profiles as ledgers have recorded it', () => {
 it.each([true, false])('is the same with move: %s as without it', (move) => {
   for (const profile of readProfiles('profiles.yml'))
     expect(profileVersion({ ...profile, move })).toBe(profileVersion(profile));
+});
+
+it('is the same once the stack’s own Region is filled in', () => {
+  for (const profile of readProfiles('profiles.yml'))
+    expect(profileVersion(deployed(profile, 'eu-west-1'))).toBe(profileVersion(profile));
 });

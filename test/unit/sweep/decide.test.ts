@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Profile } from '../../../lib/profile.ts';
+import { type DeployedProfile, deployed } from '../../../lib/profile.ts';
 import { readProfiles } from '../../../profiles/file.ts';
 import { decide } from '../../../sweep/decide.ts';
 import { Survey } from '../../../sweep/survey.ts';
@@ -7,7 +7,8 @@ import { WEB } from '../../support/instance.ts';
 
 const AT = '2031-05-06T12:00:00.000Z';
 const HOUR = 3600 * 1000;
-const [batch] = readProfiles('profiles.yml').filter(({ name }) => name === 'batch') as [Profile];
+const profiles = readProfiles('profiles.yml').map((profile) => deployed(profile, 'eu-west-1'));
+const [batch] = profiles.filter(({ name }) => name === 'batch') as [DeployedProfile];
 
 /** What is due of an instance of a group, of which the ledger knows nothing and which uses IMDSv1. */
 function dueOf(
@@ -19,7 +20,7 @@ function dueOf(
   const times = { createdTime: hoursAgo(createdHoursAgo), launchTime: hoursAgo(startedHoursAgo) };
   const instance = { ...WEB, ...times, autoScalingGroupName: 'batch-1' };
   const groups = { lifecycleStates: new Map([[instance.instanceId, lifecycleState]]), unread: new Set<string>() };
-  const survey = new Survey({ profile: batch, exemptions: [], at: AT }, [batch], 'eu-west-1', new Map(), groups);
+  const survey = new Survey({ profile: batch, exemptions: [], at: AT }, [batch], new Map(), groups);
   survey.take({ instance, state: 'running' });
   const { due } = decide(survey, {
     at: AT,

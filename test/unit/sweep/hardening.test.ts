@@ -33,6 +33,7 @@ function instance(number: number, metadataOptions = OPEN): Instance {
 
 const recordOf = (one: Instance, fields: Partial<LedgerItem> = {}): LedgerItem => ({
   instance: one.instanceId,
+  region: one.region,
   status: 'enrolled',
   execution: 'arn',
   generation: 1,
