@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { namedIn, parseEnrolmentRequest } from '../events/request.ts';
-import { requireOurRegion } from '../lib/config.ts';
+import { requireOurRegion } from '../lib/compiled.ts';
 import { InstanceGone, InstanceNotFound, InstanceNotReady } from '../lib/errors.ts';
 import type { Instance, InstanceRef } from '../lib/instance.ts';
 import { task } from '../lib/task.ts';

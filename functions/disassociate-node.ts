@@ -1,5 +1,5 @@
 import { associationsOf, serverId } from '../lib/associations.ts';
-import { profiles } from '../lib/config.ts';
+import { profiles } from '../lib/compiled.ts';
 import { traitsOf } from '../lib/engines.ts';
 import { Associate } from '../lib/servers.ts';
 import { type Disassociation, Retirement } from '../lib/state.ts';

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { isSwept, namedIn, parseRetirementRequest, type RetirementRequest } from '../events/request.ts';
-import { profilesIn, requireOurRegion } from '../lib/config.ts';
+import { profilesIn, requireOurRegion } from '../lib/compiled.ts';
 import { ServiceUnavailable } from '../lib/errors.ts';
 import { type GroupMember, type InstanceRef, ledgerKey, namedBy } from '../lib/instance.ts';
 import { Retirement, type TaskContext } from '../lib/state.ts';

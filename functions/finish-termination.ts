@@ -1,4 +1,4 @@
-import { profilesIn } from '../lib/config.ts';
+import { profilesIn } from '../lib/compiled.ts';
 import { Retirement } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { profilesForGroup } from '../profiles/match.ts';

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { EnrolmentRequest, namedIn } from '../events/request.ts';
-import { profilesIn } from '../lib/config.ts';
+import { profilesIn } from '../lib/compiled.ts';
 import { DeadlinePassed, LaunchDecided } from '../lib/errors.ts';
 import { type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import { Enrolment, Failure, type Hook, sentenceOf, type TaskContext, Waiting } from '../lib/state.ts';

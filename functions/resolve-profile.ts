@@ -1,5 +1,6 @@
 import { EnrolmentRequest, executionName, isNamedByEvent, naming } from '../events/request.ts';
-import { environment, exemptions, profiles, profilesIn } from '../lib/config.ts';
+import { exemptions, profiles, profilesIn } from '../lib/compiled.ts';
+import { environment } from '../lib/config.ts';
 import { ClaimedElsewhere, InstanceNotReady } from '../lib/errors.ts';
 import { type GroupMember, Instance, ledgerKey, mayLackTags } from '../lib/instance.ts';
 import { isSameInstance } from '../lib/ledger-item.ts';

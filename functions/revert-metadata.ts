@@ -1,5 +1,5 @@
 import { namedIn, parseRevertRequest } from '../events/request.ts';
-import { profiles, requireOurRegion } from '../lib/config.ts';
+import { profiles, requireOurRegion } from '../lib/compiled.ts';
 import { InstanceGone, MetadataOptionsPending } from '../lib/errors.ts';
 import { type Instance, ledgerKey, type MetadataOptions } from '../lib/instance.ts';
 import { answer, type Call } from '../lib/task.ts';

@@ -1,7 +1,8 @@
 import { inRegionOf, whyForeign } from '../events/event.ts';
 import { announcementOf, executionName, namedIn, naming, type TriggeredRequest } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
-import { accountId, environment, profilesIn } from '../lib/config.ts';
+import { profilesIn } from '../lib/compiled.ts';
+import { accountId, environment } from '../lib/config.ts';
 import { ServiceUnavailable, Throttled } from '../lib/errors.ts';
 import { answer, type Call } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';

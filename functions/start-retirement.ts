@@ -1,7 +1,8 @@
 import { inRegionOf, whyForeign } from '../events/event.ts';
 import { executionName, namedIn, naming, type TriggeredRetirement } from '../events/request.ts';
 import { interpret } from '../events/table.ts';
-import { accountId, environment, profilesIn } from '../lib/config.ts';
+import { profilesIn } from '../lib/compiled.ts';
+import { accountId, environment } from '../lib/config.ts';
 import { type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import { answer } from '../lib/task.ts';
 import { mayMatch } from '../profiles/retirement.ts';

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { parseSweepRequest } from '../events/request.ts';
-import { environment, exemptions, profiles, sweepSettings } from '../lib/config.ts';
+import { exemptions, profiles, sweepSettings } from '../lib/compiled.ts';
+import { environment } from '../lib/config.ts';
 import { namedBy } from '../lib/instance.ts';
 import { TaskContext } from '../lib/state.ts';
 import { answer } from '../lib/task.ts';

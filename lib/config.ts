@@ -1,12 +1,17 @@
-import { InvalidRequest } from './errors.ts';
-import { type DeployedProfile, deployed, Exemption, type Profile, type SweepSettings } from './profile.ts';
-import { faultsOf } from './schema-faults.ts';
-import { logger } from './telemetry.ts';
+import { InvalidRequest, PermissionDenied } from './errors.ts';
 
-/** The environment of the functions. The names are those of `provider.environment` in serverless.yml. */
+/**
+ * The environment of the functions: texts, which are not empty. Nothing else of theirs reads `process.env`. A list and no
+ * schema of zod's, which would weigh more in each bundle than it checks.
+ */
 export const VARIABLES = [
   'AWS_REGION',
-  /** Dimension of every metric: lib/telemetry.ts. */
+  'AWS_LAMBDA_FUNCTION_NAME',
+  /** Of the function's role. */
+  'AWS_ACCESS_KEY_ID',
+  'AWS_SECRET_ACCESS_KEY',
+  'AWS_SESSION_TOKEN',
+  /** Dimension of every metric: lib/telemetry.ts. This one and the rest are `provider.environment` of serverless.yml. */
   'STAGE',
   'LEDGER_TABLE',
   'ENROL_NODE_STATE_MACHINE_ARN',
@@ -18,51 +23,29 @@ export const VARIABLES = [
   /** The URL of the bucket in which each sweep stores its report. */
   'REPORTS_URL',
 ] as const;
+type Variable = (typeof VARIABLES)[number];
 
-/** One variable of the function's environment. @throws InvalidRequest if it is not set */
-export function environment(name: (typeof VARIABLES)[number]): string {
-  const value = process.env[name];
-  if (value) return value;
-  throw new InvalidRequest(`The function's environment lacks ${name}. Deploy the stack again: serverless.yml sets it.`);
+/** A variable is read when it is used, so that a missing one fails only the functions that need it. */
+function variable(name: Variable): string | undefined {
+  return process.env[name] || undefined;
 }
-
-let read: { text: string; profiles: Profile[]; exemptions: Exemption[]; sweep: SweepSettings } | undefined;
 
 /**
- * What the function was built with. The build checks profiles.yml and replaces this variable with its content, so that a
- * function needs neither a file nor a YAML parser. The local world sets the variable, and changes it from test to test.
+ * One variable of the function's environment.
+ * @throws PermissionDenied if it is one of the role's and is not set, InvalidRequest for any other
  */
-function compiled() {
-  const text = process.env.MUSTER_PROFILES ?? '';
-  if (!text) throw new InvalidRequest('No profiles were compiled into this function. Build it with `npm run package`.');
-  if (read?.text !== text) {
-    const { profiles, exemptions = [], sweep }: Compiled = JSON.parse(text, withoutReservedKey);
-    read = { text, profiles, exemptions: readable([exemptions].flat()), sweep };
-  }
-  return read;
+export function environment(name: Variable): string {
+  const value = variable(name);
+  if (value !== undefined) return value;
+  const fault = `The environment of ${variable('AWS_LAMBDA_FUNCTION_NAME') ?? 'this function'} lacks ${name}`;
+  throw /KEY/.test(name)
+    ? new PermissionDenied(`${fault}: Lambda sets it from the function's role. Give it one.`)
+    : new InvalidRequest(`${fault}: serverless.yml sets it. Deploy again.`);
 }
 
-/** What stands under such a key would be lost on the way, and with it what it restricts. */
-function withoutReservedKey(key: string, value: unknown): unknown {
-  if (key !== '__proto__') return value;
-  throw new InvalidRequest('The compiled profiles have a key "__proto__". Build the functions with `npm run package`.');
-}
-
-interface Compiled {
-  profiles: Profile[];
-  exemptions?: unknown;
-  sweep: SweepSettings;
-}
-
-let filledIn: { from: readonly Profile[]; region: string; profiles: DeployedProfile[] } | undefined;
-
-/** The profiles of profiles.yml, with their Regions filled in. */
-export function profiles(): readonly DeployedProfile[] {
-  const { profiles: from } = compiled();
-  const region = home();
-  if (filledIn?.from !== from || filledIn.region !== region)
-    filledIn = { from, region, profiles: from.map((profile) => deployed(profile, region)) };
-  return filledIn.profiles;
+/** The stage, or `none` outside a deployed stack. */
+export function stage(): string {
+  return variable('STAGE') ?? 'none';
 }
 
 /** The stack's own Region: the default for every request that names none. */
@@ -75,35 +58,27 @@ export function accountId(): string {
   return environment('RETIRE_NODE_STATE_MACHINE_ARN').split(':')[4] ?? '';
 }
 
-/** The profiles for this Region. Without one, no instance there is ours, and no service may be called. */
-export function profilesIn(region: string): readonly DeployedProfile[] {
-  return profiles().filter(({ regions }) => regions.includes(region));
+/** The credentials of the function's role. @throws PermissionDenied if it has none */
+export function roleCredentials() {
+  const sessionToken = variable('AWS_SESSION_TOKEN');
+  return {
+    accessKeyId: environment('AWS_ACCESS_KEY_ID'),
+    secretAccessKey: environment('AWS_SECRET_ACCESS_KEY'),
+    ...(sessionToken !== undefined && { sessionToken }),
+  };
 }
 
-/** @throws InvalidRequest if no profile is for the Region */
-export function requireOurRegion(region: string): void {
-  if (profilesIn(region).length > 0) return;
-  throw new InvalidRequest(
-    `No profile is for the Region ${region}: correct region, or add it to the regions of a profile in profiles.yml and deploy again.`,
-  );
+/*
+ * What is compiled in. The build replaces these two expressions with JSON; the local world sets the variables, and changes
+ * them from test to test. One accessor each, so that a bundle carries only what its function uses.
+ */
+
+/** The content of profiles.yml, checked by the build. */
+export function profilesText(): string {
+  return process.env.MUSTER_PROFILES ?? '';
 }
 
-/** The valid exemptions of profiles.yml. An invalid one exempts no instance. */
-export function exemptions(): readonly Exemption[] {
-  return compiled().exemptions;
-}
-
-/** The limits of a sweep. */
-export function sweepSettings(): SweepSettings {
-  return compiled().sweep;
-}
-
-/** The build refuses an invalid exemption. One that gets here another way is dropped, and the others still count. */
-function readable(exemptions: readonly unknown[]): Exemption[] {
-  return exemptions.flatMap((exemption, index) => {
-    const parsed = Exemption.safeParse(exemption);
-    if (parsed.success) return [parsed.data];
-    logger.warn('An exemption is invalid and exempts no instance', { index, reason: faultsOf(parsed.error) });
-    return [];
-  });
+/** The keys with which AWS signs identity documents, by Region. */
+export function identityKeysText(): string {
+  return process.env.IDENTITY_KEYS ?? '';
 }

@@ -1,7 +1,8 @@
+import { stage } from './config.ts';
 import { printable } from './quoted.ts';
 
 /** Two stages may share an account; whatever is counted or logged says which one it is of. */
-const origin = () => ({ service: 'muster', stage: process.env.STAGE ?? 'none' });
+const origin = () => ({ service: 'muster', stage: stage() });
 
 /**
  * One JSON object a line. Written by hand, because a library for it would be a seventh of each function's code. Nodes

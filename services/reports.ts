@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 // Three kilobytes of the bundle, gzipped, where @aws-sdk/client-s3 is fifty: all that is wanted of S3 is to put a text.
 import { AwsClient } from 'aws4fetch';
-import * as z from 'zod';
-import { environment } from '../lib/config.ts';
+import { environment, home, roleCredentials } from '../lib/config.ts';
 import { InvalidRequest } from '../lib/errors.ts';
 import { calling, clientOptions, isNamed } from './aws.ts';
 
@@ -17,13 +16,6 @@ export type Form = keyof typeof CONTENT_TYPES;
 
 /** Long enough for a page of a hundred thousand instances. */
 const PUT_TIMEOUT_MILLISECONDS = 20_000;
-
-/** What Lambda tells a function of its role. */
-const Credentials = z.object({
-  AWS_ACCESS_KEY_ID: z.string(),
-  AWS_SECRET_ACCESS_KEY: z.string(),
-  AWS_SESSION_TOKEN: z.string().optional(),
-});
 
 /**
  * Stores a report in its three forms under `reports/`: under the instant at which its sweep started, and as `latest`
@@ -78,13 +70,10 @@ async function send(address: string, body: string, contentType: string, signal: 
 }
 
 function s3(): AwsClient {
-  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = Credentials.parse(process.env);
   return new AwsClient({
-    accessKeyId: AWS_ACCESS_KEY_ID,
-    secretAccessKey: AWS_SECRET_ACCESS_KEY,
-    ...(AWS_SESSION_TOKEN !== undefined && { sessionToken: AWS_SESSION_TOKEN }),
+    ...roleCredentials(),
     service: 's3',
-    region: environment('AWS_REGION'),
+    region: home(),
     retries: clientOptions.maxAttempts - 1,
   });
 }

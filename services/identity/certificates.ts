@@ -1,6 +1,7 @@
 import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { identityKeysText } from '../../lib/config.ts';
 import { InvalidRequest } from '../../lib/errors.ts';
 
 /**
@@ -23,11 +24,11 @@ const ONE_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE---
 const FILE = /^([a-z]+(?:-[a-z]+)+-\d+)\.pem$/;
 
 /**
- * The keys that this function was built with. The build puts those of services/identity/aws-certificates/ in the place of
- * this variable; the local world sets it, because its metadata service signs with a key of its own.
+ * The keys that this function was built with: those of services/identity/aws-certificates/, or in the local world that of
+ * its metadata service.
  */
 export function compiledKeys(): RegionKeys {
-  const text = process.env.IDENTITY_KEYS ?? '';
+  const text = identityKeysText();
   if (text) return JSON.parse(text);
   throw new InvalidRequest('No keys of AWS were compiled into this function. Build it with `npm run package`.');
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { exemptions as compiledExemptions } from '../../../lib/config.ts';
+import { exemptions as compiledExemptions } from '../../../lib/compiled.ts';
 import type { Instance } from '../../../lib/instance.ts';
 import { EXEMPTIBLE, type Exemption, type Profile } from '../../../lib/profile.ts';
 import { exemptionsOf, exemptParts, isMoreWanted, withoutExempted } from '../../../profiles/exemptions.ts';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { exemptions, profiles, profilesIn } from '../../../lib/config.ts';
+import { exemptions, profiles, profilesIn } from '../../../lib/compiled.ts';
 import { InvalidRequest } from '../../../lib/errors.ts';
 
 afterEach(() => vi.unstubAllEnvs());
