@@ -1,9 +1,15 @@
+import { InvalidRequest, PermissionDenied, RegistrationFailed, Throttled } from '../lib/errors.ts';
 import { Instance } from '../lib/instance.ts';
 import { Register } from '../lib/profile.ts';
 import { Enrolment, Identity } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { beginRegistering, claimOf, findItem, record } from '../services/ledger.ts';
-import { findRegistrations, registerInstance } from '../services/opsworks-stacks.ts';
+import {
+  type FoundRegistration,
+  findRegistrations,
+  isFromAttempt,
+  registerInstance,
+} from '../services/opsworks-stacks.ts';
 
 /** Longer than this function may run: an attempt that has not answered by then never will. */
 const ATTEMPT_SECONDS = 60;
@@ -21,23 +27,41 @@ export const handler = task(
   { instance: Instance, enrolment: Enrolment, register: Register, identity: Identity },
   async ({ instance, enrolment, register: { stackId }, identity, task: { enteredTime } }, call) => {
     const owner = claimOf(enrolment);
-    let [opsworksInstanceId] = await findRegistrations(stackId, instance.instanceId, call.signal);
-    if (opsworksInstanceId) {
-      const registeredBy = await whoRegistered(owner.instance, opsworksInstanceId, call.signal);
-      await record(owner, { opsworksInstanceId, registeredBy }, call.signal);
-      return { opsworksInstanceId };
+    const [found] = await findRegistrations(stackId, instance.instanceId, call.signal);
+    if (found) {
+      const registeredBy = await whoRegistered(owner.instance, found, call.signal);
+      await record(owner, { opsworksInstanceId: found.id, registeredBy }, call.signal);
+      return { opsworksInstanceId: found.id };
     }
     const until = new Date(Date.parse(enteredTime) + ATTEMPT_SECONDS * 1000).toISOString();
-    await beginRegistering(owner, { now: enteredTime, until }, call.signal);
-    opsworksInstanceId = await registerInstance(stackId, instance, identity, call.signal);
+    const before = await beginRegistering(owner, { now: enteredTime, until }, call.signal);
+    let opsworksInstanceId: string;
+    try {
+      opsworksInstanceId = await registerInstance(stackId, instance, identity, call.signal);
+    } catch (error) {
+      // The answer to an earlier attempt may have been lost: that one may have registered it.
+      if (isRefusal(error) && before !== 'muster') await record(owner, { registeredBy: 'others' }, call.signal);
+      throw error;
+    }
     await record(owner, { opsworksInstanceId, registeredBy: 'muster' }, call.signal);
     return { opsworksInstanceId };
   },
 );
 
-/** A registration that appeared after an attempt of ours is that attempt's; so is the one that the ledger has. */
-async function whoRegistered(instance: string, found: string, signal: AbortSignal): Promise<'muster' | 'others'> {
+/** A registration that appeared during an attempt of ours is that attempt's; so is the one that the ledger has. */
+async function whoRegistered(
+  instance: string,
+  found: FoundRegistration,
+  signal: AbortSignal,
+): Promise<'muster' | 'others'> {
   const item = await findItem(instance, signal);
-  if (item?.opsworksInstanceId === found) return item.registeredBy ?? (item.registeringUntil ? 'muster' : 'others');
-  return item?.opsworksInstanceId === undefined && item?.registeredBy === 'muster' ? 'muster' : 'others';
+  const { opsworksInstanceId, registeredBy, registeringUntil } = item ?? {};
+  if (opsworksInstanceId === found.id) return registeredBy ?? (registeringUntil ? 'muster' : 'others');
+  const mayBeOurs = opsworksInstanceId === undefined && registeredBy === 'muster';
+  return mayBeOurs && isFromAttempt(found, registeringUntil) ? 'muster' : 'others';
+}
+
+/** The stack has answered that it did not register the instance. A lost answer, or a failure, leaves that open. */
+function isRefusal(error: unknown): boolean {
+  return [RegistrationFailed, InvalidRequest, PermissionDenied, Throttled].some((kind) => error instanceof kind);
 }

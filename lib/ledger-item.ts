@@ -65,7 +65,7 @@ export const LedgerItem = z.object({
   /** What its profile asks for and it was exempt from. When an exemption is over, an enrolment is due. */
   exempt: z.array(z.enum(EXEMPTIBLE)).optional(),
   opsworksInstanceId: z.string().optional(),
-  /** `others`: the stack had it before we asked, so that taking it out is not ours to do. */
+  /** `others`: the stack had it before we asked, or refused us, so what it has is not ours to take out. */
   registeredBy: z.enum(['muster', 'others']).optional(),
   /** Until when an attempt may still be registering the instance. */
   registeringUntil: z.string().optional(),

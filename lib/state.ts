@@ -189,6 +189,8 @@ export const Retirement = z.object({
   associate: Associate.nullable(),
   /** The stack's own id of the instance, where the ledger has it. */
   opsworksInstanceId: z.string().nullable().default(null),
+  /** By when our last attempt to register the instance had ended. */
+  registeringUntil: z.string().nullable().default(null),
   /** What the Choice states ask. */
   wants: z.object({ disassociation: z.boolean(), deregistration: z.boolean() }),
   undoing: z

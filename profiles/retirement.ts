@@ -231,6 +231,7 @@ export function retirementOf(
     autoScalingGroupName: item?.autoScalingGroupName ?? null,
     register,
     opsworksInstanceId: item?.opsworksInstanceId ?? null,
+    registeringUntil: item?.registeringUntil ?? null,
     associate: item?.associate ?? null,
     wants: { disassociation: left.length > 0, deregistration: register !== null },
     undoing: { left, failures: null },

@@ -41,7 +41,17 @@ export async function updateAndRead(instance: string, change: Change, signal: Ab
   return send(instance, change, 'ALL_NEW', signal);
 }
 
-async function send(instance: string, change: Change, ReturnValues: 'NONE' | 'ALL_NEW', signal: AbortSignal) {
+/** Changes an item, and returns what the attributes that it sets were before. */
+export async function updateAndReadBefore(instance: string, change: Change, signal: AbortSignal) {
+  return send(instance, change, 'UPDATED_OLD', signal);
+}
+
+async function send(
+  instance: string,
+  change: Change,
+  ReturnValues: 'NONE' | 'ALL_NEW' | 'UPDATED_OLD',
+  signal: AbortSignal,
+) {
   const what = { TableName: environment('LEDGER_TABLE'), Key: { instance }, ...expressions(change), ReturnValues };
   try {
     const { Attributes } = await calling(`write the ledger's item of ${instance}`, () =>

@@ -7,7 +7,15 @@ import type { MetadataOptions } from '../lib/instance.ts';
 import { isSameInstance, LedgerItem } from '../lib/ledger-item.ts';
 import { faultsOf } from '../lib/schema-faults.ts';
 import { calling } from './aws.ts';
-import { type Change, type Comparison, documents, get, update, updateAndRead } from './ledger-writes.ts';
+import {
+  type Change,
+  type Comparison,
+  documents,
+  get,
+  update,
+  updateAndRead,
+  updateAndReadBefore,
+} from './ledger-writes.ts';
 
 /** Which item a task writes to, and as whom. */
 export interface Claim {
@@ -179,15 +187,16 @@ export async function recordHardening(
 }
 
 /**
- * Says that the instance is about to be registered, until an instant by which the attempt has ended for sure.
+ * Says that the instance is about to be registered, until an instant by which the attempt has ended for sure. The answer
+ * is what the item said before of who has registered it.
  * @throws RegistrationPending while another attempt may still be registering it; ClaimedElsewhere when the claim is lost.
  */
 export async function beginRegistering(
   owner: Claim,
   { now, until }: { now: string; until: string },
   signal: AbortSignal,
-): Promise<void> {
-  await recordUnless(
+): Promise<LedgerItem['registeredBy']> {
+  const before = await recordUnless(
     owner,
     {
       set: { registeringUntil: until, registeredBy: 'muster' },
@@ -201,11 +210,12 @@ export async function beginRegistering(
     },
     signal,
   );
+  return LedgerItem.pick({ registeredBy: true }).safeParse(before).data?.registeredBy;
 }
 
 /**
- * Writes as the owner, unless an attribute is in the way. Nearly always nothing is, so the item is not read before: only
- * where the write is refused although the claim holds, `refusal` says from the item why.
+ * Writes as the owner, unless an attribute is in the way; the answer is what it overwrote. Nearly always nothing is, so the
+ * item is not read before: only if the write is refused although the claim holds, `refusal` says from the item why.
  */
 async function recordUnless(
   owner: Claim,
@@ -215,10 +225,10 @@ async function recordUnless(
     refusal,
   }: Pick<Change, 'set'> & { absentOr: Comparison; refusal: (item: LedgerItem) => Error | undefined },
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Record<string, unknown>> {
   const condition = { equal: { generation: owner.generation }, absentOr };
   try {
-    await update(owner.instance, { set, remove: [], condition }, signal);
+    return (await updateAndReadBefore(owner.instance, { set, remove: [], condition }, signal)) ?? {};
   } catch (error) {
     if (!(error instanceof ClaimedElsewhere)) throw error;
     const item = await findItem(owner.instance, signal);

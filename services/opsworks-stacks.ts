@@ -20,12 +20,33 @@ const opsWorks = new OpsWorksClient(clientOptions);
  */
 const opsWorksOnce = new OpsWorksClient({ ...clientOptions, maxAttempts: 1 });
 
+/** An instance as its stack has it: under the stack's own id (a GUID). */
+export interface FoundRegistration {
+  readonly id: string;
+  /** ISO 8601. */
+  readonly createdAt: string | undefined;
+}
+
 /**
- * The stack's own ids of the instance: none, or one; more only where it was registered more than once. RegisterInstance
- * takes no client token, so this look is what keeps a second run from a second registration. A host name proves nothing.
+ * Whether a registration can be that of an attempt of ours whose answer was lost. What was made after the attempt had
+ * ended is another team's.
+ * @param until the instant by which the attempt had ended for sure
+ */
+export function isFromAttempt({ createdAt }: FoundRegistration, until: string | null | undefined): boolean {
+  return until != null && createdAt !== undefined && Date.parse(createdAt) <= Date.parse(until);
+}
+
+/**
+ * The stack's registrations of the instance: none, or one; more only where it was registered more than once.
+ * RegisterInstance takes no client token, so this look is what keeps a second run from a second registration. A host name
+ * proves nothing.
  * @throws InvalidRequest when there is no such stack. Source: OpsWorks DescribeInstances.
  */
-export async function findRegistrations(stackId: string, instanceId: string, signal: AbortSignal): Promise<string[]> {
+export async function findRegistrations(
+  stackId: string,
+  instanceId: string,
+  signal: AbortSignal,
+): Promise<FoundRegistration[]> {
   const instances = await describe(
     { StackId: stackId },
     `look for ${instanceId} in the stack ${stackId}`,
@@ -35,7 +56,7 @@ export async function findRegistrations(stackId: string, instanceId: string, sig
   return instances
     .filter((one) => one.Ec2InstanceId === instanceId)
     .filter((one) => one.Status !== 'deregistering')
-    .flatMap((one) => one.InstanceId ?? []);
+    .flatMap(({ InstanceId: id, CreatedAt: createdAt }) => (id ? { id, createdAt } : []));
 }
 
 /**

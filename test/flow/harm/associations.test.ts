@@ -279,22 +279,84 @@ describe('a node at two servers', () => {
 });
 
 describe('a registration with an OpsWorks stack', () => {
-  it('that another team made is left in its stack', async () => {
-    const { world, instance } = await playWeb();
-    // As if it had been there before: the attempt of ours found it.
-    await documents.send(
-      new UpdateCommand({
-        TableName: process.env.LEDGER_TABLE,
-        Key: { instance },
-        UpdateExpression: 'SET #by = :others REMOVE #until',
-        ExpressionAttributeNames: { '#by': 'registeredBy', '#until': 'registeringUntil' },
-        ExpressionAttributeValues: { ':others': 'others' },
-      }),
-    );
+  const REGISTER = { service: 'opsworks', operation: 'RegisterInstance' } as const;
+
+  /** Another team registers the instance with the same stack. */
+  async function registerAsOthers(world: Played, instance: string): Promise<string> {
+    const { document, signature } = (await world.fleet.get(instance)?.identity()) ?? {};
+    const { InstanceId } = await call<{ InstanceId: string }>(world.opsWorks.service, 'RegisterInstance', {
+      StackId: '4c1c3e2a-8d0e-4c56-9d3e-6f0f5b3f7a11',
+      Hostname: 'of-others',
+      InstanceIdentity: { Document: document, Signature: signature },
+    });
+    return InstanceId;
+  }
+
+  /** A launch of which the one RegisterInstance meets a fault; its enrolment ends there. */
+  async function playFaulty(fault: object): Promise<{ world: Played; instance: string }> {
+    const world = await playWorld();
+    world.faults.set([{ ...REGISTER, ...fault }]);
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    while (!callsOfHandlers(world).some((one) => nameOf(one) === 'opsworks.RegisterInstance'))
+      await world.clock.advance(1_000);
+    world.machines.stop(world.machines.executions()[0]?.arn ?? '');
+    world.faults.set([]);
+    await world.clock.advance(5 * MINUTE);
+    return { world, instance };
+  }
+
+  it('that another team made before us is adopted, and left in its stack', async () => {
+    const world = await playWorld();
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    await world.clock.advance(1_000);
+    const theirs = await registerAsOthers(world, instance);
+    await world.clock.advance(30 * MINUTE);
+    expect(await itemOf(world, instance)).toMatchObject({ opsworksInstanceId: theirs, registeredBy: 'others' });
     await terminate(world, instance);
-    expect(registrations(world)).toHaveLength(1);
-    expect(associations(world)).toEqual([]);
+    expect(registrations(world).map(({ instanceId }) => instanceId)).toEqual([theirs]);
     expect(await itemOf(world, instance)).toMatchObject({ status: 'retired' });
+  });
+
+  it.each([
+    ['had refused us', { error: 'ValidationException' }],
+    ['had not let us in', { error: 'AccessDeniedException' }],
+    ['had never heard us, as its late date shows', { drop: true }],
+  ])('that another team made after the stack %s is left in its stack', async (_what, fault) => {
+    const { world, instance } = await playFaulty(fault);
+    expect(registrations(world)).toEqual([]);
+    const theirs = await registerAsOthers(world, instance);
+    await terminate(world, instance);
+    expect(registrations(world).map(({ instanceId }) => instanceId)).toEqual([theirs]);
+    expect(await itemOf(world, instance)).toMatchObject({ status: 'retired' });
+  });
+
+  it('that another team made after the stack had never heard us is adopted by a later enrolment, and left', async () => {
+    const { world, instance } = await playFaulty({ drop: true });
+    const theirs = await registerAsOthers(world, instance);
+    world.machines.start({ stateMachineArn: world.enrolNodeArn, input: JSON.stringify({ instanceId: instance }) });
+    await world.clock.advance(10 * MINUTE);
+    expect(await itemOf(world, instance)).toMatchObject({ opsworksInstanceId: theirs, registeredBy: 'others' });
+    await terminate(world, instance);
+    expect(registrations(world).map(({ instanceId }) => instanceId)).toEqual([theirs]);
+  });
+
+  it('of which the answer got lost is ours, and taken out of its stack', async () => {
+    const { world, instance } = await playFaulty({ drop: true, after: true });
+    expect(registrations(world)).toHaveLength(1);
+    expect(await itemOf(world, instance)).not.toHaveProperty('opsworksInstanceId');
+    await terminate(world, instance);
+    expect(registrations(world)).toEqual([]);
+  });
+
+  it('of which an answer got lost may still be ours when the next attempt is refused', async () => {
+    const world = await playWorld();
+    world.faults.set([
+      { ...REGISTER, drop: true, times: 1 },
+      { ...REGISTER, error: 'ValidationException' },
+    ]);
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    await world.clock.advance(10 * MINUTE);
+    expect(await itemOf(world, instance)).toMatchObject({ status: 'failed', registeredBy: 'muster' });
   });
 
   it('is taken out of its stack by an item from before, too', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { readProfiles } from '../../../profiles/file.ts';
 import { launchActions, playWorld, untilOneEnded } from '../../support/world.ts';
 
 const GROUP_TAG = 'aws:autoscaling:groupName';
@@ -26,6 +27,17 @@ describe('an instance whose tags EC2 does not show yet', () => {
     expect((await world.ledger())[0]).toMatchObject({ autoScalingGroupName: 'web' });
   });
 
+  it('is waited for where a tag of its own decides between two profiles of its group', async () => {
+    const [web, ...others] = readProfiles('profiles.yml').filter(({ name }) => name === 'web');
+    if (!web) throw new Error('profiles.yml has no profile web.');
+    const first = { ...web, name: 'web-blue', match: { ...web.match, tags: { colour: 'blue' } } };
+    const world = await playWorld({ profiles: [first, web, ...others] });
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    await world.clock.advance(90_000);
+    world.ec2.tag(instance, new Map([['colour', 'blue']]));
+    expect(await untilOneEnded(world)).toMatchObject({ instance, outcome: 'enrolled', profile: 'web-blue' });
+  });
+
   it('is waited for while IAM denies what a role allows by them', async () => {
     const world = await playWorld({ ec2: { tagCondition: GROUP_TAG, tagsAfterSeconds: 0 } });
     const denial = { error: 'AccessDeniedException', times: 2 };
@@ -44,6 +56,7 @@ describe('an instance whose tags EC2 does not show yet', () => {
     const failed = await untilOneEnded(world);
     expect(failed).toMatchObject({ outcome: 'failed', lifecycle: 'Pending:Wait' });
     expect(failed.seconds).toBeGreaterThan(600);
+    expect(failed.seconds).toBeLessThan(3600);
     expect(failed.cause).toContain('AccessDeniedException');
   });
 });
