@@ -11,7 +11,8 @@ function at(server: Associate, status: LedgerAssociation['status']): LedgerItem[
 }
 
 function itemWith(changes: Partial<LedgerItem>): LedgerItem {
-  return { instance: 'i-1', status: 'enrolled', execution: 'e', generation: 1, claimedAt: '2031-05-06', ...changes };
+  const claim = { instance: 'i-1', region: 'eu-west-1', execution: 'e', generation: 1, claimedAt: '2031-05-06' };
+  return { ...claim, status: 'enrolled', ...changes };
 }
 
 const leftBy = (item: LedgerItem) => toBeLeft(item).map(([id]) => id);
