@@ -1,5 +1,6 @@
-import { InstanceNotReady, MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
+import { InstanceGone, InstanceNotReady, MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
 import { complies, Instance } from '../lib/instance.ts';
+import { isSameInstance } from '../lib/ledger-item.ts';
 import { Metadata } from '../lib/profile.ts';
 import { Enrolment, type Hardening } from '../lib/state.ts';
 import { type Call, task } from '../lib/task.ts';
@@ -14,6 +15,8 @@ export const handler = task(
   async ({ instance, enrolment, metadata, task: { enteredTime } }, call): Promise<Hardening> => {
     const found = await findInstance(instance, call.signal);
     if (!found) throw new InstanceNotReady(`${instance.instanceId} is not shown by its service now.`);
+    if (!isSameInstance(instance, found.instance))
+      throw new InstanceGone(`${instance.instanceId} is another instance by now: the one to be enrolled is gone.`);
     const before = found.instance.metadataOptions;
     if (complies(before, metadata)) {
       return { state: before.state ?? 'applied', before, operationId: null, reason: null };

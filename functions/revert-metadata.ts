@@ -1,6 +1,6 @@
 import { namedIn, parseRevertRequest } from '../events/request.ts';
 import { profiles, requireOurRegion } from '../lib/compiled.ts';
-import { InstanceGone, MetadataOptionsPending } from '../lib/errors.ts';
+import { InstanceGone, InstanceNotFound, MetadataOptionsPending } from '../lib/errors.ts';
 import { type Instance, ledgerKey, type MetadataOptions } from '../lib/instance.ts';
 import { answer, type Call } from '../lib/task.ts';
 import { matchProfile } from '../profiles/match.ts';
@@ -45,13 +45,16 @@ async function gather(event: unknown, { signal }: Call): Promise<RevertFacts> {
   const which = namedIn(parseRevertRequest(event));
   requireOurRegion(which.region);
   const found = await findInstance(which, signal);
-  if (!found || found.state === 'shutting-down' || found.state === 'terminated') {
+  if (!found) {
     const service = which.platform === 'ec2' ? 'EC2' : 'Lightsail';
-    throw new InstanceGone(
-      `${service} has no ${which.instanceId} in ${which.region}: there is nothing to put back. Correct the name or its region.`,
+    throw new InstanceNotFound(
+      `${service} does not show ${which.instanceId} in ${which.region} now, which may pass. Try again in five minutes; if ` +
+        'it still does not, correct the name or its region.',
     );
   }
-  const { instance } = found;
+  const { instance, state } = found;
+  if (state === 'shutting-down' || state === 'terminated')
+    throw new InstanceGone(`${which.instanceId} is ${state}: there is nothing to put back.`);
   const item = await findItem(ledgerKey(instance), signal);
   const profile = matchProfile(profiles(), instance);
   return { instance, item, profile, isOwned: item !== undefined && (await isOwned(item, signal)) };

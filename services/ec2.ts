@@ -7,7 +7,7 @@ import {
   type ModifyInstanceMetadataOptionsCommandInput,
   type Reservation,
 } from '@aws-sdk/client-ec2';
-import { MetadataOptionsUnsupported } from '../lib/errors.ts';
+import { InstanceNotReady, MetadataOptionsUnsupported } from '../lib/errors.ts';
 import type { Found, Instance, InstanceRef, MetadataOptions } from '../lib/instance.ts';
 import type { WantedOptions } from '../lib/profile.ts';
 import { quoted } from '../lib/quoted.ts';
@@ -115,7 +115,7 @@ function toMetadataOptions(options: Ec2Instance['MetadataOptions']): MetadataOpt
 /**
  * Asks for the options that are named and for no other. Beside a disabled endpoint EC2 takes no other option, so that comes
  * by itself, and last.
- * @throws MetadataOptionsUnsupported when EC2 refuses them for this instance.
+ * @throws MetadataOptionsUnsupported when EC2 refuses them for this instance; InstanceNotReady while it does not show it.
  * Source: EC2 ModifyInstanceMetadataOptions.
  */
 export async function updateMetadataOptions(
@@ -144,6 +144,14 @@ async function modify(input: ModifyInstanceMetadataOptionsCommandInput, region: 
       ec2In(region).send(new ModifyInstanceMetadataOptionsCommand(input), { abortSignal: signal }),
     );
   } catch (cause) {
+    // EC2 may have shown it a moment ago.
+    if (isNamed(cause, 'InvalidInstanceID.NotFound'))
+      throw new InstanceNotReady(
+        `EC2 does not show ${instanceId} now: its metadata options can be changed once it does.`,
+        {
+          cause,
+        },
+      );
     if (!isNamed(cause, 'UnsupportedOperation', 'InvalidParameterValue', 'InvalidParameterCombination')) throw cause;
     throw new MetadataOptionsUnsupported(
       `EC2 refuses the metadata options of ${instanceId}: ${quoted(cause.message)}.`,

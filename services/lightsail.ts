@@ -10,7 +10,7 @@ import {
   UpdateInstanceMetadataOptionsCommand,
 } from '@aws-sdk/client-lightsail';
 import { home } from '../lib/config.ts';
-import { MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
+import { InstanceNotReady, MetadataOptionsPending, MetadataOptionsUnsupported } from '../lib/errors.ts';
 import {
   type Found,
   type Instance,
@@ -89,7 +89,8 @@ function toMetadataOptions(options: InstanceMetadataOptions | undefined): Metada
  * Asks for the options that the profile names and for no other, and always for httpTokens: left out, Lightsail sets it
  * back to `optional`. The answer is the operation's id.
  * @throws MetadataOptionsUnsupported when Lightsail refuses them for this instance; MetadataOptionsPending when the
- *   operation has failed. Source: Lightsail UpdateInstanceMetadataOptions.
+ *   operation has failed; InstanceNotReady while Lightsail does not show the instance.
+ * Source: Lightsail UpdateInstanceMetadataOptions.
  */
 export async function updateMetadataOptions(
   { instanceId: instanceName, region }: InstanceRef,
@@ -112,6 +113,12 @@ export async function updateMetadataOptions(
     requireNotFailed(instanceName, operation);
     return operation?.id ?? null;
   } catch (cause) {
+    // Lightsail may have shown it a moment ago.
+    if (isNamed(cause, 'NotFoundException'))
+      throw new InstanceNotReady(
+        `Lightsail does not show ${instanceName} now: its metadata options can be changed once it does.`,
+        { cause },
+      );
     if (!isNamed(cause, 'InvalidInputException')) throw cause;
     throw new MetadataOptionsUnsupported(
       `Lightsail refuses the metadata options of ${instanceName}: ${quoted(cause.message)}.`,

@@ -108,13 +108,7 @@ export async function assignInstance(
   layerIds: string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const about = { InstanceIds: [opsworksInstanceId] };
-  const [instance] = await describe(
-    about,
-    `describe the OpsWorks instance ${opsworksInstanceId}`,
-    signal,
-    opsWorksOnce,
-  );
+  const instance = await findRegistered(opsworksInstanceId, signal);
   const status = instance?.Status ?? 'unknown';
   if (FAILED.has(status)) {
     throw new RegistrationFailed(
@@ -132,6 +126,18 @@ export async function assignInstance(
       abortSignal: signal,
     }),
   );
+}
+
+/** @throws RegistrationPending while OpsWorks does not show what it has registered */
+async function findRegistered(opsworksInstanceId: string, signal: AbortSignal): Promise<OpsWorksInstance | undefined> {
+  const what = `describe the OpsWorks instance ${opsworksInstanceId}`;
+  try {
+    const [instance] = await describe({ InstanceIds: [opsworksInstanceId] }, what, signal, opsWorksOnce);
+    return instance;
+  } catch (error) {
+    if (!(error instanceof InvalidRequest)) throw error;
+    throw new RegistrationPending(`OpsWorks does not show the instance ${opsworksInstanceId} yet.`, { cause: error });
+  }
 }
 
 /** Takes the instance out of its stack; one that is out already is a success. Source: OpsWorks DeregisterInstance. */

@@ -192,10 +192,34 @@ describe('a request', () => {
     expect(world.calls).toEqual([]);
   });
 
-  it('for an instance that its service does not know is refused', async () => {
+  it.each<[string, object, string]>([
+    ['EC2', { instanceId: 'i-0123456789abcdef0' }, 'i-0123456789abcdef0'],
+    ['Lightsail', { lightsailInstanceName: 'blog' }, 'blog'],
+  ])('for an instance that %s does not show is refused, and does not call it gone', async (service, input, name) => {
     const world = await playWorld();
-    expect(await refusal(world, { instanceId: 'i-0123456789abcdef0' })).toMatchObject({ name: 'InstanceGone' });
-    expect(await refusal(world, { lightsailInstanceName: 'blog' })).toMatchObject({ name: 'InstanceGone' });
+    expect(await refusal(world, input)).toEqual({
+      name: 'InstanceNotFound',
+      sentence: `${service} does not show ${name} in eu-west-1 now, which may pass. Try again in five minutes; if it still does not, correct the name or its region.`,
+    });
+  });
+
+  it('for an instance that EC2 misses once are put back by the next request', async () => {
+    const { world, instanceId } = await enrolled();
+    for (const operation of ['DescribeInstances', 'ModifyInstanceMetadataOptions']) {
+      world.faults.set([{ service: 'ec2', operation, error: 'InvalidInstanceID.NotFound', times: 1 }]);
+      expect((await refusal(world, { instanceId })).name).toMatch(/^InstanceNot(Found|Ready)$/);
+    }
+    expect(await ask(world, { instanceId })).toMatchObject({ state: 'pending' });
+  });
+
+  it('for an instance that EC2 says is terminated is refused', async () => {
+    const { world, instanceId } = await enrolled();
+    world.ec2.terminate(instanceId);
+    await seconds(world, 60);
+    expect(await refusal(world, { instanceId })).toEqual({
+      name: 'InstanceGone',
+      sentence: `${instanceId} is terminated: there is nothing to put back.`,
+    });
   });
 
   it('for an instance that the ledger does not know is refused, and nothing is changed', async () => {

@@ -25,6 +25,36 @@ describe('an instance that its service does not show', () => {
     expect(await untilOneEnded(world)).toMatchObject({ outcome: 'enrolled', metadata: { httpTokens: 'required' } });
   });
 
+  it.each([3, 4])(
+    'once more, while its metadata options are applied (look %i), is enrolled all the same',
+    async (skip) => {
+      const world = await playWorld();
+      world.faults.set([{ ...NOT_FOUND, times: 1, skip }]);
+      world.autoScaling.launch('web', 1);
+      expect(await untilOneEnded(world)).toMatchObject({ outcome: 'enrolled', metadata: { HttpTokens: 'required' } });
+    },
+  );
+
+  it('once, to the very call that changes it, is enrolled all the same', async () => {
+    const world = await playWorld();
+    world.faults.set([
+      { service: 'ec2', operation: 'ModifyInstanceMetadataOptions', error: 'InvalidInstanceID.NotFound', times: 1 },
+    ]);
+    world.autoScaling.launch('web', 1);
+    expect(await untilOneEnded(world)).toMatchObject({ outcome: 'enrolled', metadata: { HttpTokens: 'required' } });
+    expect(launchActions(world)).toMatchObject([{ result: 'CONTINUE', resolvedBy: 'caller' }]);
+  });
+
+  it.each(['UpdateInstanceMetadataOptions', 'GetOperation'])(
+    'once, to %s of Lightsail, is enrolled all the same',
+    async (operation) => {
+      const world = await playWorld();
+      world.faults.set([{ service: 'lightsail', operation, error: 'NotFoundException', times: 1 }]);
+      createBlog(world);
+      expect(await untilOneEnded(world)).toMatchObject({ outcome: 'enrolled', metadata: { httpTokens: 'required' } });
+    },
+  );
+
   it('for four minutes after it had shown it is enrolled all the same', async () => {
     const world = await playWorld();
     const [instance = ''] = world.autoScaling.launch('web', 1);

@@ -340,6 +340,15 @@ describe('a registration with an OpsWorks stack', () => {
     expect(registrations(world).map(({ instanceId }) => instanceId)).toEqual([theirs]);
   });
 
+  it('that the stack does not show for a moment is assigned to its layers all the same', async () => {
+    const world = await playWorld();
+    const missed = { service: 'opsworks', operation: 'DescribeInstances', error: 'ResourceNotFoundException' };
+    world.faults.set([{ ...missed, skip: 1, times: 1 }]);
+    world.autoScaling.launch('web', 1);
+    expect((await untilEnded(world, 1))[0]).toMatchObject({ outcome: 'enrolled' });
+    expect(world.faults.list()).toEqual([]);
+  });
+
   it('of which the answer got lost is ours, and taken out of its stack', async () => {
     const { world, instance } = await playFaulty({ drop: true, after: true });
     expect(registrations(world)).toHaveLength(1);

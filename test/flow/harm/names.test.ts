@@ -3,7 +3,16 @@ import type { Profile } from '../../../lib/profile.ts';
 import { PuppetCa } from '../../../world/services/puppet-ca.ts';
 import { makeNode } from '../../support/make-node.ts';
 import { puppetProfile } from '../../support/self-managed.ts';
-import { outcomes, type Played, playWorld, startByHand, untilEnded, untilOneEnded } from '../../support/world.ts';
+import {
+  changes,
+  finishedExecution,
+  outcomes,
+  type Played,
+  playWorld,
+  startByHand,
+  untilEnded,
+  untilOneEnded,
+} from '../../support/world.ts';
 
 let ca: PuppetCa;
 beforeAll(async () => {
@@ -87,6 +96,20 @@ describe('a Lightsail name that a server may know for something else', () => {
 });
 
 describe('a Lightsail name that is given again', () => {
+  it('while an enrolment is about to close IMDSv1 keeps that from the new instance', async () => {
+    const world = await playWorld();
+    world.lambda.interceptor = (invocation, next) => {
+      // The enrolment has described the former instance.
+      const { instance } = invocation.payload as { instance?: { arn: string } };
+      if (instance && invocation.functionName === 'muster-dev-enforce-imds-v2') instance.arn += '-former';
+      return next();
+    };
+    create(world, 'again-2');
+    expect(await untilOneEnded(world)).toMatchObject({ outcome: 'failed' });
+    expect(finishedExecution(world).error).toBe('InstanceGone');
+    expect(changes(world)).not.toContain('lightsail.UpdateInstanceMetadataOptions');
+  });
+
   it('belongs to the new instance, after the former is retired, although the event of its deletion is lost', async () => {
     const world = await playLightsail();
     create(world, 'again-1');
