@@ -1,6 +1,7 @@
 import { associationsOf, serverId } from '../lib/associations.ts';
-import { profiles } from '../lib/compiled.ts';
+import { formerServers, profiles } from '../lib/compiled.ts';
 import { traitsOf } from '../lib/engines.ts';
+import { InvalidRequest, PermissionDenied } from '../lib/errors.ts';
 import { Associate } from '../lib/servers.ts';
 import { type Disassociation, Retirement } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
@@ -30,10 +31,8 @@ export const handler = task(
     const recorded = { nodeName, publicKeyFingerprint, isBeingUndone: association.undoingSince !== undefined };
     const answer = isUnknown
       ? { statusToken: null, isAnothers: true }
-      : await disassociatingServer(currentOf(association.server)).disassociate(
-          recorded,
-          () => record({ undoingSince }),
-          signal,
+      : await asNamedToday(association.server, (server) =>
+          disassociatingServer(server).disassociate(recorded, () => record({ undoingSince }), signal),
         );
     if (answer.isAnothers) {
       log('Left untouched', {
@@ -45,8 +44,21 @@ export const handler = task(
   },
 );
 
-/** The server as a profile names it today, if one does: its secrets may have new names since the node was associated. */
-function currentOf(server: Associate): Associate {
-  const named = profiles().flatMap(({ associate }) => associate ?? []);
-  return named.find((one) => serverId(one) === serverId(server)) ?? server;
+/** Calls the server as profiles.yml names it today: its secrets may have new names since the node was associated. */
+async function asNamedToday<Answer>(server: Associate, call: (server: Associate) => Promise<Answer>): Promise<Answer> {
+  const id = serverId(server);
+  const named = [...profiles().flatMap(({ associate }) => associate ?? []), ...formerServers()];
+  const today = named.find((one) => serverId(one) === id);
+  if (today) return call(today);
+  try {
+    return await call(server);
+  } catch (error) {
+    const Refusal = [PermissionDenied, InvalidRequest].find((kind) => error instanceof kind);
+    if (!Refusal || !(error instanceof Error)) throw error;
+    throw new Refusal(
+      `${error.message} No profile names ${traitsOf(server).displayName} any more: add it to profiles.yml as ` +
+        `formerServers: [${JSON.stringify(server)}], with the secrets that it has now, and deploy again.`,
+      { cause: error },
+    );
+  }
 }

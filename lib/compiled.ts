@@ -2,24 +2,31 @@ import { home, profilesText } from './config.ts';
 import { InvalidRequest } from './errors.ts';
 import { type DeployedProfile, deployed, Exemption, type Profile, type SweepSettings } from './profile.ts';
 import { faultsOf } from './schema-faults.ts';
+import type { Associate } from './servers.ts';
 import { logger } from './telemetry.ts';
 
 /** profiles.yml as the build writes it into the functions, which need neither a file nor a YAML parser then. */
 interface Compiled {
   profiles: Profile[];
   exemptions?: unknown;
+  formerServers?: Associate[];
   sweep: SweepSettings;
 }
 
-let read: { text: string; profiles: Profile[]; exemptions: Exemption[]; sweep: SweepSettings } | undefined;
+interface Read extends Required<Compiled> {
+  readonly text: string;
+  readonly exemptions: Exemption[];
+}
+
+let read: Read | undefined;
 
 /** Parsed once, on first use. */
 function compiled() {
   const text = profilesText();
   if (!text) throw new InvalidRequest('No profiles were compiled into this function. Build it with `npm run package`.');
   if (read?.text !== text) {
-    const { profiles, exemptions = [], sweep }: Compiled = JSON.parse(text, withoutReservedKey);
-    read = { text, profiles, exemptions: readable([exemptions].flat()), sweep };
+    const { profiles, exemptions = [], formerServers = [], sweep }: Compiled = JSON.parse(text, withoutReservedKey);
+    read = { text, profiles, exemptions: readable([exemptions].flat()), formerServers, sweep };
   }
   return read;
 }
@@ -57,6 +64,11 @@ export function requireOurRegion(region: string): void {
 /** The valid exemptions of profiles.yml. An invalid one exempts no instance. */
 export function exemptions(): readonly Exemption[] {
   return compiled().exemptions;
+}
+
+/** The servers of profiles.yml that no profile names any more, and that may still have nodes. */
+export function formerServers(): readonly Associate[] {
+  return compiled().formerServers;
 }
 
 /** The limits of a sweep. */

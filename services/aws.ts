@@ -139,7 +139,7 @@ function denialOf({ name, message }: Error): string | undefined {
   if (DENIED.has(name))
     return (
       `${name}. Allow it in the function's role (resources/functions.yml); a secret, stack or group is allowed while a ` +
-      'profile names it.'
+      'profile, or formerServers, names it.'
     );
   if (CREDENTIALS_NOT_ACCEPTED.has(name))
     return (

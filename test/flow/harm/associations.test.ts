@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { serverId } from '../../../lib/associations.ts';
 import type { LedgerAssociation } from '../../../lib/ledger-item.ts';
 import type { Profile } from '../../../lib/profile.ts';
+import type { ProfilesFile } from '../../../profiles/file.ts';
 import { announce } from '../../../services/announcements.ts';
 import { recordAssociation } from '../../../services/associations.ts';
 import { findItem } from '../../../services/ledger.ts';
@@ -12,6 +13,7 @@ import { call } from '../../support/call.ts';
 import { connectPuppet } from '../../support/connect-puppet.ts';
 import { makeNode } from '../../support/make-node.ts';
 import { puppetProfile } from '../../support/self-managed.ts';
+import { deploy } from '../../support/sweeps.ts';
 import {
   associations,
   callsOfHandlers,
@@ -217,6 +219,38 @@ describe('another machine’s node at a server that shows no keys', () => {
   });
 });
 
+describe('a node that a server has confirmed', () => {
+  it.each([
+    ['is in maintenance', (world: Played) => world.opsWorksCm.setStatus('ChefServer', 'UNDER_MAINTENANCE')],
+    [
+      'throttles us',
+      (world: Played) =>
+        world.faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', error: 'ThrottlingException' }]),
+    ],
+  ])(
+    'is still ours, and taken off, after an attempt to associate it again while the server %s',
+    async (_what, disturb) => {
+      const { world, instance } = await playWeb();
+      deploy((file) => {
+        // Another version of the profile, which enrols the node again with the same server.
+        Object.assign(file.profiles[0] ?? {}, { register: undefined });
+      });
+      disturb(world);
+      world.machines.start({ stateMachineArn: world.enrolNodeArn, input: JSON.stringify({ instanceId: instance }) });
+      await world.clock.advance(10 * MINUTE);
+      expect(
+        callsOfHandlers(world).filter((one) => nameOf(one) === 'opsworks-cm.AssociateNode').length,
+      ).toBeGreaterThan(1);
+      expect(await statusesOf(world, instance)).toEqual(['confirmed']);
+      world.faults.set([]);
+      world.opsWorksCm.setStatus('ChefServer', 'HEALTHY');
+      world.machines.stop(world.machines.executions().at(-1)?.arn ?? '');
+      await terminate(world, instance);
+      expect(associations(world)).toEqual([]);
+    },
+  );
+});
+
 describe('a node at two servers', () => {
   const at = (server: LedgerAssociation['server'], nodeName: string): LedgerAssociation => {
     return { server, nodeName, status: 'confirmed', publicKeyFingerprint: 'aa', at: START.toISOString() };
@@ -275,6 +309,45 @@ describe('a node at two servers', () => {
     });
     expect(registrations(world)).toHaveLength(1);
     expect(associations(world)).toMatchObject([{ serverName: 'ChefServer', nodeName: instance }]);
+  });
+});
+
+describe('a server that no profile names any more', () => {
+  const DENIED = { service: 'secretsmanager', operation: 'GetSecretValue', error: 'AccessDeniedException' } as const;
+
+  /** The profile names OpsWorks CM now, so that the roles are no more for the Puppet Server's secrets. */
+  function renounce(formerServers?: ProfilesFile['formerServers']): void {
+    deploy((file) => {
+      Object.assign(file.profiles[0] ?? {}, { associate: CHEF });
+      if (formerServers) file.formerServers = formerServers;
+    });
+  }
+
+  it.each([
+    ['denies its secret', DENIED],
+    ['has lost its secret', { ...DENIED, error: 'ResourceNotFoundException' }],
+  ])('is what the report says to list under formerServers, where AWS %s', async (_what, fault) => {
+    const world = await playDatabase();
+    renounce();
+    world.faults.set([fault]);
+    void world.lightsail.deleteInstance({ instanceName: 'db-1' }, BY_THE_TEST);
+    await world.clock.advance(30 * MINUTE);
+    const report = world.machines.executions(world.retireNodeArn).find(({ status }) => status === 'FAILED');
+    const { associate } = puppetProfile(ca);
+    expect(report?.outcome.cause).toContain(
+      `No profile names ${ca.url} any more: add it to profiles.yml as formerServers: [${JSON.stringify(associate)}], with the secrets that it has now, and deploy again.`,
+    );
+    expect(ca.signed).toEqual(['db-1']);
+  });
+
+  it('has its node taken off with the secrets that formerServers names', async () => {
+    const world = await playDatabase();
+    const { associate, secrets } = puppetProfile(ca);
+    renounce([{ ...associate, retireKeySecret: 'puppet/retire-2' }]);
+    world.secretsManager.put('puppet/retire-2', secrets['puppet/retire']);
+    world.faults.set([{ ...DENIED, match: { SecretId: 'puppet/retire' } }]);
+    await deleteDatabase(world);
+    expect(ca.signed).toEqual([]);
   });
 });
 

@@ -116,8 +116,9 @@ describe('a launch of an instance that is enrolled already', () => {
         : group,
     );
     const world = await playWorld({ estate: { ...ESTATE, groups } });
-    let first: { instance: { instanceId: string } } | undefined;
+    let first: { instance: { instanceId: string }; enrolment: object } | undefined;
     let late: unknown;
+    let lateFindingItEnrolled: unknown;
     let open = 0;
     world.lambda.interceptor = async ({ functionName, payload }, next) => {
       if (functionName !== FINISH_LAUNCH) return next();
@@ -126,6 +127,8 @@ describe('a launch of an instance that is enrolled already', () => {
       else if (late === undefined && own.instance.instanceId === first.instance.instanceId) {
         late = 'running';
         late = await world.lambda.invoke(FINISH_LAUNCH_ARN, first).catch((error: unknown) => error);
+        const enrolment = { ...first.enrolment, enrolledBefore: true };
+        lateFindingItEnrolled = await world.lambda.invoke(FINISH_LAUNCH_ARN, { ...first, enrolment });
         const isOpen = ({ instanceId, result }: { instanceId: string; result: unknown }) =>
           instanceId === own.instance.instanceId && result === undefined;
         open = world.autoScaling.actions.all.filter(isOpen).length;
@@ -137,11 +140,39 @@ describe('a launch of an instance that is enrolled already', () => {
     world.autoScaling.launch('web', 1);
     await world.clock.advance(600_000);
     expect(late).toMatchObject({ error: 'ClaimedElsewhere' });
+    expect(lateFindingItEnrolled).toEqual({ lifecycleAction: null });
     expect(open).toBe(1);
     const { instanceId } = first?.instance ?? {};
     const own = launchActions(world).filter((action) => action.instanceId === instanceId);
     expect(own).toMatchObject([{ resolvedBy: 'caller' }, { result: 'CONTINUE', resolvedBy: 'caller' }]);
     expect((await world.ledger()).find(({ instance }) => instance === instanceId)).toMatchObject({ generation: 2 });
+  });
+});
+
+describe('a launch that a person enrols after a failure', () => {
+  it('is not completed by the late task that would have released it', async () => {
+    const profiles = readProfiles('profiles.yml').map((profile) => ({ ...profile, onFailure: 'continue' as const }));
+    const world = await playWorld({ profiles });
+    let release: unknown;
+    world.lambda.interceptor = async ({ functionName, payload }, next) => {
+      if (functionName !== 'muster-dev-release-launch') return next();
+      release = payload;
+      return { lifecycleAction: null };
+    };
+    world.faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', error: 'ValidationException' }]);
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    await untilOneEnded(world);
+    world.faults.set([]);
+    world.lambda.interceptor = (_invocation, next) => next();
+    world.opsWorksCm.maintenance('ChefServer', 1800);
+    startByHand(world, { instanceId: instance });
+    await world.clock.advance(60_000);
+    expect(release).toMatchObject({ action: 'continue' });
+    expect(await world.lambda.invoke('muster-dev-release-launch', release)).toEqual({
+      lifecycleAction: 'already-over',
+    });
+    expect(launchActions(world)).toMatchObject([{ hook: 'muster-launch', result: undefined }]);
+    expect((await untilEnded(world, 2))[1]).toMatchObject({ instance, outcome: 'enrolled' });
   });
 });
 

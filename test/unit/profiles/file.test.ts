@@ -35,6 +35,34 @@ const puppet =
 const chef =
   '    associate: { engine: chef-infra, url: "https://c.example/organizations/shop", keySecret: k, retireKeySecret: r, retireClientName: n, firstRun: none }\n';
 
+describe('the former servers of a profiles file', () => {
+  const SERVER = { engine: 'puppet', url: 'https://old.example', caSecret: 'c', keySecret: 'k', retireKeySecret: 'r' };
+
+  it('are read as a message writes them, with what they leave out filled in', () => {
+    const written = `formerServers: [${JSON.stringify(SERVER)}]\n`;
+    const { formerServers } = readProfilesFile(file(`${profile('')}${written}`));
+    expect(formerServers).toEqual([{ ...SERVER, firstRun: 'none' }]);
+    expect(readProfilesFile(file(profile(''))).formerServers).toBeUndefined();
+  });
+
+  it.each([
+    ['an engine that there is not', { ...SERVER, engine: 'salt' }, /formerServers\[0\]\.engine: /],
+    ['a field of another engine', { ...SERVER, serverName: 'Old' }, /formerServers\[0\].*serverName/],
+    [
+      'no secret for its retirements',
+      { ...SERVER, retireKeySecret: undefined },
+      /formerServers\[0\]\.retireKeySecret: /,
+    ],
+    ['a plain http URL', { ...SERVER, url: 'http://old.example' }, /formerServers\[0\]\.url: .*https/],
+  ])('are refused with %s', (_what, server, says) => {
+    expect(refusal(`${profile('')}${stringify({ formerServers: [server] })}`)).toMatch(says);
+  });
+
+  it('are refused unless they are a list', () => {
+    expect(refusal(`${profile('')}${stringify({ formerServers: SERVER })}`)).toMatch(/formerServers: /);
+  });
+});
+
 describe('a profiles file that would match wider than it is written', () => {
   const matching = (tags: string) =>
     `profiles:\n  - name: web\n    match: { tags: ${tags} }\n    metadata: { httpTokens: required }\n`;
