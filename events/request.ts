@@ -193,7 +193,7 @@ export function naming({ platform, instanceId, region }: InstanceRef): InstanceI
 }
 
 /** What the ledger says of the request: services/announcements.ts. */
-export function announcementOf(request: EnrolmentInput) {
+export function announcementOf(request: EnrolmentInput & Pick<RetirementInput, 'destination'>) {
   const { lifecycleAction, trigger, leaveOut, region = home() } = request;
   return {
     subject: ledgerKey(namedIn({ ...request, region })),
@@ -202,7 +202,7 @@ export function announcementOf(request: EnrolmentInput) {
     autoScalingGroupName: lifecycleAction?.autoScalingGroupName ?? request.autoScalingGroupName,
     lifecycleHookName: lifecycleAction?.lifecycleHookName,
     origin: lifecycleAction?.origin,
-    destination: lifecycleAction?.destination,
+    destination: lifecycleAction?.destination ?? request.destination,
     leaveOut,
   };
 }

@@ -1,7 +1,8 @@
 import { parse } from '../lib/schema-faults.ts';
-import { EventBridgeEvent, type Interpretation, ignored, type Parser } from './event.ts';
+import { EventBridgeEvent, type Interpretation, ignored, inRegionOf, type Parser, whyForeign } from './event.ts';
 import { launchLifecycleAction, terminateLifecycleAction } from './lifecycle-action.ts';
 import { lightsailApiCall } from './lightsail-api-call.ts';
+import type { TriggeredRequest, TriggeredRetirement } from './request.ts';
 import { launchSuccessful, terminateSuccessful } from './scaling-successful.ts';
 import { isTestNotification } from './test-notification.ts';
 
@@ -39,3 +40,26 @@ export function interpret(event: unknown): Interpretation {
 }
 
 const TEST_NOTIFICATION = 'It is a test notification of Auto Scaling.';
+
+/**
+ * The requests of one kind that an event makes, each in the event's Region; a sentence where it makes none.
+ * @param account the stack's own
+ * @throws InvalidRequest when the event cannot be read
+ */
+export function requestsOf(kind: 'enrolment', event: unknown, account: string): TriggeredRequest[] | string;
+export function requestsOf(kind: 'retirement', event: unknown, account: string): TriggeredRetirement[] | string;
+export function requestsOf(
+  kind: 'enrolment' | 'retirement',
+  event: unknown,
+  account: string,
+): (TriggeredRequest | TriggeredRetirement)[] | string {
+  // First, so that an event that names no possible account is refused and not taken for another account's.
+  const interpretation = interpret(event);
+  const foreign = whyForeign(event, account);
+  if (foreign) return foreign;
+  if (interpretation.kind === 'ignored') return interpretation.reason;
+  if (interpretation.kind === kind) return inRegionOf(event, interpretation.requests);
+  return kind === 'enrolment'
+    ? 'It asks for a retirement, not for an enrolment.'
+    : 'It announces no end of an instance.';
+}

@@ -13,7 +13,7 @@ import {
   Registration,
   sentenceOf,
 } from '../lib/state.ts';
-import { type Call, task } from '../lib/task.ts';
+import { type Invocation, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { decideAbandon, decideFailure, type FailureFacts } from '../profiles/failure.ts';
 import { findAnnouncement, hookOf } from '../services/announcements.ts';
@@ -52,7 +52,7 @@ async function gather(
   request: Request,
   { enrolment, failure }: Progress,
   execution: string,
-  { signal }: Call,
+  { signal }: Invocation,
 ): Promise<FailureFacts> {
   const isClaimed = enrolment !== undefined && enrolment.status !== 'ignored';
   const item = isClaimed ? await findItem(enrolment.ledgerKey, signal) : undefined;
@@ -74,7 +74,7 @@ async function limited(
   decision: FailureDecision,
   { instance, enrolment }: Progress,
   at: string,
-  { signal }: Call,
+  { signal }: Invocation,
 ): Promise<FailureDecision> {
   if (decision.action !== 'abandon' || !enrolment) return decision;
   const { abandonLimit: limit, ledgerKey, hook } = enrolment;
@@ -121,7 +121,7 @@ async function remember(
   { enrolment }: Progress,
   { isEnrolled }: FailureFacts,
   failure: { lastError: string; errorName: string; endedAt: string },
-  call: Call,
+  call: Invocation,
 ): Promise<void> {
   if (!enrolment || enrolment.status === 'ignored' || enrolment.enrolledBefore) return;
   try {

@@ -3,7 +3,7 @@ import { complies, Instance } from '../lib/instance.ts';
 import { isSameInstance } from '../lib/ledger-item.ts';
 import { Metadata } from '../lib/profile.ts';
 import { Enrolment, type Hardening } from '../lib/state.ts';
-import { type Call, task } from '../lib/task.ts';
+import { type Invocation, task } from '../lib/task.ts';
 import { closesImdsV1 } from '../profiles/imdsv1.ts';
 import { findInstance, updateMetadataOptions } from '../services/instances.ts';
 import { claimOf, record, recordHardening } from '../services/ledger.ts';
@@ -44,7 +44,7 @@ async function enforce(
   instance: Instance,
   metadata: Metadata,
   before: Hardening['before'],
-  call: Call,
+  call: Invocation,
 ): Promise<Hardening> {
   try {
     const operationId = await updateMetadataOptions(instance, metadata, call.signal);

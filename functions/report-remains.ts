@@ -5,7 +5,7 @@ import { associationsOf, toBeLeft, toBeUndone } from '../lib/associations.ts';
 import { traitsOf } from '../lib/engines.ts';
 import { ClaimedElsewhere } from '../lib/errors.ts';
 import { Failure, Retirement, sentenceOf } from '../lib/state.ts';
-import { type Call, task } from '../lib/task.ts';
+import { type Invocation, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { claimOf, findItem, record } from '../services/ledger.ts';
 import { notify } from '../services/notifications.ts';
@@ -51,7 +51,7 @@ function isSame(one: Failure, other: Failure): boolean {
 }
 
 /** The ledger knows which servers have forgotten the node meanwhile. */
-async function whatIsLeft({ retirement, deregistration }: SoFar, { signal }: Call): Promise<string> {
+async function whatIsLeft({ retirement, deregistration }: SoFar, { signal }: Invocation): Promise<string> {
   if (!retirement) return '';
   const item = await findItem(retirement.ledgerKey, signal);
   const associations = item
@@ -68,7 +68,7 @@ async function whatIsLeft({ retirement, deregistration }: SoFar, { signal }: Cal
 }
 
 /** An execution that has lost its claim has nothing to record. */
-async function remember(retirement: Retirement | null | undefined, lastError: string, call: Call): Promise<void> {
+async function remember(retirement: Retirement | null | undefined, lastError: string, call: Invocation): Promise<void> {
   if (retirement?.status !== 'retiring') return;
   try {
     await record(claimOf(retirement), { lastError }, call.signal);

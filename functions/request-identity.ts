@@ -4,7 +4,7 @@ import { IdentityPending } from '../lib/errors.ts';
 import { Instance } from '../lib/instance.ts';
 import { Associate } from '../lib/servers.ts';
 import type { Command } from '../lib/state.ts';
-import { type Call, task } from '../lib/task.ts';
+import { type Invocation, task } from '../lib/task.ts';
 import { countingRejections } from '../services/identity/refusal.ts';
 import { activationTag, findManagedNode, sendCommand } from '../services/run-command.ts';
 import { untilTagsShow } from '../services/tag-conditions.ts';
@@ -30,7 +30,7 @@ export const handler = task(
 );
 
 /** Systems Manager knows an EC2 instance by its own id, and a Lightsail instance by the one that its activation gave it. */
-async function managedIdOf(instance: Instance, call: Call): Promise<string> {
+async function managedIdOf(instance: Instance, call: Invocation): Promise<string> {
   const { platform, instanceId } = instance;
   if (platform === 'ec2') return instanceId;
   const managedId = await countingRejections(() => findManagedNode(instance, call.signal));

@@ -2,7 +2,7 @@ import { namedIn, parseRevertRequest } from '../events/request.ts';
 import { profiles, requireOurRegion } from '../lib/compiled.ts';
 import { InstanceGone, InstanceNotFound, MetadataOptionsPending } from '../lib/errors.ts';
 import { type Instance, ledgerKey, type MetadataOptions } from '../lib/instance.ts';
-import { answer, type Call } from '../lib/task.ts';
+import { answer, type Invocation } from '../lib/task.ts';
 import { matchProfile } from '../profiles/match.ts';
 import { decideRevert, type Revert, type RevertFacts } from '../profiles/revert.ts';
 import { findInstance, updateMetadataOptions } from '../services/instances.ts';
@@ -41,7 +41,7 @@ const MESSAGES = {
   applied: 'The options are what they were before Muster, and stay so until the profile of the instance changes.',
 } as const;
 
-async function gather(event: unknown, { signal }: Call): Promise<RevertFacts> {
+async function gather(event: unknown, { signal }: Invocation): Promise<RevertFacts> {
   const which = namedIn(parseRevertRequest(event));
   requireOurRegion(which.region);
   const found = await findInstance(which, signal);
@@ -60,13 +60,13 @@ async function gather(event: unknown, { signal }: Call): Promise<RevertFacts> {
   return { instance, item, profile, isOwned: item !== undefined && (await isOwned(item, signal)) };
 }
 
-async function mark({ item, markFor }: Revert, instance: Instance, { signal }: Call): Promise<void> {
+async function mark({ item, markFor }: Revert, instance: Instance, { signal }: Invocation): Promise<void> {
   if (markFor === null) return;
   const owner = claimOf({ ledgerKey: ledgerKey(instance), generation: item.generation });
   await record(owner, { reverted: { at: new Date().toISOString(), profileVersion: markFor } }, signal);
 }
 
-async function putBack({ change }: Revert, instance: Instance, { signal }: Call): Promise<void> {
+async function putBack({ change }: Revert, instance: Instance, { signal }: Invocation): Promise<void> {
   if (!change) return;
   if (instance.metadataOptions.state !== 'pending') {
     await updateMetadataOptions(instance, change, signal);

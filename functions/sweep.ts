@@ -1,11 +1,10 @@
 import * as z from 'zod';
 import { parseSweepRequest } from '../events/request.ts';
 import { exemptions, profiles, sweepSettings } from '../lib/compiled.ts';
-import { environment } from '../lib/config.ts';
 import { namedBy } from '../lib/instance.ts';
 import { TaskContext } from '../lib/state.ts';
 import { answer } from '../lib/task.ts';
-import { startAnnounced } from '../services/announced-start.ts';
+import { startEnrolment, startRetirement } from '../services/announced-start.ts';
 import { listGroups, warmPoolStates } from '../services/auto-scaling.ts';
 import { countingCalls, refusalOf } from '../services/aws.ts';
 import { listFleet } from '../services/fleet.ts';
@@ -18,7 +17,7 @@ import { failureOf } from '../sweep/alerts.ts';
 import type { SweepReport } from '../sweep/report.ts';
 import { formsOf } from '../sweep/report-forms.ts';
 import { runSweep } from '../sweep/run.ts';
-import type { Start, SweepServices } from '../sweep/services.ts';
+import type { SweepServices } from '../sweep/services.ts';
 
 /** The state machine's input. A person who invokes the function sends the request alone. */
 const AsTask = z.object({ task: TaskContext, request: z.unknown() });
@@ -43,24 +42,18 @@ export const handler = answer(async (event, { signal }) => {
 });
 
 function servicesWith(signal: AbortSignal): SweepServices {
-  const enrolNode = environment('ENROL_NODE_STATE_MACHINE_ARN');
-  const retireNode = environment('RETIRE_NODE_STATE_MACHINE_ARN');
   return {
     listItems: () => listItems(signal),
     listFleet: (profile, region) => listFleet(profile, region, signal),
     listGroups: (names, region) => listGroups(names, region, signal),
     warmPoolStates: (group, region) => warmPoolStates(group, region, signal),
     imdsV1Calls: (instances, period) => imdsV1Calls(instances, period, signal),
-    startEnrolment: (start) => startIn(enrolNode, start, signal),
-    startRetirement: (start) => startIn(retireNode, start, signal),
+    startEnrolment: (start) => startEnrolment(start, signal),
+    startRetirement: (start) => startRetirement(start, signal),
     find: (record) => findInstance(namedBy(record), signal),
     setMissingSince: (record, at) => setMissingSince(record, at, signal),
     refusalOf,
   };
-}
-
-function startIn(stateMachineArn: string, { execution: name, input, announcement }: Start, signal: AbortSignal) {
-  return startAnnounced({ stateMachineArn, name, input }, announcement, signal);
 }
 
 async function store(report: SweepReport, isLatest: boolean, signal: AbortSignal): Promise<void> {

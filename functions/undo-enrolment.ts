@@ -1,26 +1,21 @@
-import { executionName, naming } from '../events/request.ts';
-import { environment } from '../lib/config.ts';
+import { startOn } from '../events/start.ts';
 import { Instance } from '../lib/instance.ts';
 import { Enrolment } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
-import { startAnnounced } from '../services/announced-start.ts';
+import { startRetirement } from '../services/announced-start.ts';
 
 /** Has `retire-node` undo what was done for an instance that will not be enrolled. */
 export const handler = task(
   { instance: Instance, enrolment: Enrolment },
-  async ({ instance, enrolment: { ledgerKey, generation }, task: { enteredTime } }, call) => {
-    const trigger = {
+  async ({ instance, enrolment: { generation }, task: { enteredTime } }, { signal }) => {
+    const occasion = {
+      by: 'undo',
       detailType: 'Instance Enrolment Failed',
       eventId: `undo-${generation}`,
       eventTime: enteredTime,
-    };
-    const input = naming(instance);
-    const name = executionName({ ...input, trigger });
-    const outcome = await startAnnounced(
-      { stateMachineArn: environment('RETIRE_NODE_STATE_MACHINE_ARN'), name, input },
-      { ...trigger, subject: ledgerKey, by: 'undo', generation },
-      call.signal,
-    );
-    return { execution: name, outcome };
+      generation,
+    } as const;
+    const start = startOn(instance, occasion);
+    return { execution: start.execution, outcome: await startRetirement(start, signal) };
   },
 );

@@ -8,7 +8,7 @@ import { TaskContext } from './state.ts';
 import { emit, logger } from './telemetry.ts';
 
 /** What a handler is given beside its input. */
-export interface Call {
+export interface Invocation {
   /** Aborted when the function is about to run into its own time-out. */
   readonly signal: AbortSignal;
   /** One line in the function's log, with the instance, the execution and the request id in it. */
@@ -27,25 +27,28 @@ const STOP_EARLY_MILLISECONDS = 500;
  */
 export function task<Shape extends z.ZodRawShape, Output>(
   shape: Shape,
-  run: (input: z.infer<z.ZodObject<Shape>> & { task: TaskContext }, call: Call) => Promise<Output>,
+  run: (input: z.infer<z.ZodObject<Shape>> & { task: TaskContext }, invocation: Invocation) => Promise<Output>,
 ) {
   const schema = z.object({ ...shape, task: TaskContext });
-  return observed<Output>(keysOfTask, async (event, call) => {
+  return observed<Output>(keysOfTask, async (event, invocation) => {
     const parsed = schema.safeParse(event);
     if (!parsed.success)
       throw new InvalidRequest(`The state's input is not as the task expects: ${faultsOf(parsed.error)}`);
     const input = parsed.data as unknown as z.infer<z.ZodObject<Shape>> & { task: TaskContext };
     if (input.task.retryCount > 0) emit('Retries', 1, { state: input.task.state });
-    return run(input, call);
+    return run(input, invocation);
   });
 }
 
 /** The handler of an event's function: what it is given is the event as it came. */
-export function answer<Output>(run: (event: unknown, call: Call) => Promise<Output>) {
+export function answer<Output>(run: (event: unknown, invocation: Invocation) => Promise<Output>) {
   return observed<Output>(() => ({}), run);
 }
 
-function observed<Output>(keysOf: (event: unknown) => Keys, run: (event: unknown, call: Call) => Promise<Output>) {
+function observed<Output>(
+  keysOf: (event: unknown) => Keys,
+  run: (event: unknown, invocation: Invocation) => Promise<Output>,
+) {
   const chain = middy<unknown, Output>({
     timeoutEarlyInMillis: STOP_EARLY_MILLISECONDS,
     timeoutEarlyResponse: () => {

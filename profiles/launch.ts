@@ -1,12 +1,36 @@
-import type { GroupMember, Instance } from '../lib/instance.ts';
+import type { GroupMember, Instance, InstanceRef } from '../lib/instance.ts';
 import type { Profile } from '../lib/profile.ts';
 import type { Hook } from '../lib/state.ts';
+import { profilesForGroup } from './match.ts';
 
 /** What an event has announced of the launch; undefined for an enrolment that a person or a sweep has started. */
 export interface AnnouncedLaunch {
   readonly autoScalingGroupName?: string | undefined;
   /** The hook in which the launch waited. */
   readonly lifecycleHookName?: string | undefined;
+}
+
+/**
+ * Why an announced launch starts no enrolment, as far as the event tells: a sentence. Undefined if it starts one.
+ * @param profiles those for the instance's Region
+ */
+export function whyNotStarted(
+  profiles: readonly Profile[],
+  { instanceId, region }: Pick<InstanceRef, 'instanceId' | 'region'>,
+  { autoScalingGroupName: group, lifecycleHookName: hook }: AnnouncedLaunch,
+): string | undefined {
+  if (profiles.length === 0) return `${instanceId} is in ${region}, which no profile names.`;
+  // A hook that no profile names is another team's: its launch is not ours to delay or complete.
+  if (hook !== undefined)
+    return profiles.some(({ lifecycleHook }) => lifecycleHook === hook)
+      ? undefined
+      : `${instanceId} launches under the hook ${hook}, which no profile names.`;
+  if (group === undefined) return undefined;
+  // Launch Successful is sent for every member of every group. If the profile names a hook, the hook's event enrols.
+  const possible = profilesForGroup(profiles, group);
+  if (possible.length === 0) return `${instanceId} was launched by the group ${group}, which no profile matches.`;
+  if (possible.some(({ lifecycleHook }) => lifecycleHook === undefined)) return undefined;
+  return `${instanceId} was launched by the group ${group}, whose profile enrols in a hook.`;
 }
 
 /** Why this enrolment does not enrol the instance: a sentence. Undefined if it does. */

@@ -67,6 +67,11 @@ export function planEnrolment(facts: EnrolmentFacts): EnrolmentPlan {
   return { enrolment: planned, claim: claimFor(facts, enrolment, drift.enrolment !== null) };
 }
 
+/** The item of an earlier instance of the same name, until it is retired. */
+export function formerItem({ instance, item }: Pick<EnrolmentFacts, 'instance' | 'item'>): LedgerItem | undefined {
+  return item && item.status !== 'retired' && !isSameInstance(item, instance) ? item : undefined;
+}
+
 /** The answer for an instance that this request does not enrol. */
 export function ignoredEnrolment(instance: Instance, reason: string, { startTime }: TaskContext): Enrolment {
   return { ...NOTHING_WANTED, status: 'ignored', reason, ledgerKey: ledgerKey(instance), deadline: startTime };

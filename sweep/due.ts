@@ -1,9 +1,9 @@
-import { executionName, naming, SWEEP } from '../events/request.ts';
-import { ledgerKey } from '../lib/instance.ts';
+import { SWEEP } from '../events/request.ts';
+import { type Start, startOn } from '../events/start.ts';
 import type { Exemptible } from '../lib/profile.ts';
 import { profileVersion } from '../profiles/version.ts';
 import type { ReportRow } from './report.ts';
-import type { Start, SweepLimits } from './services.ts';
+import type { SweepLimits } from './services.ts';
 import type { Candidate } from './survey.ts';
 
 /** A candidate to enrol or retire now, and the reason. */
@@ -28,20 +28,11 @@ export function startOf(due: Due, { at }: Pick<SweepLimits, 'at'>): Start {
     starts === 'enrol-node'
       ? [instance.region, instance.launchTime, generation, profileVersion(profile)]
       : [isWaiting ? 'terminating' : 'move', generation];
-  const trigger = {
+  return startOn(instance, {
+    by: starts === 'retire-node' && !isWaiting ? 'move' : 'sweep',
     detailType: SWEEP,
     eventId: [...occasion, isWaiting ? at.slice(0, 13) : at.slice(0, 10)].join(' '),
     eventTime: at,
-  };
-  const input = naming(instance);
-  return {
-    execution: executionName({ ...input, trigger }),
-    input,
-    announcement: {
-      ...trigger,
-      subject: ledgerKey(instance),
-      by: starts === 'retire-node' && !isWaiting ? 'move' : 'sweep',
-      ...(leaveOut.length > 0 && { leaveOut: [...leaveOut] }),
-    },
-  };
+    ...(leaveOut.length > 0 && { leaveOut: [...leaveOut] }),
+  });
 }

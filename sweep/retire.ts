@@ -1,9 +1,10 @@
-import { executionName, naming, SWEEP } from '../events/request.ts';
+import { SWEEP } from '../events/request.ts';
+import { type Start, startOn } from '../events/start.ts';
 import { namedBy } from '../lib/instance.ts';
 import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import { countOf, type Gone, whyTooMany } from './gone.ts';
 import type { ReportRow } from './report.ts';
-import { STARTED_BEFORE, type Start, type SweepLimits, type SweepServices } from './services.ts';
+import { STARTED_BEFORE, type SweepLimits, type SweepServices } from './services.ts';
 
 /** Retires the nodes that are gone, and records those that are missing for the first time. */
 export async function retireGone(gone: readonly Gone[], services: SweepServices, limits: SweepLimits) {
@@ -75,18 +76,13 @@ const ELSEWHERE =
 
 /** The retirement of a node, and the name of its execution: the same for every sweep of a day that misses it. */
 function retirementOf(record: LedgerItem, { at }: SweepLimits): Start {
-  const { instance, generation, missingSince } = record;
-  const trigger = {
+  const { generation, missingSince } = record;
+  return startOn(namedBy(record), {
+    by: 'sweep',
     detailType: SWEEP,
     eventId: `gone ${generation} ${missingSince} ${at.slice(0, 10)}`,
     eventTime: at,
-  };
-  const input = naming(namedBy(record));
-  return {
-    execution: executionName({ ...input, trigger }),
-    input,
-    announcement: { ...trigger, subject: instance, by: 'sweep' },
-  };
+  });
 }
 
 function rowOfRecord(record: LedgerItem, fields: Pick<ReportRow, 'reason' | 'action'> & Partial<ReportRow>): ReportRow {

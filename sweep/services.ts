@@ -1,22 +1,7 @@
-import type { InstanceInput } from '../events/request.ts';
+import type { Start } from '../events/start.ts';
 import type { Found, Instance } from '../lib/instance.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
-import type { Exemptible, Profile } from '../lib/profile.ts';
-
-/** An execution to start: its input names the instance, and its announcement holds everything else. */
-export interface Start {
-  readonly execution: string;
-  readonly input: InstanceInput;
-  readonly announcement: {
-    /** The instance's ledger key. */
-    readonly subject: string;
-    readonly by: 'sweep' | 'move';
-    readonly detailType: string;
-    readonly eventId: string;
-    readonly eventTime: string;
-    readonly leaveOut?: Exemptible[];
-  };
-}
+import type { Profile } from '../lib/profile.ts';
 
 /** An Auto Scaling group with the lifecycle state of each of its instances, by instance id. */
 export interface ScalingGroup {

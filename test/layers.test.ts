@@ -51,6 +51,14 @@ const accepted = [
   ['stack/x.ts', '../services/identity/certificates.ts'],
 ] as const;
 
+/** Files that read the environment; the first alone may. */
+const environmentReaders = [
+  'lib/config.ts',
+  ...['lib', 'events', 'profiles', 'services', 'services/identity', 'sweep', 'story', 'functions'].map(
+    (folder) => `${folder}/environment.ts`,
+  ),
+];
+
 const KINDS = {
   value: (to: string) => `import { it } from '${to}';\nexport const sample = it;`,
   type: (to: string) => `import type { it } from '${to}';\nexport type Sample = typeof it;`,
@@ -76,6 +84,7 @@ beforeAll(async () => {
   }
   write('world/wire/loop-a.ts', "import type { B } from './loop-b.ts';\nexport type A = B;");
   write('world/wire/loop-b.ts', "import type { A } from './loop-a.ts';\nexport type B = A;");
+  for (const file of environmentReaders) write(file, 'export const stage = process.env.STAGE;');
   const biome = resolve('node_modules/.bin/biome');
   const report = await new Promise<string>((done) => {
     execFile(biome, ['lint', '--max-diagnostics=none', '--reporter=json', '.'], { cwd: folder }, (_error, stdout) => {
@@ -101,6 +110,12 @@ describe.each(['value', 'type', 're-export', 'dynamic'] as const)('A %s import a
     const index = [...refused, ...accepted].findIndex(([one, other]) => one === from && other === to);
     expect(rulesBroken(fileOf(from, index, kind))).not.toContain('lint/style/noRestrictedImports');
   });
+});
+
+it('refuses process.env everywhere but in lib/config.ts', () => {
+  const [reader = '', ...others] = environmentReaders;
+  expect(rulesBroken(reader)).toEqual([]);
+  for (const file of others) expect(rulesBroken(file)).toEqual(['lint/style/noProcessEnv']);
 });
 
 it('refuses a cycle of type imports', () => {

@@ -15,7 +15,7 @@ export interface Peer {
   readonly timeoutMilliseconds: number;
 }
 
-export interface Call {
+export interface HttpRequest {
   readonly method: string;
   /** From the URL's own path on: `/clients`. */
   readonly path: string;
@@ -41,7 +41,7 @@ const STRANGER = /CERT|SIGNATURE|^ERR_(TLS|SSL)_|^EPROTO$|^HPE_/;
  * @throws ServerNotReady when there is no answer in time; ServerNotFound when somebody else answers, by certificate,
  *   host name or protocol; AbortError when `signal` says so.
  */
-export async function exchange(peer: Peer, call: Call, signal: AbortSignal): Promise<Answer> {
+export async function exchange(peer: Peer, call: HttpRequest, signal: AbortSignal): Promise<Answer> {
   const deadline = AbortSignal.timeout(peer.timeoutMilliseconds);
   try {
     return await send(peer, call, AbortSignal.any([signal, deadline]));
@@ -56,7 +56,7 @@ export function urlOf({ url }: Pick<Peer, 'url'>, path: string): URL {
   return new URL(url.replace(/\/+$/, '') + path);
 }
 
-function send(peer: Peer, { method, path, headers, body }: Call, signal: AbortSignal): Promise<Answer> {
+function send(peer: Peer, { method, path, headers, body }: HttpRequest, signal: AbortSignal): Promise<Answer> {
   const { ca, certificate: cert, privateKey: key } = peer;
   const length = { 'content-length': String(Buffer.byteLength(body)) };
   return new Promise((resolve, reject) => {

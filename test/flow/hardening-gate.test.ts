@@ -3,7 +3,7 @@ import { SWEEP } from '../../events/request.ts';
 import type { Instance } from '../../lib/instance.ts';
 import type { Profile } from '../../lib/profile.ts';
 import { readProfiles } from '../../profiles/file.ts';
-import { startAnnounced } from '../../services/announced-start.ts';
+import { startEnrolment } from '../../services/announced-start.ts';
 import { listInstances } from '../../services/ec2.ts';
 import { findItem } from '../../services/ledger.ts';
 import { imdsV1Calls } from '../../services/metadata-use.ts';
@@ -51,13 +51,9 @@ async function sweep(world: Played): Promise<string[]> {
   for (const { instance, verdict } of verdicts) {
     if (!verdict.may) continue;
     const { instanceId } = instance;
-    const execution = {
-      stateMachineArn: world.enrolNodeArn,
-      name: `${instanceId}-${Date.parse(at)}`,
-      input: { instanceId },
-    };
     const announcement = { subject: instanceId, by: 'sweep', detailType: SWEEP, eventId: at, eventTime: at } as const;
-    await startAnnounced(execution, announcement, signal);
+    const execution = `${instanceId}-${Date.parse(at)}`;
+    await startEnrolment({ execution, input: { instanceId }, announcement }, signal);
   }
   const { length } = world.machines.executions();
   if (length > 0) await untilEnded(world, length);

@@ -4,7 +4,7 @@ import type { Profile } from '../../lib/profile.ts';
 import { ESTATE } from '../../local/estate.ts';
 import { readProfiles } from '../../profiles/file.ts';
 import { profileVersion } from '../../profiles/version.ts';
-import { startAnnounced } from '../../services/announced-start.ts';
+import { startEnrolment } from '../../services/announced-start.ts';
 import { ledgerOfInstances, type Played, playWorld, startByHand, untilEnded, untilOneEnded } from '../support/world.ts';
 
 const ask = (world: Played, input: unknown) => world.lambda.invoke('muster-dev-revert-metadata', input);
@@ -53,8 +53,8 @@ async function enrolled(options: Parameters<typeof playWorld>[0] = {}) {
 async function enrolBySweep(world: Played, instanceId: string): Promise<void> {
   const eventTime = new Date(world.clock.now()).toISOString();
   const announcement = { subject: instanceId, by: 'sweep', detailType: SWEEP, eventId: '1', eventTime } as const;
-  const execution = { stateMachineArn: world.enrolNodeArn, name: `${instanceId}-1`, input: { instanceId } };
-  await startAnnounced(execution, announcement, new AbortController().signal);
+  const start = { execution: `${instanceId}-1`, input: { instanceId }, announcement };
+  await startEnrolment(start, new AbortController().signal);
   await untilEnded(world, world.machines.executions().length);
 }
 

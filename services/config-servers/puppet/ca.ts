@@ -14,7 +14,7 @@ export type CertificateStatus = z.infer<typeof CertificateStatus>;
 /** The CA's "no" to a change that the name's state does not allow, in its own words; null when the change was made. */
 export type Refusal = string | null;
 
-interface Call {
+interface CaRequest {
   readonly method: 'GET' | 'PUT' | 'DELETE';
   readonly resource: 'certificate' | 'certificate_request' | 'certificate_status';
   readonly nodeName: string;
@@ -63,7 +63,7 @@ export class PuppetCa {
     return this.#pem('certificate_request', nodeName, signal);
   }
 
-  async #pem(resource: Call['resource'], nodeName: string, signal: AbortSignal): Promise<string | undefined> {
+  async #pem(resource: CaRequest['resource'], nodeName: string, signal: AbortSignal): Promise<string | undefined> {
     const answer = await this.#call({ method: 'GET', resource, nodeName }, signal);
     if (answer.status === 200) return answer.text;
     if (answer.status === 404 && UNKNOWN.test(answer.text)) return undefined;
@@ -91,14 +91,14 @@ export class PuppetCa {
     return this.#change({ method: 'DELETE', resource: 'certificate_status', nodeName }, signal);
   }
 
-  async #change(call: Call, signal: AbortSignal): Promise<Refusal> {
+  async #change(call: CaRequest, signal: AbortSignal): Promise<Refusal> {
     const answer = await this.#call(call, signal);
     if (answer.status < 300) return null;
     if (REFUSALS.has(answer.status)) return excerpt(answer);
     throw this.#isNoCa(answer);
   }
 
-  async #call({ method, resource, nodeName, contentType, body = '' }: Call, signal: AbortSignal): Promise<Answer> {
+  async #call({ method, resource, nodeName, contentType, body = '' }: CaRequest, signal: AbortSignal): Promise<Answer> {
     const path = `/puppet-ca/v1/${resource}/${encodeURIComponent(nodeName)}`;
     const headers = { accept: 'application/json, text/plain', ...(contentType && { 'content-type': contentType }) };
     try {

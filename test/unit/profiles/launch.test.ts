@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { InvalidRequest } from '../../../lib/errors.ts';
+import type { Profile } from '../../../lib/profile.ts';
 import type { Hook } from '../../../lib/state.ts';
 import { type DeadlineFacts, deadlineOf } from '../../../profiles/deadline.ts';
-import { type AnnouncedLaunch, isLaunchOver, launchHook, whyIgnored } from '../../../profiles/launch.ts';
+import { readProfiles } from '../../../profiles/file.ts';
+import { type AnnouncedLaunch, isLaunchOver, launchHook, whyIgnored, whyNotStarted } from '../../../profiles/launch.ts';
 
 const INSTANCE = { instanceId: 'i-0123456789abcdef0' };
 const WITH_HOOK = { name: 'web', lifecycleHook: 'muster-launch' };
@@ -38,6 +40,45 @@ describe('an enrolment', () => {
     ],
   ])('%s', (_sentence, announced, profile, reason) => {
     expect(whyIgnored(announced, INSTANCE, profile)).toBe(reason);
+  });
+});
+
+describe('an announced launch', () => {
+  const [template] = readProfiles('profiles.yml') as [Profile];
+  const { lifecycleHook: _, ...plain } = template;
+  const hooked = { ...plain, match: { autoScalingGroup: 'web*' }, lifecycleHook: 'muster-launch' };
+  const unhooked = { ...plain, match: { autoScalingGroup: 'batch*' } };
+
+  it.each<[string, Profile[], AnnouncedLaunch, string | undefined]>([
+    ['starts an enrolment in the hook of a profile', [hooked], HOOK, undefined],
+    ['starts one for an instance of no group', [hooked], {}, undefined],
+    [
+      'starts one after the launch for a profile without a hook',
+      [hooked, unhooked],
+      { autoScalingGroupName: 'batch-1' },
+      undefined,
+    ],
+    ['starts none in a Region of no profile', [], HOOK, 'i-0123456789abcdef0 is in eu-west-1, which no profile names.'],
+    [
+      'starts none in a hook of another team',
+      [hooked],
+      { ...HOOK, lifecycleHookName: 'other' },
+      'i-0123456789abcdef0 launches under the hook other, which no profile names.',
+    ],
+    [
+      'starts none for a group that no profile matches',
+      [hooked],
+      { autoScalingGroupName: 'db' },
+      'i-0123456789abcdef0 was launched by the group db, which no profile matches.',
+    ],
+    [
+      'starts none after the launch where the hook’s event does',
+      [hooked],
+      IN_GROUP,
+      'i-0123456789abcdef0 was launched by the group web, whose profile enrols in a hook.',
+    ],
+  ])('%s', (_sentence, profiles, announced, reason) => {
+    expect(whyNotStarted(profiles, { ...INSTANCE, region: 'eu-west-1' }, announced)).toBe(reason);
   });
 });
 

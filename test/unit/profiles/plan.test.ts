@@ -4,7 +4,7 @@ import type { Instance } from '../../../lib/instance.ts';
 import type { LedgerItem } from '../../../lib/ledger-item.ts';
 import type { Exemption, Profile } from '../../../lib/profile.ts';
 import type { Enrolment } from '../../../lib/state.ts';
-import { type EnrolmentFacts, ignoredEnrolment, planEnrolment } from '../../../profiles/plan.ts';
+import { type EnrolmentFacts, formerItem, ignoredEnrolment, planEnrolment } from '../../../profiles/plan.ts';
 import { profileVersion } from '../../../profiles/version.ts';
 import { WEB } from '../../support/instance.ts';
 
@@ -314,5 +314,21 @@ describe('a node that another server has than its profile names', () => {
       associate: OWN_PUPPET,
       associations: { 'opsworks-cm/chef-1/default': { status: 'confirmed', server: CHEF } },
     });
+  });
+});
+
+describe('an earlier instance of the same name', () => {
+  const blog = { ...WEB, platform: 'lightsail', instanceId: 'blog', arn: 'arn:now' } as const;
+  const item: LedgerItem = { ...ENROLLED, instance: 'lightsail/eu-west-1/blog', arn: 'arn:before' };
+
+  it.each([
+    ['is in the way until it is retired', blog, item, true],
+    ['is in the way while it is being retired', blog, { ...item, status: 'retiring' }, true],
+    ['is not in the way once it is retired', blog, { ...item, status: 'retired' }, false],
+    ['is none where the ledger knows this very instance', blog, { ...item, arn: 'arn:now' }, false],
+    ['is none on EC2, which gives no id twice', WEB, { ...ENROLLED, arn: 'arn:before' }, false],
+    ['is none where the ledger knows nothing', blog, undefined, false],
+  ] as const)('%s', (_sentence, instance, known, isInTheWay) => {
+    expect(formerItem({ instance, item: known })).toBe(isInTheWay ? known : undefined);
   });
 });

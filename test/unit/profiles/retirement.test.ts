@@ -4,7 +4,14 @@ import type { Found, Instance } from '../../../lib/instance.ts';
 import type { LedgerAssociation, LedgerItem } from '../../../lib/ledger-item.ts';
 import type { Profile } from '../../../lib/profile.ts';
 import type { Associate } from '../../../lib/servers.ts';
-import { decideRetirement, mayMatch, type RetirementFacts, retirementOf } from '../../../profiles/retirement.ts';
+import {
+  decideRetirement,
+  mayMatch,
+  type RetirementFacts,
+  retirementOf,
+  whyNotOurs,
+  whyNotYet,
+} from '../../../profiles/retirement.ts';
 import { WEB } from '../../support/instance.ts';
 
 const LAUNCHED = '2031-05-06T08:00:00.000Z';
@@ -376,4 +383,34 @@ describe('what a retirement undoes', () => {
     const leaving = retirementOf(FACTS.named, item, { ...outcome, status: 'leaving' });
     expect(leaving).toMatchObject({ undoing: { left }, wants: { deregistration: false } });
   });
+});
+
+describe('an announced end', () => {
+  const hooked = { ...PROFILE, terminationHook: 'muster-terminate' };
+
+  it.each([
+    ['in the hook of a profile', 'muster-terminate', undefined],
+    ['in no hook', undefined, undefined],
+    [
+      'in a hook of another team',
+      'drain',
+      'i-0123456789abcdef0 terminates under the hook drain, which no profile names.',
+    ],
+  ])('%s starts a retirement unless there is a reason', (_sentence, hook, reason) => {
+    expect(whyNotYet([PROFILE, hooked], WEB, hook)).toBe(reason);
+  });
+
+  it.each<[string, string | null, Pick<LedgerItem, 'status'> | undefined, string | undefined]>([
+    ['that the ledger knows', 'web', ENROLLED, undefined],
+    ['that is retired', 'web', { status: 'retired' }, 'No profile matches i-0123456789abcdef0 of the group web,'],
+    ['of a group, that nothing knows', 'web', undefined, 'No profile matches i-0123456789abcdef0 of the group web,'],
+    ['of no group, that nothing knows', null, undefined, 'No profile matches i-0123456789abcdef0, and the ledger does'],
+  ])(
+    'of an instance that no profile matches, %s, starts one only for what is ours',
+    (_sentence, group, item, reason) => {
+      const found = whyNotOurs(WEB, group, item);
+      if (reason === undefined) expect(found).toBeUndefined();
+      else expect(found).toContain(reason);
+    },
+  );
 });
