@@ -41,7 +41,7 @@ const Trigger = z.strictObject({
 /** What stands in the place of an event's detail-type where no event asks, but a sweep that found the instance. */
 export const SWEEP = 'Muster Sweep';
 
-export function isSwept(trigger: z.infer<typeof Trigger> | undefined): boolean {
+function isSwept(trigger: z.infer<typeof Trigger> | undefined): boolean {
   return trigger?.detailType === SWEEP;
 }
 
@@ -205,6 +205,13 @@ export function announcementOf(request: EnrolmentInput & Pick<RetirementInput, '
     destination: lifecycleAction?.destination ?? request.destination,
     leaveOut,
   };
+}
+
+/** What an input from before announcements says about its event; undefined for an input that a person typed. */
+export function occasionIn({ trigger, lifecycleAction }: RetirementRequest) {
+  if (!trigger) return undefined;
+  const { destination, autoScalingGroupName: group } = lifecycleAction ?? {};
+  return { by: isSwept(trigger) ? 'sweep' : 'event', at: trigger.eventTime, destination, group } as const;
 }
 
 /** What operators call the instance: with its Region if that is not the stack's own. */

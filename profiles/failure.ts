@@ -1,4 +1,5 @@
 import { VERDICTS } from '../lib/errors.ts';
+import type { Instance } from '../lib/instance.ts';
 import type { Enrolment, FailureDecision, Hook } from '../lib/state.ts';
 
 export interface FailureFacts {
@@ -45,6 +46,22 @@ export function decideAbandon(abandonLimit: number, isWithinLimit: boolean): Fai
     'hold',
     `It is held and not abandoned, because ${abandonLimit} launches of its group were abandoned within an hour.`,
   );
+}
+
+/** What counts as one abandon: the instance in its group; null if its launch waits in no hook. */
+export function abandonOf(
+  instance: Pick<Instance, 'region'> | undefined,
+  { abandonLimit: limit, ledgerKey, hook }: Pick<Enrolment, 'abandonLimit' | 'ledgerKey' | 'hook'>,
+) {
+  if (!instance || !hook) return null;
+  return { group: `${instance.region}/${hook.autoScalingGroupName}`, instance: ledgerKey, limit };
+}
+
+/** Whether the failure belongs into the ledger: not of an instance that was ignored, or enrolled by an earlier execution. */
+export function isRecorded<Known extends Pick<Enrolment, 'status' | 'enrolledBefore'>>(
+  enrolment: Known | undefined,
+): enrolment is Known {
+  return enrolment !== undefined && enrolment.status !== 'ignored' && !enrolment.enrolledBefore;
 }
 
 function decision(action: FailureDecision['action'], instead: string | null = null): FailureDecision {

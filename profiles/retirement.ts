@@ -139,6 +139,22 @@ function retire({ item, occasion, task }: RetirementFacts): RetirementDecision {
   return { kind: 'retire', interruptedExecution, goneSince: occasion.at ?? task.enteredTime };
 }
 
+/** The ledger fields to claim the instance with. */
+export function retirementClaim(
+  { named, task }: RetirementFacts,
+  { goneSince, interruptedExecution }: Extract<RetirementDecision, { kind: 'retire' }>,
+) {
+  return {
+    instance: ledgerKey(named),
+    region: named.region,
+    status: 'retiring' as const,
+    execution: task.execution,
+    claimedAt: task.enteredTime,
+    goneSince,
+    interruptedExecution,
+  };
+}
+
 function decideLeaving({ named, item }: RetirementFacts): RetirementDecision {
   if (item?.status === 'enrolled') return { kind: 'leave' };
   return { kind: 'nothing', reason: `${named.instanceId} is not enrolled any more: its retirement undoes the rest.` };

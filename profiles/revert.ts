@@ -1,8 +1,13 @@
-import { ClaimedElsewhere, InvalidRequest } from '../lib/errors.ts';
-import type { Instance, MetadataOptions } from '../lib/instance.ts';
+import {
+  ClaimedElsewhere,
+  InstanceGone,
+  InstanceNotFound,
+  InvalidRequest,
+  MetadataOptionsPending,
+} from '../lib/errors.ts';
+import type { Found, Instance, InstanceRef, MetadataOptions } from '../lib/instance.ts';
 import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import type { Profile, WantedOptions } from '../lib/profile.ts';
-
 import { profileVersion } from './version.ts';
 
 export interface RevertFacts {
@@ -25,6 +30,36 @@ export interface Revert {
   readonly change: WantedOptions | null;
   /** `applied`: the service reports the old options; `pending`: it still has to apply them. */
   readonly state: 'pending' | 'applied';
+}
+
+/** For the person who asked, by the revert's state. */
+export const MESSAGES = {
+  pending:
+    'The service has accepted the options. Invoke this again in a few seconds to see whether it has applied them.',
+  applied: 'The options are what they were before Muster, and stay so until the profile of the instance changes.',
+} as const satisfies Record<Revert['state'], string>;
+
+/** The instance, if it is there. @throws InstanceNotFound while its service does not show it, InstanceGone once it has ended */
+export function requireThere(found: Found | undefined, { platform, instanceId, region }: InstanceRef): Instance {
+  if (!found) {
+    const service = platform === 'ec2' ? 'EC2' : 'Lightsail';
+    throw new InstanceNotFound(
+      `${service} does not show ${instanceId} in ${region} now, which may pass. Try again in five minutes; if it still ` +
+        'does not, correct the name or its region.',
+    );
+  }
+  const { instance, state } = found;
+  if (state === 'shutting-down' || state === 'terminated')
+    throw new InstanceGone(`${instanceId} is ${state}: there is nothing to put back.`);
+  return instance;
+}
+
+/** @throws MetadataOptionsPending while the service applies an earlier change */
+export function requireChangeable({ instanceId, metadataOptions }: Instance): void {
+  if (metadataOptions.state !== 'pending') return;
+  throw new MetadataOptionsPending(
+    `The metadata options of ${instanceId} are still being changed. Try again in a few seconds.`,
+  );
 }
 
 /**

@@ -110,9 +110,6 @@ function statesOf(instances: readonly MemberInstance[] = []): Map<string, string
   return new Map(instances.map(({ InstanceId = '', LifecycleState = '' }) => [InstanceId, LifecycleState]));
 }
 
-/** The lifecycle states in which an instance waits in a termination hook. */
-export const WAITS_IN_TERMINATION_HOOK = ['Terminating:Wait', 'Warmed:Terminating:Wait'];
-
 /**
  * Completes the lifecycle action. An action that is already completed or has expired is none of our business any more:
  * the answer says so, and it is no error. Source: Auto Scaling CompleteLifecycleAction.

@@ -146,9 +146,14 @@ export async function record(owner: Claim, fields: Partial<LedgerItem>, signal: 
 }
 
 /** Whether the claim still holds: proved by a write, since a read may be overtaken. */
-export async function isOwner(owner: Claim, signal: AbortSignal): Promise<boolean> {
+export function isOwner(owner: Claim, signal: AbortSignal): Promise<boolean> {
+  return recordIfOwner(owner, { generation: owner.generation }, signal);
+}
+
+/** Writes what the owner has learnt. @returns false if the claim is lost */
+export async function recordIfOwner(owner: Claim, fields: Partial<LedgerItem>, signal: AbortSignal): Promise<boolean> {
   try {
-    await record(owner, { generation: owner.generation }, signal);
+    await record(owner, fields, signal);
     return true;
   } catch (error) {
     if (error instanceof ClaimedElsewhere) return false;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { OURS, VERDICTS } from '../../../lib/errors.ts';
 import type { Enrolment, FailureDecision, Hook } from '../../../lib/state.ts';
-import { decideAbandon, decideFailure } from '../../../profiles/failure.ts';
+import { abandonOf, decideAbandon, decideFailure, isRecorded } from '../../../profiles/failure.ts';
 
 const HOOK: Hook = {
   autoScalingGroupName: 'web',
@@ -83,5 +83,36 @@ describe('the failure policy', () => {
     expect(decided({ onFailure: 'abandon', error })).toEqual(held('no verdict'));
     expect(decided({ onFailure: 'continue', error })).toEqual(CONTINUE);
     expect(decided({ onFailure: 'hold', error })).toEqual(HOLD);
+  });
+});
+
+describe('an abandon', () => {
+  const enrolment = { abandonLimit: 3, ledgerKey: 'i-1', hook: HOOK };
+
+  it('counts once for its instance, in its group of its Region', () => {
+    expect(abandonOf({ region: 'us-east-1' }, enrolment)).toEqual({
+      group: 'us-east-1/web',
+      instance: 'i-1',
+      limit: 3,
+    });
+  });
+
+  it.each([
+    ['no launch waits', { region: 'us-east-1' }, { ...enrolment, hook: null }],
+    ['the instance is not known', undefined, enrolment],
+  ])('counts for no group where %s', (_sentence, instance, given) => {
+    expect(abandonOf(instance, given)).toBeNull();
+  });
+});
+
+describe('a failure', () => {
+  it.each<[string, Pick<Enrolment, 'status' | 'enrolledBefore'> | undefined, boolean]>([
+    ['is recorded for an instance that is being enrolled', { status: 'enrolling', enrolledBefore: false }, true],
+    ['is recorded for one that this execution enrolled', { status: 'enrolled', enrolledBefore: false }, true],
+    ['is not recorded for one that was enrolled before', { status: 'enrolled', enrolledBefore: true }, false],
+    ['is not recorded for one that is ignored', { status: 'ignored', enrolledBefore: false }, false],
+    ['is not recorded before the profile is known', undefined, false],
+  ])('%s', (_sentence, enrolment, expected) => {
+    expect(isRecorded(enrolment)).toBe(expected);
   });
 });

@@ -1,9 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { ClaimedElsewhere, InvalidRequest } from '../../../lib/errors.ts';
+import { ClaimedElsewhere, InstanceGone, InstanceNotFound, InvalidRequest } from '../../../lib/errors.ts';
 import type { MetadataOptions } from '../../../lib/instance.ts';
 import type { LedgerItem } from '../../../lib/ledger-item.ts';
 import type { Profile } from '../../../lib/profile.ts';
-import { decideRevert, type Revert, type RevertFacts } from '../../../profiles/revert.ts';
+import {
+  decideRevert,
+  type Revert,
+  type RevertFacts,
+  requireChangeable,
+  requireThere,
+} from '../../../profiles/revert.ts';
 import { profileVersion } from '../../../profiles/version.ts';
 import { WEB } from '../../support/instance.ts';
 
@@ -126,5 +132,35 @@ describe('the decision about a revert', () => {
     const decide = () => decideRevert({ ...FACTS, ...facts });
     expect(decide).toThrow(error);
     expect(decide).toThrow(message);
+  });
+});
+
+describe('the instance to revert', () => {
+  it.each(['running', 'stopped', 'pending'])('is there while it is %s', (state) => {
+    expect(requireThere({ instance: WEB, state }, WEB)).toBe(WEB);
+  });
+
+  it.each(['shutting-down', 'terminated'])('is gone when its service says %s', (state) => {
+    const look = () => requireThere({ instance: WEB, state }, WEB);
+    expect(look).toThrow(InstanceGone);
+    expect(look).toThrow(`i-0123456789abcdef0 is ${state}: there is nothing to put back.`);
+  });
+
+  it.each([
+    ['EC2', WEB, 'EC2 does not show i-0123456789abcdef0 in eu-west-1 now'],
+    [
+      'Lightsail',
+      { platform: 'lightsail', instanceId: 'blog', region: 'us-east-1' },
+      'Lightsail does not show blog in us-east-1 now',
+    ],
+  ] as const)('is not gone because %s does not show it', (_service, ref, sentence) => {
+    expect(() => requireThere(undefined, ref)).toThrow(InstanceNotFound);
+    expect(() => requireThere(undefined, ref)).toThrow(sentence);
+  });
+
+  it('is not changed while an earlier change is being applied', () => {
+    expect(() => requireChangeable(WEB)).not.toThrow();
+    const pending = { ...WEB, metadataOptions: { ...WEB.metadataOptions, state: 'pending' } } as const;
+    expect(() => requireChangeable(pending)).toThrow('are still being changed. Try again in a few seconds.');
   });
 });
