@@ -22,7 +22,7 @@ export interface Packaged {
  * Packages what is deployed, in a folder of its own and with empty functions: it is their resources that are looked at.
  * @param change a chance to write something else into the folder
  */
-export async function packageStack(change: (folder: string) => void = () => {}): Promise<Packaged> {
+export async function packageStack(change: (folder: string) => void = () => {}, stage = 'dev'): Promise<Packaged> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'muster-stack-')));
   for (const part of ['serverless.yml', 'parameters.yml', 'resources', 'statemachines', 'documents', 'events/samples'])
     cpSync(join(root, part), join(folder, part), { recursive: true });
@@ -31,13 +31,13 @@ export async function packageStack(change: (folder: string) => void = () => {}):
     mkdirSync(built, { recursive: true });
     writeFileSync(join(built, 'index.mjs'), 'export const handler = () => {};');
   }
-  writeFileSync(join(folder, 'build/stage.json'), '{"dev":"profiles.yml"}');
+  writeFileSync(join(folder, 'build/stage.json'), JSON.stringify({ [stage]: 'profiles.yml' }));
   const grants = grantsOf(readProfiles(join(root, 'profiles.yml')));
   writeFileSync(join(folder, 'build/from-profiles.json'), JSON.stringify(grants));
   change(folder);
   writeFileSync(join(folder, GENERATED_FILE), JSON.stringify(readGenerated(folder, grants)));
   const serverless = fileURLToPath(import.meta.resolve('serverless/bin/serverless.js'));
-  await promisify(execFile)(process.execPath, [serverless, 'package'], { cwd: folder });
+  await promisify(execFile)(process.execPath, [serverless, 'package', '--stage', stage], { cwd: folder });
   const file = join(folder, '.serverless/cloudformation-template-update-stack.json');
   return { root: folder, template: JSON.parse(readFileSync(file, 'utf8')) };
 }
