@@ -68,7 +68,7 @@ function inStage(text: string, stage: string | undefined): string {
 }
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: the framework's variable
-const STAGE = '${sls:stage}';
+export const STAGE = '${sls:stage}';
 
 function partOf(value: unknown, address: string): unknown {
   let part = value;

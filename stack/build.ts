@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import type { Profile } from '../lib/profile.ts';
 import { openYaml } from '../lib/yaml-file.ts';
 import { exemptionsRunningOut } from '../profiles/file.ts';
+import { FUNCTIONS_FILE } from '../resources/functions.ts';
 import { GENERATED_FILE, readGenerated } from '../resources/service.ts';
 import { runningOut } from '../services/identity/certificates.ts';
 import { faultsOfSizes } from './bundle/budgets.ts';
@@ -45,7 +46,8 @@ export async function buildStack(root: string, args: readonly string[], builtFor
   const functions = functionsIn(root);
   const grants = grantsOf(profiles, sources?.profiles.formerServers);
   await check('statemachines/', () => faultsOfStateMachines(root, functions));
-  await check('resources/functions.yml', () => faultsOfTable(root, functions, Object.keys(grants)));
+  const tableFaults = await reading(FUNCTIONS_FILE, () => faultsOfTable(root, functions, Object.keys(grants)));
+  faults.push(...(tableFaults ?? []));
   const bundles = await reading(`bundling ${functions.length} functions`, () =>
     bundle(root, functions, sources?.define ?? {}, undefined, sources?.compiledIn),
   );
@@ -58,9 +60,9 @@ export async function buildStack(root: string, args: readonly string[], builtFor
     );
     await check('the SDK clients', () => faultsOfClients(bundles));
     const needs = sources ? needsOf(openYaml(sources.profilesFile), profiles, sources.profiles.formerServers) : [];
-    await check('the template and its permissions, which takes a while', () =>
-      templateFaults({ bundles, needs, parts: grants }),
-    );
+    // The framework would report a function without an entry, or an entry without a file, a second time.
+    if (tableFaults?.length === 0)
+      await check('the template and its permissions', () => templateFaults({ bundles, needs, parts: grants }));
   }
   return [...new Set(faults)];
 
@@ -84,10 +86,13 @@ export async function buildStack(root: string, args: readonly string[], builtFor
     writeFileSync(join(root, 'build/from-profiles.json'), JSON.stringify(grants, null, 2));
     // What serverless.yml asks for: a build for another stage has other profiles in it.
     writeFileSync(builtFor, JSON.stringify({ [stageOf(args)]: fromHere(profilesName) }));
+    console.log('  making the template, with the Serverless Framework');
     const template = await packaged(root, args);
+    console.log('  cfn-lint');
     const lint = await faultsByCfnLint(join(root, TEMPLATE));
     if (!lint)
       console.warn('SKIPPED: cfn-lint is not installed, and has not checked the template (pip install cfn-lint).');
+    console.log('  roles, rules and deliveries');
     const found = [...(await faultsOfStack(template, root, { stage: stageOf(args), code })), ...(lint ?? [])];
     if (found.length === 0) found.push(...(await otherRegionFaults(root, template, profiles)));
     return found;

@@ -1,11 +1,13 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { wantedBy } from '../lib/schema-faults.ts';
 import { nearest } from '../lib/wording.ts';
 import { openYaml } from '../lib/yaml-file.ts';
 import { readFunctions } from '../resources/functions.ts';
+import { readService, STAGE } from '../resources/service.ts';
 import { faultOfSchedule } from './schedule.ts';
+import { sourcesOf } from './template/source.ts';
 
 const FILE = 'parameters.yml';
 
@@ -45,12 +47,11 @@ export function stageOf(args: readonly string[]): string {
 /** `muster-STAGE-NAME`. Source: Lambda, CreateFunction. */
 const LONGEST_FUNCTION_NAME = 64;
 
-/** How long AWS lets the names be that the stage is a part of, by the property that has them. */
-const LONGEST: Readonly<Record<string, number>> = {
-  // Of rules.
-  Name: 64,
-  StateMachineName: 80,
-  QueueName: 80,
+/** The properties that have the stage in them, and how long AWS lets them be, by the resource's type. */
+const LONGEST: Readonly<Record<string, readonly [property: string, characters: number]>> = {
+  'AWS::Events::Rule': ['Name', 64],
+  'AWS::StepFunctions::StateMachine': ['StateMachineName', 80],
+  'AWS::SQS::Queue': ['QueueName', 80],
 };
 
 /**
@@ -75,26 +76,22 @@ export function faultsOfStage(root: string, args: readonly string[]): string[] {
 
 /** Every name that the stage is a part of, and how many characters it may have there. */
 function namesWithStage(root: string): { place: string; room: number }[] {
-  const resources = readdirSync(join(root, 'resources'))
-    .filter((file) => file.endsWith('.yml'))
-    .map((file) => `resources/${file}`);
+  const where = sourcesOf(root);
   const { table, yaml } = readFunctions(root);
   const functions = Object.keys(table).map((name) => {
     return { place: yaml.placeOf([name]), room: LONGEST_FUNCTION_NAME - `muster--${name}`.length };
   });
-  const written = ['serverless.yml', ...resources].flatMap((file) => {
-    const lines = readFileSync(join(root, file), 'utf8').split('\n');
-    return lines.flatMap((line, index) => {
-      const [, property = '', before = '', after = ''] = NAME.exec(line) ?? [];
-      const longest = LONGEST[property];
-      if (longest === undefined) return [];
-      return { place: `${file}:${index + 1}`, room: longest - before.length - after.length };
-    });
-  });
+  const written = readService(root).resources.flatMap(({ Resources }) =>
+    Object.entries(Resources).flatMap(([id, { Type, Properties }]) => {
+      const [property = '', longest = 0] = LONGEST[Type] ?? [];
+      const name = Properties[property];
+      if (typeof name !== 'string' || !name.includes(STAGE)) return [];
+      const place = where(['Resources', id, 'Properties', property]) ?? id;
+      return { place, room: longest - name.replaceAll(STAGE, '').length };
+    }),
+  );
   return [...functions, ...written];
 }
-
-const NAME = /^ +(\w+): ([\w-]*)\$\{sls:stage\}([\w-]*)$/;
 
 /** `profiles.STAGE.yml` where it exists, or else `profiles.yml`: one file says it all, never both. */
 export function profilesFileOf(root: string, stage: string): string {

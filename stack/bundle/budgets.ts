@@ -41,7 +41,7 @@ export function faultsOfSizes(file: string, bundles: readonly Bundle[], profiles
   const tooManyProfiles =
     compiledBytes > budgets.profiles * 1000
       ? [
-          `${profiles.file} becomes ${(compiledBytes / 1000).toFixed(1)} kB (gzip) in each function that reads it, over the ${budgets.profiles} kB at ${at(['profiles'])}: let one profile match several groups, or raise it.`,
+          `${profiles.file} becomes ${kilobytesOf(compiledBytes)} kB (gzip) in each function that reads it, over the ${budgets.profiles} kB at ${at(['profiles'])}: let one profile match several groups, or raise it.`,
         ]
       : [];
   return [
@@ -63,9 +63,14 @@ export function faultsOfSizes(file: string, bundles: readonly Bundle[], profiles
 
 function tooLarge({ name, gzipBytes, inputs }: Bundle, kilobytes: number): string {
   return (
-    `functions/${name}.ts becomes ${(gzipBytes / 1000).toFixed(1)} kB (gzip), over its budget of ${kilobytes} kB; ` +
+    `functions/${name}.ts becomes ${kilobytesOf(gzipBytes)} kB (gzip), over its budget of ${kilobytes} kB; ` +
     `most of it is ${heaviest(inputs).join(', ')}: import less of that, or give it a budget of its own with a reason.`
   );
+}
+
+/** Rounded up, so that a bundle over its budget never reads as if it were within. */
+function kilobytesOf(bytes: number): string {
+  return (Math.ceil(bytes / 100) / 10).toFixed(1);
 }
 
 /** The packages and folders that bring most. */

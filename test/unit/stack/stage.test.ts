@@ -81,13 +81,21 @@ describe("the stage's name", () => {
   });
 
   it('leaves room for the names of rules and state machines', () => {
-    const folder = folderWith({ 'serverless.yml': '' });
-    mkdirSync(join(folder, 'resources'));
+    const service = [
+      'service: muster',
+      'provider: { timeout: 10, environment: {} }',
+      'functions: {}',
+      'resources: ["${file(resources/a.yml)}"]',
+    ];
+    const folder = folderWith({ 'serverless.yml': service.join('\n') });
+    for (const name of ['resources', 'statemachines']) mkdirSync(join(folder, name));
     writeFileSync(join(folder, 'resources/functions.yml'), 'x: { description: X }\n');
-    writeFileSync(join(folder, 'resources/a.yml'), `a:\n  StateMachineName: \${sls:stage}-${'x'.repeat(76)}\n`);
+    const name = `\${sls:stage}-${'x'.repeat(76)}`;
+    const machine = `Resources:\n  A:\n    Type: AWS::StepFunctions::StateMachine\n    Properties:\n      StateMachineName: ${name}\n`;
+    writeFileSync(join(folder, 'resources/a.yml'), machine);
     expect(faultsOfStage(folder, ['--stage', 'pro'])).toEqual([]);
     expect(faultsOfStage(folder, ['--stage', 'prod'])).toEqual([
-      '--stage prod: it has 4 characters, and the name at resources/a.yml:2 leaves it 3: shorten it.',
+      '--stage prod: it has 4 characters, and the name at resources/a.yml:5 leaves it 3: shorten it.',
     ]);
   });
 });

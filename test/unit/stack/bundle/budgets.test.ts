@@ -39,6 +39,12 @@ describe('a bundle', () => {
     ]);
   });
 
+  it('never reads as within a budget that it is over', () => {
+    expect(faults({ small: 95.004 })[0]).toContain(
+      'functions/small.ts becomes 95.1 kB (gzip), over its budget of 95 kB',
+    );
+  });
+
   it('may not weigh more than its own budget', () => {
     expect(faults({ large: 121 }, exception('large', 120))).toEqual([
       expect.stringMatching(
