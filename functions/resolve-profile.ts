@@ -71,13 +71,15 @@ async function gatherLaunch(
   signal: AbortSignal,
 ): Promise<Launch> {
   const announcement = await findAnnouncement(task.execution, ledgerKey(shown), signal);
+  const own = profilesIn(shown.region);
   const sighting = {
     instance: shown,
     announcedAt: eventOf(announcement)?.eventTime ?? null,
     isAnnouncedInGroup: announcement?.autoScalingGroupName !== undefined,
+    isAnnouncedInHook: own.some(({ lifecycleHook: hook }) => hook && hook === announcement?.lifecycleHookName),
     now: task.enteredTime,
   };
-  const member = isMemberNeeded(sighting, profilesIn(shown.region)) ? await findMember(shown, signal) : undefined;
+  const member = isMemberNeeded(sighting, own) ? await findMember(shown, signal) : undefined;
   return { request, instance: settled(sighting, member, profiles()), announcement, member, task };
 }
 

@@ -10,6 +10,8 @@ export interface Sighting {
   readonly announcedAt: string | null;
   /** Whether its announcement names a group. */
   readonly isAnnouncedInGroup: boolean;
+  /** Whether its announcement names a hook of ours. */
+  readonly isAnnouncedInHook: boolean;
   readonly now: string;
 }
 
@@ -27,15 +29,18 @@ export function isMemberNeeded(sighting: Sighting, profiles: readonly DeployedPr
 
 /**
  * The instance with the group that Auto Scaling has it in, also before EC2 shows its tag.
- * @throws InstanceNotReady while tags that decide about the profile may be missing
+ * @throws InstanceNotReady while tags that decide about the profile, or the member of a launch in our hook, may be missing
  */
 export function settled(
   sighting: Sighting,
   member: GroupMember | undefined,
   profiles: readonly DeployedProfile[],
 ): Instance {
-  const { instance: shown, isAnnouncedInGroup } = sighting;
+  const { instance: shown, isAnnouncedInGroup, isAnnouncedInHook } = sighting;
   if (shown.platform !== 'ec2') return shown;
+  // Without the member its launch would never be completed. Only an instance that has left its group stays missing.
+  if (isAnnouncedInHook && !member && isTooEarly(sighting))
+    throw new InstanceNotReady(`Auto Scaling does not show ${shown.instanceId} in its group yet.`);
   const autoScalingGroupName = shown.autoScalingGroupName ?? member?.autoScalingGroupName ?? null;
   const instance = { ...shown, autoScalingGroupName };
   const lacksGroup = shown.autoScalingGroupName === null && (member !== undefined || isAnnouncedInGroup);

@@ -7,8 +7,8 @@ import { readGenerated } from '../../resources/service.ts';
 import { statementsOf } from '../../stack/permissions/policy.ts';
 import { isLike } from '../../stack/template/values.ts';
 import type { ApiCall } from '../../world/wire/apis.ts';
-import { atRest, HOUR, sweep } from '../support/sweeps.ts';
-import { callsOfHandlers, type Played, playWorld, untilEnded } from '../support/world.ts';
+import { atRest, deploy, HOUR, sweep } from '../support/sweeps.ts';
+import { callsOfHandlers, type Played, playWorld, startByHand, untilEnded } from '../support/world.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const { table } = readFunctions(root);
@@ -72,7 +72,7 @@ function isPermitted({ functionName, action, keys }: Seen): boolean {
   }
 }
 
-/** Enrolments of every way, one that fails, a hardening that is put back, retirements, and sweeps. */
+/** Enrolments of every way, one that fails, a hardening that is put back, retirements, a name given again, a move, sweeps. */
 async function playLives(): Promise<Seen[]> {
   const functionNames = new Map<string, string>();
   const world = await playWorld();
@@ -104,9 +104,37 @@ async function playOn(world: Played): Promise<void> {
   void world.lightsail.deleteInstance({ instanceName: 'blog' }, BY_THE_TEST);
   await world.clock.advance(HOUR);
   await world.lambda.invoke('muster-dev-revert-metadata', { lightsailInstanceName: 'blog' }).catch(() => undefined);
+  await giveNameAgain(world);
+  await moveToAnotherServer(world);
   await sweep(world);
   await atRest(world);
   await untilEnded(world, world.machines.executions().length);
+}
+
+/** Its former instance's deletion is not announced, so that the enrolment of the new one starts the retirement. */
+async function giveNameAgain(world: Played): Promise<void> {
+  const image = { availabilityZone: 'eu-west-1a', blueprintId: 'debian_12', bundleId: 'nano_3_0' };
+  void world.lightsail.createInstances({ instanceNames: ['shop'], ...image }, BY_THE_TEST);
+  await world.clock.advance(HOUR);
+  const { interceptor } = world.lambda;
+  world.lambda.interceptor = async (invocation, next) =>
+    invocation.functionName === 'muster-dev-start-retirement' ? null : interceptor(invocation, next);
+  void world.lightsail.deleteInstance({ instanceName: 'shop' }, BY_THE_TEST);
+  await world.clock.advance(120_000);
+  void world.lightsail.createInstances({ instanceNames: ['shop'], ...image }, BY_THE_TEST);
+  await world.clock.advance(HOUR);
+  world.lambda.interceptor = interceptor;
+}
+
+async function moveToAnotherServer(world: Played): Promise<void> {
+  const [instanceId] = world.autoScaling.launch('web', 1);
+  await world.clock.advance(HOUR);
+  deploy((file) => {
+    const server = { engine: 'opsworks-cm', serverName: 'PuppetServer', serverEngine: 'Puppet' } as const;
+    Object.assign(file.profiles[0] ?? {}, { associate: server });
+  });
+  startByHand(world, { instanceId });
+  await world.clock.advance(HOUR);
 }
 
 describe('whole lives of instances', () => {
@@ -126,6 +154,9 @@ describe('whole lives of instances', () => {
       'forget-node',
       'start-enrolment',
       'start-retirement',
+      'leave-former-servers',
+      'disassociate-node',
+      'confirm-disassociation',
     ])
       expect(writers).toContain(name);
     // A grant that no life uses is one too many: the two that claim write a binding in special cases only.

@@ -55,6 +55,24 @@ describe('an instance that its service does not show', () => {
     },
   );
 
+  it('but EC2 does (Auto Scaling leaves it out for a minute) is let out of its hook all the same', async () => {
+    const world = await playWorld();
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    world.autoScaling.hide(instance, 60);
+    expect(await untilOneEnded(world)).toMatchObject({ instance, outcome: 'enrolled' });
+    expect(launchActions(world)).toMatchObject([{ result: 'CONTINUE', resolvedBy: 'caller' }]);
+  });
+
+  it('because it has left its group is enrolled when the launch is too old for that', async () => {
+    const world = await playWorld();
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    world.autoScaling.hide(instance, 7200);
+    const enrolment = await untilOneEnded(world);
+    expect(enrolment).toMatchObject({ instance, outcome: 'enrolled' });
+    expect(enrolment.seconds).toBeGreaterThan(600);
+    expect(enrolment.seconds).toBeLessThan(3600);
+  });
+
   it('for four minutes after it had shown it is enrolled all the same', async () => {
     const world = await playWorld();
     const [instance = ''] = world.autoScaling.launch('web', 1);

@@ -34,7 +34,7 @@ function sighting({
   isAnnouncedInGroup = false,
 }: Case): Sighting {
   const instance = { ...WEB, platform, autoScalingGroupName: group, createdTime: created };
-  return { instance, announcedAt, isAnnouncedInGroup, now: NOW };
+  return { instance, announcedAt, isAnnouncedInGroup, isAnnouncedInHook: false, now: NOW };
 }
 
 describe('Auto Scaling', () => {

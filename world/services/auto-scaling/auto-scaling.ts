@@ -26,6 +26,7 @@ export class AutoScaling {
   readonly groups = new Map<string, Group>();
   readonly members: Members;
   readonly #options: AutoScalingOptions;
+  readonly #hiddenUntil = new Map<string, number>();
 
   constructor(options: AutoScalingOptions) {
     this.#options = options;
@@ -56,6 +57,15 @@ export class AutoScaling {
    */
   launch(name: string, count: number): string[] {
     return this.setDesiredCapacity(name, this.group(name).desiredCapacity + count);
+  }
+
+  /** Eventual consistency: for so long DescribeAutoScalingInstances leaves the instance out. */
+  hide(instanceId: string, seconds: number): void {
+    this.#hiddenUntil.set(instanceId, this.#options.clock.now() + seconds * 1000);
+  }
+
+  isShown(instanceId: string): boolean {
+    return this.#options.clock.now() >= (this.#hiddenUntil.get(instanceId) ?? 0);
   }
 
   /** Takes up a launch that an event from outside told of: the group has one instance more. */

@@ -42,6 +42,7 @@ interface AutoScaling {
   readonly members: Pick<Members, 'get' | 'all'>;
   readonly actions: Pick<LifecycleActions, 'complete' | 'heartbeat'>;
   group(name: string): Group;
+  isShown(instanceId: string): boolean;
   setDesiredCapacity(name: string, capacity: number): readonly string[];
   terminate(instanceId: string, shouldDecrementDesiredCapacity: boolean): Activity;
   attach(name: string, instanceIds: readonly string[]): void;
@@ -154,15 +155,18 @@ function describeHooks(group: Group, input: DescribeLifecycleHooksType): Describ
 }
 
 function describeInstances(
-  { members }: AutoScaling,
+  autoScaling: AutoScaling,
   input: DescribeAutoScalingInstancesType,
   { region = REGION }: RequestContext,
 ): AutoScalingInstancesType {
+  const { members } = autoScaling;
   const ids = [...new Set(input.InstanceIds)];
   if (ids.length > 50)
     throw new ServiceError('ValidationError', 'The number of instance ids that may be passed in is limited to 50');
   const named = ids.length > 0 ? ids.flatMap((id) => members.get(id) ?? []).sort(bySerial) : members.all;
-  const found = named.filter(({ group }) => group.region === region);
+  const found = named.filter(
+    ({ group, instance }) => group.region === region && autoScaling.isShown(instance.instanceId),
+  );
   const { items, nextToken } = pageBySerial(found, input.MaxRecords ?? 50, input.NextToken, badToken);
   return { AutoScalingInstances: items.map(describeMember), ...(nextToken && { NextToken: nextToken }) };
 }
