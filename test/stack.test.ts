@@ -4,13 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { faultsOfStateMachines } from '../stack/definition/definition.ts';
+import { readWritten, type Written } from '../stack/template/source.ts';
 import { faultsOfStack } from '../stack/template/template.ts';
 import { functionNames } from './support/functions.ts';
 import { type Packaged, packageStack, root } from './support/packaged.ts';
 
 let packaged: Packaged;
+let written: Written;
 beforeAll(async () => {
   packaged = await packageStack();
+  written = readWritten(packaged.root);
 });
 
 type Break = (resources: Packaged['template']['Resources'], template: Packaged['template']) => void;
@@ -19,7 +22,7 @@ type Break = (resources: Packaged['template']['Resources'], template: Packaged['
 function faultsOf(change: Break): Promise<string[]> {
   const copy = structuredClone(packaged.template);
   change(copy.Resources, copy);
-  return faultsOfStack(copy, packaged.root);
+  return faultsOfStack(copy, packaged.root, { written });
 }
 
 describe('the packaged stack', () => {

@@ -46,8 +46,18 @@ function keptGrants(root: string): Generated['kept'] {
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Generated).kept : {};
 }
 
+/** What a packaged template is compared with. */
+export interface Written {
+  readonly where: Where;
+  readonly resources: Record<string, unknown>;
+}
+
+export function readWritten(root: string): Written {
+  return { where: sourcesOf(root), resources: writtenResources(root) };
+}
+
 /** The resources with the stage still a variable. */
-export function writtenResources(root: string): Record<string, unknown> {
+function writtenResources(root: string): Record<string, unknown> {
   return Object.assign({}, ...readService(root).resources.map(({ Resources }) => Resources));
 }
 

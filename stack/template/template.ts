@@ -11,7 +11,7 @@ import { taskFaults } from './machines.ts';
 import { metricFaults, stageFaults } from './metrics.ts';
 import { ruleFaults } from './rules.ts';
 import { attributeFaults, schemaFaults } from './schema.ts';
-import { type Fault, type Path, render, sourcesOf, type Where, writtenResources } from './source.ts';
+import { type Fault, type Path, readWritten, render, type Where, type Written } from './source.ts';
 import { Template } from './values.ts';
 
 /** CloudFormation's limits for a template that is deployed from a bucket. */
@@ -31,14 +31,15 @@ export interface Code {
  * Proves as much of a packaged template as can be proved without an account: that CloudFormation would take it, and that
  * what is made of it would do what it is for.
  * @param root the folder that serverless.yml stands in
+ * @param written left out: read from root
  * @returns one sentence for each fault: file, line where it was written, and what to do
  */
 export async function faultsOfStack(
   input: unknown,
   root: string,
-  { stage = 'dev', code }: { stage?: string; code?: Code } = {},
+  { stage = 'dev', code, written = readWritten(root) }: { stage?: string; code?: Code; written?: Written } = {},
 ): Promise<string[]> {
-  const where = sourcesOf(root);
+  const { where } = written;
   const nulls = nullFaults(input);
   if (nulls.length > 0) return render(nulls, where);
   const template = Template.parse(input);
@@ -62,7 +63,7 @@ export async function faultsOfStack(
       : []),
     ...taskFaults(template),
     ...metricFaults(template),
-    ...stageFaults(template, Template.parse({ Resources: writtenResources(root) })),
+    ...stageFaults(template, Template.parse({ Resources: written.resources })),
     ...ruleFaults(template, root, stage),
   ];
   return render(faults, where);

@@ -84,13 +84,22 @@ export function arnIn(service: string, name: string): string {
   return `arn:aws:${service}:${REGION}:${ACCOUNT_ID}:${BEFORE_THE_NAME[service] ?? ''}${name}`;
 }
 
+/** Every statement is compared with every target, and most of the time went into compiling the same few patterns. */
+const compiled = new Map<string, RegExp>();
+
 /** Whether `*` and `?` of an IAM pattern can stand for the rest of the text. */
 export function isLike(text: string, pattern: string): boolean {
+  const expression = compiled.get(pattern) ?? compile(pattern);
+  compiled.set(pattern, expression);
+  return expression.test(text);
+}
+
+function compile(pattern: string): RegExp {
   const source = pattern
     .replace(/[.+^${}()|[\]\\]/g, '\\$&')
     .replaceAll('*', '.*')
     .replaceAll('?', '.');
-  return new RegExp(`^${source}$`).test(text);
+  return new RegExp(`^${source}$`);
 }
 
 function reference(name: string, template: Template): unknown {
