@@ -1,4 +1,3 @@
-import { afterAll, afterEach } from 'vitest';
 import { readDeployment } from '../../local/deployment.ts';
 import { describeEnrolment } from '../../local/enrolments.ts';
 import { createWorld, type World, type WorldOptions } from '../../local/world.ts';
@@ -10,21 +9,15 @@ import type { ExecutionView } from '../../world/states/engine.ts';
 import { TaskFailure } from '../../world/states/task-failure.ts';
 import type { ApiCall } from '../../world/wire/apis.ts';
 import { createGateway } from '../../world/wire/listen.ts';
+import { closeAfterTest, closeOpened } from './opened.ts';
 
-// One port a test file: the handlers' clients keep the address that they saw first, as a warm Lambda does.
+// One port for all files that share these modules: the handlers' clients keep the first address, as in a warm Lambda.
 const gateway = createGateway();
 const port = await gateway.listen(0);
 const keySource = sharedKeys(4);
 const signerKeySource = sharedKeys(1);
 // Reading all of resources/ takes longer than most of a test.
 const deployment = readDeployment();
-let world: World | undefined;
-
-afterEach(() => {
-  world?.close();
-  world = undefined;
-});
-afterAll(() => gateway.close());
 
 export const START = new Date('2031-05-06T07:08:09Z');
 
@@ -41,14 +34,15 @@ export async function playWorld(options: Partial<WorldOptions> & { seed?: number
   const { seed = 1, ...rest } = options;
   const clock = new WorldClock({ speed: Number.POSITIVE_INFINITY, start: START });
   const heard: Pick<Played, 'logs' | 'calls' | 'events'> = { logs: [], calls: [], events: [] };
-  world?.close();
-  world = await createWorld({
+  closeOpened();
+  const world = await createWorld({
     ...{ clock, random: seededRandom(seed), gateway, port, keySource, signerKeySource, deployment },
     onLog: (line) => heard.logs.push(JSON.parse(line)),
     onCall: (call) => heard.calls.push(call),
     onEvent: (event) => heard.events.push(event),
     ...rest,
   });
+  closeAfterTest(world.close);
   heard.calls.length = 0;
   return { ...world, ...heard };
 }
