@@ -3,6 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sized } from './support/size.ts';
 
 /**
  * Every command that the documents show is run: by `.ci/run`, or here; or its block says in its first line what it needs
@@ -14,8 +15,9 @@ const documents = globSync(['*.md', 'docs/**/*.md'], { cwd: root });
 /** First lines of blocks that nobody can run here. */
 const MARK = /^# (Needs an AWS account|On the (Puppet|Chef) server)\b/;
 
-/** What stands for those that take minutes, write into this folder, or name a file of the reader's. */
+/** Replaces commands that take minutes, write into this folder, or name a file of the reader's. */
 const INSTEAD: Record<string, string> = {
+  ...sized({ small: { 'npm run bench:sweep': 'npm run bench:sweep -- --instances=1000' }, full: {} }),
   'npm run bench': 'npm run bench -- --launches=2',
   'npm run bench:cold': 'npm run bench:cold -- --rounds=1 --most=Infinity',
   'npx biome check --write .': 'npx biome check .',
