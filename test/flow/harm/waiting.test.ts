@@ -171,6 +171,32 @@ describe("another team's hook", () => {
   });
 });
 
+describe("another team's termination hook", () => {
+  it('is left to that team, although a profile of another group names a hook of its name', async () => {
+    const { world, instances } = await enrolledFleet(1);
+    const [instance = ''] = instances;
+    deploy((file) => {
+      Object.assign(file.profiles.find(({ name }) => name === 'batch') ?? {}, { terminationHook: 'drain' });
+    });
+    const drain = {
+      AutoScalingGroupName: 'web',
+      LifecycleHookName: 'drain',
+      LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING',
+    };
+    world.autoScaling.service.operations.PutLifecycleHook?.(drain as never, {} as never);
+    world.autoScaling.setDesiredCapacity('web', 0);
+    await world.clock.advance(60_000);
+    await sweep(world);
+    await atRest(world);
+    const ended = launchActions(world).filter((action) => action.instanceId === instance);
+    expect(ended.slice(1).map(({ hook, result }) => [hook, result])).toEqual([
+      ['muster-terminate', 'CONTINUE'],
+      ['drain', undefined],
+    ]);
+    expect(stateOf(world, instance)).toBe('Terminating:Wait');
+  });
+});
+
 describe('a termination that waits in our hook, and whose event is lost', () => {
   it.each([true, false])('is let go by the next sweep (its node enrolled: %s)', async (isEnrolled) => {
     const world = await playWorld();
