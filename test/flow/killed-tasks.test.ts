@@ -11,6 +11,7 @@ import {
   finalState,
   killOnce,
   launchActions,
+  MAINTENANCE_SECONDS,
   type Played,
   playWorld,
   startByHand,
@@ -46,8 +47,8 @@ const profiles = readProfiles('profiles.yml').map((profile) => {
 async function playEverything(disturb: (world: Played) => void = () => {}) {
   ca.reset();
   const world = await playWorld({ profiles, secrets });
-  world.opsWorksCm.maintenance('ChefServer', 20 * 60);
-  world.opsWorksCm.maintenance('PuppetServer', 20 * 60);
+  world.opsWorksCm.maintenance('ChefServer', MAINTENANCE_SECONDS);
+  world.opsWorksCm.maintenance('PuppetServer', MAINTENANCE_SECONDS);
   disturb(world);
   world.autoScaling.launch('web', 1);
   world.autoScaling.launch('database', 1);

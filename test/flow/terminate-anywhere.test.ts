@@ -9,6 +9,7 @@ import {
   callsOfHandlers,
   definitionOf,
   ledgerOfInstances,
+  MAINTENANCE_SECONDS,
   type Played,
   playWorld,
   registrations,
@@ -58,7 +59,7 @@ const LIGHTSAIL: Scenario = {
 /** Launches that together pass through every state of an enrolment. */
 const SCENARIOS: readonly Scenario[] = [
   ofGroup('database', () => {}),
-  ofGroup('web', ({ opsWorksCm }) => opsWorksCm.maintenance('ChefServer', 20 * 60)),
+  ofGroup('web', ({ opsWorksCm }) => opsWorksCm.maintenance('ChefServer', MAINTENANCE_SECONDS)),
   ofGroup('web', ({ opsWorksCm, faults }) => {
     opsWorksCm.maintenance('ChefServer', 20 * 60);
     faults.set([{ service: 'autoscaling', operation: 'RecordLifecycleActionHeartbeat', statusCode: 500, times: 30 }]);

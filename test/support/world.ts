@@ -58,6 +58,9 @@ export async function untilEnded(played: World, count: number) {
   return enrolments(played);
 }
 
+/** Longer than a task's own retries, so that executions reach KeepWaiting; each minute more costs a dozen calls. */
+export const MAINTENANCE_SECONDS = 6 * 60;
+
 /**
  * A world that has launched in every way: into a hook under Chef and under Puppet, whose servers are in maintenance at first,
  * and at Lightsail. Everything that was started has ended.
@@ -65,7 +68,7 @@ export async function untilEnded(played: World, count: number) {
 export async function playEveryWay(faults: readonly object[] = [], options: Partial<WorldOptions> = {}) {
   const world = await playWorld(options);
   world.faults.set(faults);
-  for (const server of ['ChefServer', 'PuppetServer']) world.opsWorksCm.maintenance(server, 20 * 60);
+  for (const server of ['ChefServer', 'PuppetServer']) world.opsWorksCm.maintenance(server, MAINTENANCE_SECONDS);
   world.autoScaling.launch('web', 1);
   world.autoScaling.launch('database', 1);
   void world.lightsail.createInstances(
