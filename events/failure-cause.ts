@@ -17,6 +17,8 @@ export interface FailedEnrolment {
   /** Whether the node was presented to its configuration server. */
   readonly isPresented: boolean;
   readonly hook: Hook | null;
+  /** Whether the launch was over before it could be completed as decided. */
+  readonly isTooLate: boolean;
   readonly decision: FailureDecision;
 }
 
@@ -39,11 +41,20 @@ function whatIsLeft({ opsworksInstanceId, isPresented, decision }: FailedEnrolme
   return `By then it was ${done.join(' and ')}; ${decision.undo ? 'retire-node undoes that.' : 'that is left as it is.'}`;
 }
 
-function whatNext({ hook, decision: { action, instead }, error, input }: FailedEnrolment): string {
+const UNDECIDED = (byHand: string) => `What becomes of its launch could not be decided, so its hook decides: ${byHand}`;
+
+function whatNext({ hook, decision: { action, instead }, isTooLate, error, input }: FailedEnrolment): string {
   const byHand = `fix this and start enrol-node with ${input}.`;
+  if (isTooLate)
+    return `Its launch was over before it could be completed: the hook ${hook?.lifecycleHookName} expired, or someone else completed it. To enrol it, ${byHand}`;
   switch (action) {
     case 'hold':
-      return `${instead ? `${instead} ` : ''}Its launch still waits in the hook ${hook?.lifecycleHookName}: ${byHand}`;
+      return [
+        instead,
+        hook ? `Its launch still waits in the hook ${hook.lifecycleHookName}: ${byHand}` : UNDECIDED(byHand),
+      ]
+        .filter(Boolean)
+        .join(' ');
     case 'abandon':
       return 'Its launch is abandoned, and Auto Scaling replaces it.';
     case 'continue':

@@ -1,14 +1,6 @@
 import * as z from 'zod';
 import { Instance } from '../lib/instance.ts';
-import {
-  Association,
-  Enrolment,
-  Failure,
-  type FailureDecision,
-  type Hook,
-  Registration,
-  sentenceOf,
-} from '../lib/state.ts';
+import { Association, Decision, Enrolment, Failure, Registration, Release, sentenceOf } from '../lib/state.ts';
 import { causeOf } from './failure-cause.ts';
 import { aboutEnrolment, NOTHING_KNOWN } from './outcomes.ts';
 import { type EnrolmentRequest, labelOf, namedIn, naming } from './request.ts';
@@ -23,22 +15,25 @@ export const EnrolmentProgress = z.object({
 });
 export type EnrolmentProgress = z.infer<typeof EnrolmentProgress>;
 
-/** A failed enrolment, and what was decided about its launch. */
+/** The same once its launch is decided. */
+export const DecidedProgress = EnrolmentProgress.extend({ decision: Decision, release: Release.optional() });
+
+/** A failed enrolment whose launch is decided. */
 interface DecidedFailure {
   /** Undefined if the request is invalid, which may be why the enrolment failed. */
   readonly request: EnrolmentRequest | undefined;
-  readonly progress: EnrolmentProgress;
-  readonly hook: Hook | null;
-  /** Whether the node is enrolled, and only its launch is not finished. */
-  readonly isEnrolled: boolean;
-  readonly decision: FailureDecision;
+  readonly progress: z.infer<typeof DecidedProgress>;
   readonly execution: string;
 }
 
 /** The event of a failed enrolment. Its `cause` is the whole message for operators. */
-export function failureOutcome({ request, progress, hook, isEnrolled, decision, execution }: DecidedFailure) {
-  const { instance, enrolment, registration, association, failure } = progress;
+export function failureOutcome({ request, progress, execution }: DecidedFailure) {
+  const { instance, enrolment, registration, association, failure, release } = progress;
+  const { hook, isEnrolled } = progress.decision;
   const named = request && namedIn(request);
+  // A decision that came too late has decided nothing.
+  const isTooLate = release?.lifecycleAction === 'already-over';
+  const decision = isTooLate ? { ...progress.decision, action: 'none' as const } : progress.decision;
   const cause = causeOf({
     name: named ? labelOf(named) : 'The instance',
     input: named ? JSON.stringify(naming(named)) : 'its instance',
@@ -49,6 +44,7 @@ export function failureOutcome({ request, progress, hook, isEnrolled, decision, 
     opsworksInstanceId: registration?.opsworksInstanceId,
     isPresented: association !== undefined,
     hook,
+    isTooLate,
     decision,
   });
   const detail = {

@@ -41,6 +41,9 @@ const Trigger = z.strictObject({
 /** What stands in the place of an event's detail-type where no event asks, but a sweep that found the instance. */
 export const SWEEP = 'Muster Sweep';
 
+/** What stands in its place where the watch found what no event has announced. */
+export const WATCH = 'Muster Watch';
+
 function isSwept(trigger: z.infer<typeof Trigger> | undefined): boolean {
   return trigger?.detailType === SWEEP;
 }

@@ -22,7 +22,7 @@ export interface Start {
 
 /** Why one of our own functions starts an execution. */
 interface Occasion {
-  readonly by: 'event' | 'sweep' | 'undo' | 'move';
+  readonly by: 'event' | 'watch' | 'sweep' | 'undo' | 'move';
   readonly detailType: string;
   /** Part of the execution's name: the same occasion starts nothing twice. */
   readonly eventId: string;
@@ -31,6 +31,9 @@ interface Occasion {
   readonly generation?: number;
   /** What its profile asks for and is not to be done this time. */
   readonly leaveOut?: Exemptible[];
+  /** The hook in which the instance waits. */
+  readonly autoScalingGroupName?: string;
+  readonly lifecycleHookName?: string;
 }
 
 /** The start of an execution for an instance that is known already. */

@@ -17,7 +17,9 @@ export const handler = task(
   async ({ instance, associate, identity, enrolment, task: { enteredTime: at } }, { signal }): Promise<Association> => {
     const node = { nodeName: instance.nodeName, instance, identity };
     const call = () => associatingServer(associate).associate(node, signal);
-    if (!enrolment) return call();
-    return recordingAsked(enrolment, node, { server: associate, at }, call, signal);
+    const answer = enrolment
+      ? await recordingAsked(enrolment, node, { server: associate, at }, call, signal)
+      : await call();
+    return { ...answer, isConfirmed: false };
   },
 );

@@ -18,7 +18,9 @@ export const handler = task(
   async ({ instance, associate, identity, association, enrolment, task }, { signal }): Promise<Association> => {
     const node = { nodeName: instance.nodeName, instance, identity };
     const call = () => confirmingServer(associate).confirm(node, association, signal);
-    if (!enrolment) return call();
-    return recordingConfirmed(enrolment, node, { server: associate, at: task.enteredTime }, call, signal);
+    const answer = enrolment
+      ? await recordingConfirmed(enrolment, node, { server: associate, at: task.enteredTime }, call, signal)
+      : await call();
+    return { ...answer, isConfirmed: true };
   },
 );

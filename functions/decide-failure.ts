@@ -1,39 +1,40 @@
 import * as z from 'zod';
-import { EnrolmentProgress, failureOutcome } from '../events/failure-outcome.ts';
+import { EnrolmentProgress } from '../events/failure-outcome.ts';
 import { EnrolmentRequest, namedIn } from '../events/request.ts';
 import { ledgerKey } from '../lib/instance.ts';
-import type { FailureDecision, Hook } from '../lib/state.ts';
+import { type FailureDecision, type Hook, sentenceOf } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
-import { emit } from '../lib/telemetry.ts';
 import { abandonOf, decideAbandon, decideFailure, type FailureFacts, isRecorded } from '../profiles/failure.ts';
 import { findAnnouncement, hookOf } from '../services/announcements.ts';
 import { claimOf, countAbandon, findItem, recordIfOwner } from '../services/ledger.ts';
-import { notify } from '../services/notifications.ts';
 
-/** Decides what a failed enrolment means for its launch, and says why it failed and what to do. */
+/** Decides what a failed enrolment means for its launch. The decision is carried out next, then recorded and reported. */
 export const handler = task(
   { request: z.unknown(), soFar: EnrolmentProgress },
-  async ({ request: input, soFar: progress, task: { execution, enteredTime } }, { signal, log }) => {
+  async ({ request: input, soFar: progress, task: { execution, enteredTime } }, { signal }) => {
     const request = EnrolmentRequest.safeParse(input).data;
-    const { enrolment } = progress;
     const facts = await gather(request, progress, execution, signal);
     const decision = await withinLimit(decideFailure(facts), progress, enteredTime, signal);
-    const outcome = failureOutcome({ ...facts, request, progress, decision, execution });
-    const { error, cause } = outcome.detail;
-    if (isRecorded(enrolment)) {
-      const status = facts.isEnrolled ? 'enrolled' : 'failed';
-      const fields = { status, lastError: cause, errorName: error, endedAt: enteredTime } as const;
-      // The ledger item of an execution that has lost its claim is its successor's.
-      if (!(await recordIfOwner(claimOf(enrolment), fields, signal)))
-        log('The failure is not recorded: another execution has claimed the instance');
-    }
-    await notify(outcome, signal);
-    emit('EnrolmentsFailed');
-    if (decision.action === 'hold') emit('EnrolmentsHeld');
-    if (decision.instead) emit('PolicyRelaxed');
-    return { ...decision, error, cause };
+    await settle(progress, facts.isEnrolled, enteredTime, signal);
+    return { ...decision, hook: facts.hook, isEnrolled: facts.isEnrolled };
   },
 );
+
+/**
+ * From here on the enrolment no longer runs for its instance: the termination that an abandon brings about must not stop this
+ * execution before it has reported. What became of the launch is recorded by ReportFailure.
+ */
+async function settle(
+  { enrolment, failure }: EnrolmentProgress,
+  isEnrolled: boolean,
+  endedAt: string,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!isRecorded(enrolment)) return;
+  const status = isEnrolled ? 'enrolled' : 'failed';
+  const fields = { status, lastError: sentenceOf(failure), errorName: failure.Error, endedAt } as const;
+  await recordIfOwner(claimOf(enrolment), fields, signal);
+}
 
 async function gather(
   request: EnrolmentRequest | undefined,
@@ -60,7 +61,7 @@ async function announcedHook(
   return request ? hookOf(await findAnnouncement(execution, ledgerKey(namedIn(request)), signal)) : null;
 }
 
-/** Counts an abandon against its group's limit before it is carried out. */
+/** Counts an abandon against its group's limit before it is carried out: of many in one moment, no more than the limit are. */
 async function withinLimit(
   decision: FailureDecision,
   { instance, enrolment }: EnrolmentProgress,

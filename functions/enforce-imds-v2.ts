@@ -37,7 +37,7 @@ export const handler = task(
 
 /** A launch has run nothing yet; whatever a sweep or a person finds has. */
 function hasRun({ hook, startedBy }: Enrolment): boolean {
-  return hook === null && startedBy !== 'event';
+  return hook === null && startedBy !== 'event' && startedBy !== 'watch';
 }
 
 async function enforce(

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { namedIn, occasionIn, parseRetirementRequest } from '../events/request.ts';
 import { profilesIn, requireOurRegion } from '../lib/compiled.ts';
-import { ServiceUnavailable } from '../lib/errors.ts';
+import { DeadlinePassed, ServiceUnavailable } from '../lib/errors.ts';
 import { ledgerKey, namedBy } from '../lib/instance.ts';
 import { Retirement, type TaskContext } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
@@ -13,6 +13,7 @@ import {
   retirementClaim,
   retirementOf,
 } from '../profiles/retirement.ts';
+import { after } from '../profiles/waiting.ts';
 import { findAnnouncement } from '../services/announcements.ts';
 import { findMember } from '../services/auto-scaling.ts';
 import { findInstance } from '../services/instances.ts';
@@ -29,6 +30,7 @@ const Input = { request: z.unknown(), before: Retirement.nullish() };
  * begin finds it retired.
  */
 export const handler = task(Input, async ({ request, before, task }, { signal, log }): Promise<Retirement> => {
+  const deadline = patienceOf(before, task);
   const { facts, waitsInGroup } = await gather(request, before?.absentSince ?? null, task, signal);
   const { named, item } = facts;
   const decision = decideRetirement(facts);
@@ -37,15 +39,29 @@ export const handler = task(Input, async ({ request, before, task }, { signal, l
       log(decision.kind === 'nothing' ? 'Nothing to retire' : 'Not yet', { reason: decision.reason });
     // An execution that began before a deployment has no state to wait in.
     if (decision.kind === 'unconfirmed' && before === undefined) throw new ServiceUnavailable(decision.reason);
-    return unclaimed(facts, decision, waitsInGroup);
+    return { ...unclaimed(facts, decision, waitsInGroup), deadline };
   }
   const claimed = await claim(item, retirementClaim(facts, decision), signal);
   const { interruptedExecution } = decision;
   const stopReason = { error: 'InstanceGone', cause: `${named.instanceId} is being retired by ${task.execution}.` };
   if (interruptedExecution) await stopExecution(interruptedExecution, stopReason, signal);
   const wasRunning = interruptedExecution !== undefined;
-  return retirementOf(named, claimed, { reason: null, status: 'retiring', wasRunning, waitsInGroup });
+  const outcome = { reason: null, status: 'retiring', wasRunning, waitsInGroup } as const;
+  return { ...retirementOf(named, claimed, outcome), deadline };
 });
+
+/** Longer than any maintenance, and than all attempts of one state together. */
+const PATIENCE_SECONDS = 13 * 3600;
+
+/**
+ * Until when the retirement waits for what is not ready.
+ * @throws DeadlinePassed where Lambda's own failures have led back here until then
+ */
+function patienceOf(before: Retirement | null | undefined, { enteredTime }: TaskContext): string {
+  const deadline = before?.deadline ?? after(enteredTime, PATIENCE_SECONDS);
+  if (enteredTime < deadline) return deadline;
+  throw new DeadlinePassed(`The retirement has waited until ${deadline}: what failed stands in its history.`);
+}
 
 async function gather(input: unknown, absentSince: string | null, task: TaskContext, signal: AbortSignal) {
   const request = parseRetirementRequest(input);

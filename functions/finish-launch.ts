@@ -5,7 +5,8 @@ import { task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { completeLifecycleAction } from '../services/auto-scaling.ts';
 import { claimOf, isOwner, record } from '../services/ledger.ts';
-import { notify } from '../services/notifications.ts';
+import { announceOutcome } from '../services/notifications.ts';
+import { endWaiting } from '../services/waiting-actions.ts';
 
 /**
  * Lets the instance into service. The node is enrolled before its launch is completed, and is recorded so: whatever
@@ -20,6 +21,7 @@ export const handler = task(
     if (!enrolledBefore) await record(owner, { status: 'enrolled', endedAt }, call.signal);
     else if (hook && !(await isOwner(owner, call.signal))) return { lifecycleAction: null };
     const lifecycleAction = hook && (await completeLifecycleAction(hook, instance, 'CONTINUE', call.signal));
+    if (hook) await endWaiting(enrolment.ledgerKey, endedAt, call);
     if (enrolledBefore) {
       emit('EnrolmentsFoundDone');
       return { lifecycleAction };
@@ -31,7 +33,7 @@ export const handler = task(
         ? (Date.parse(endedAt) - Date.parse(instance.launchTime)) / 1000
         : null;
     const detail = { ...aboutEnrolment(instance, enrolment, task.execution), secondsToManaged };
-    await notify({ detailType: 'Instance Enrolled', detail }, call.signal);
+    await announceOutcome({ detailType: 'Instance Enrolled', detail }, call);
     emit('EnrolmentsSucceeded');
     if (secondsToManaged !== null) emit('SecondsToManaged', secondsToManaged);
     return { lifecycleAction };

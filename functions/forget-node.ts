@@ -4,7 +4,7 @@ import { task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { claimOf, record } from '../services/ledger.ts';
 import { releaseNodeName } from '../services/node-names.ts';
-import { notify } from '../services/notifications.ts';
+import { announceOutcome } from '../services/notifications.ts';
 
 /** Long enough for an auditor to ask, and for every late event to meet it. */
 const KEPT_DAYS = 90;
@@ -19,7 +19,7 @@ export const handler = task(
     const { platform, nodeName, ledgerKey } = retirement;
     if (platform === 'lightsail' && nodeName) await releaseNodeName(nodeName, ledgerKey, call.signal);
     if (retirement.profile === null) return { retired: true };
-    await notify({ detailType: 'Instance Retired', detail: aboutRetirement(retirement, execution) }, call.signal);
+    await announceOutcome({ detailType: 'Instance Retired', detail: aboutRetirement(retirement, execution) }, call);
     emit('RetirementsSucceeded');
     return { retired: true };
   },

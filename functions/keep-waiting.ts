@@ -1,56 +1,89 @@
 import * as z from 'zod';
 import { EnrolmentRequest, namedIn } from '../events/request.ts';
 import { profilesIn } from '../lib/compiled.ts';
-import { DeadlinePassed, LaunchDecided } from '../lib/errors.ts';
-import { type InstanceRef, ledgerKey } from '../lib/instance.ts';
+import { DeadlinePassed, LaunchDecided, ServiceUnavailable, Throttled } from '../lib/errors.ts';
+import { type GroupMember, type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import { Enrolment, Failure, type Hook, sentenceOf, type TaskContext, Waiting } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
+import { hookOfAction, type WaitingAction } from '../lib/waiting-action.ts';
+import { deadlineOf } from '../profiles/deadline.ts';
 import { isLaunchOver, launchHook } from '../profiles/launch.ts';
 import { profilesForGroup } from '../profiles/match.ts';
-import { findAnnouncement, hookOf } from '../services/announcements.ts';
-import { findMember, recordHeartbeat } from '../services/auto-scaling.ts';
+import { pauseOf, secondsBetween } from '../profiles/waiting.ts';
+import { findHook, findMember } from '../services/auto-scaling.ts';
+import { findWaiting } from '../services/waiting-actions.ts';
+
+/** An enrolment without a hook that has not come as far as its profile: nothing is known yet that would set another limit. */
+const UNRESOLVED = { enrolWithinMinutes: 60 };
+
+const Progress = z.object({ enrolment: Enrolment.optional(), failure: Failure, waiting: Waiting.optional() });
+type Progress = z.infer<typeof Progress>;
+
+/** The launch for which an enrolment waits. */
+interface Launch {
+  readonly hook: Hook | null;
+  readonly deadline: string;
+  /** Whether our hook was seen to wait: then the launch is over for us once it no longer launches. */
+  readonly hasWaitedForUs: boolean;
+}
 
 /**
- * For an enrolment that has not come as far as its profile: nothing is known yet that would set another limit. A launch
- * that waits in a hook can wait for 48 hours; one of them is for its decision.
+ * What every long wait passes through: ends the waiting when its time is over, or when the launch no longer waits for it.
+ * The watch keeps the launch alive meanwhile.
  */
-const UNRESOLVED_MINUTES = { inHook: 47 * 60, otherwise: 60 };
+export const handler = task(
+  { request: EnrolmentRequest, soFar: Progress },
+  async ({ request, soFar, task }, { signal }) => {
+    const ref = namedIn(request);
+    const { hook, deadline, hasWaitedForUs } = await gatherLaunch(ref, soFar, task, signal);
+    if (Date.parse(task.enteredTime) >= Date.parse(deadline)) throw deadlinePassed(deadline, soFar.failure);
+    emit('SecondsWaiting', secondsBetween(task.startTime, task.enteredTime));
+    if (hook) requireLaunching(hook, ref, hasWaitedForUs, await findMember(ref, signal));
+    return {
+      ...pauseOf(task, deadline),
+      absentSince: absentSince(soFar, task),
+      hasWaitedForUs,
+    };
+  },
+);
 
-/** Between two looks at something that takes hours. The state machine adds it to what lies between two heartbeats. */
-export const LONGEST_PAUSE_SECONDS = 840;
+async function gatherLaunch(
+  ref: InstanceRef,
+  { enrolment, waiting }: Progress,
+  { startTime }: TaskContext,
+  signal: AbortSignal,
+): Promise<Launch> {
+  const hasWaitedForUs = waiting?.hasWaitedForUs ?? false;
+  const isKnown = enrolment !== undefined && (enrolment.hook === null || hasWaitedForUs);
+  const action = isKnown || ref.platform !== 'ec2' ? undefined : await findLaunch(ref, signal);
+  if (enrolment) {
+    const { hook, deadline } = enrolment;
+    const isSeen = action?.heartbeatAt !== undefined && action.lifecycleHookName === hook?.lifecycleHookName;
+    return { hook, deadline, hasWaitedForUs: hasWaitedForUs || isSeen };
+  }
+  const facts = { profile: UNRESOLVED, launchTime: null, startTime };
+  if (action) {
+    const deadline = deadlineOf({ ...facts, hookTimes: action, announcedAt: action.since, seenAt: action.seenAt });
+    return { hook: hookOfAction(action), deadline, hasWaitedForUs: action.heartbeatAt !== undefined };
+  }
+  const hook = await probableHook(ref, signal);
+  const hookTimes = hook ? await findHook(hook, ref.region, signal) : undefined;
+  return { hook, deadline: deadlineOf({ ...facts, hookTimes, announcedAt: null, seenAt: null }), hasWaitedForUs };
+}
 
-const SoFar = z.object({ enrolment: Enrolment.optional(), failure: Failure, waiting: Waiting.optional() });
+/** An outage of the ledger must not end the waiting: without an item, Auto Scaling is asked. */
+async function findLaunch(ref: InstanceRef, signal: AbortSignal): Promise<WaitingAction | undefined> {
+  try {
+    const action = await findWaiting(ledgerKey(ref), signal);
+    return action?.transition === 'launching' ? action : undefined;
+  } catch (error) {
+    if (error instanceof ServiceUnavailable || error instanceof Throttled) return undefined;
+    throw error;
+  }
+}
 
-/**
- * What every long wait passes through: keeps the launch from expiring meanwhile, and ends the waiting when its time is
- * over or the launch no longer waits for it.
- */
-export const handler = task({ request: EnrolmentRequest, soFar: SoFar }, async ({ request, soFar, task }, call) => {
-  const { enrolment, failure } = soFar;
-  const ref = namedIn(request);
-  const hook = enrolment ? enrolment.hook : await probableHook(ref, call.signal);
-  const deadline = enrolment?.deadline ?? unresolvedDeadline(hook, task);
-  if (Date.parse(task.enteredTime) >= Date.parse(deadline))
-    throw new DeadlinePassed(
-      `The time for this launch was over at ${deadline}. It waited because of ${failure.Error}: ${sentenceOf(failure)}`,
-    );
-  emit('SecondsWaiting', secondsBetween(task.startTime, task.enteredTime));
-  const heartbeat = hook && (await recordHeartbeat(hook, ref, call.signal));
-  if (hook && heartbeat === 'already-over') await requireNotOver(hook, ref, { soFar, task }, call.signal);
-  return {
-    deadline,
-    pauseSeconds: pauseSeconds(task, deadline),
-    absentSince: absentSince(soFar, task),
-    hasWaitedForUs: heartbeat === 'recorded' || hasWaitedForUs(soFar),
-    heartbeat,
-  };
-});
-
-/**
- * Until ResolveProfile has decided: the hook that a profile names for the instance's group. It is asked of Auto Scaling and
- * not of the ledger, whose outage must not let the launch expire.
- */
+/** Until ResolveProfile has decided: the hook that a profile names for the instance's group. */
 async function probableHook(ref: InstanceRef, signal: AbortSignal): Promise<Hook | null> {
   if (ref.platform !== 'ec2') return null;
   const member = await findMember(ref, signal);
@@ -59,49 +92,26 @@ async function probableHook(ref: InstanceRef, signal: AbortSignal): Promise<Hook
   return profile ? launchHook(undefined, member, profile) : null;
 }
 
-async function announcedHook(ref: InstanceRef, { execution }: TaskContext, signal: AbortSignal): Promise<Hook | null> {
-  return hookOf(await findAnnouncement(execution, ledgerKey(ref), signal));
-}
-
-function hasWaitedForUs({ waiting }: z.infer<typeof SoFar>): boolean {
-  return waiting?.hasWaitedForUs ?? false;
+function deadlinePassed(deadline: string, failure: Failure): DeadlinePassed {
+  return new DeadlinePassed(
+    `The time for this launch was over at ${deadline}. It waited because of ${failure.Error}: ${sentenceOf(failure)}`,
+  );
 }
 
 /** @throws LaunchDecided if the launch has waited for us, and is over now */
-async function requireNotOver(
+function requireLaunching(
   hook: Hook,
-  ref: InstanceRef,
-  { soFar, task }: { soFar: z.infer<typeof SoFar>; task: TaskContext },
-  signal: AbortSignal,
-): Promise<void> {
-  const announced = hasWaitedForUs(soFar) ? hook : await announcedHook(ref, task, signal);
-  const isOurs = announced?.lifecycleHookName === hook.lifecycleHookName;
-  if (!isLaunchOver(isOurs, await findMember(ref, signal))) return;
+  { instanceId }: InstanceRef,
+  hasWaitedForUs: boolean,
+  member: GroupMember | undefined,
+): void {
+  if (!isLaunchOver(hasWaitedForUs, member)) return;
   throw new LaunchDecided(
-    `The launch of ${ref.instanceId} no longer waits in the hook ${hook.lifecycleHookName} of ${hook.autoScalingGroupName}: it expired or was completed by somebody else.`,
+    `The launch of ${instanceId} no longer waits in the hook ${hook.lifecycleHookName} of ${hook.autoScalingGroupName}: it expired, or someone else completed it.`,
   );
 }
 
 /** Only DescribeInstance says InstanceNotFound. Any other failure comes after a sighting, or after no look at all. */
-function absentSince({ failure, waiting }: z.infer<typeof SoFar>, { enteredTime }: TaskContext): string | null {
+function absentSince({ failure, waiting }: Progress, { enteredTime }: TaskContext): string | null {
   return failure.Error === 'InstanceNotFound' ? (waiting?.absentSince ?? enteredTime) : null;
-}
-
-function unresolvedDeadline(hook: Hook | null, { startTime }: TaskContext): string {
-  const minutes = hook ? UNRESOLVED_MINUTES.inHook : UNRESOLVED_MINUTES.otherwise;
-  return new Date(Date.parse(startTime) + minutes * 60_000).toISOString();
-}
-
-/**
- * A tenth of the time that it has waited: soon enough after a minute, and after hours rare enough. At an even pace,
- * 48 hours would not fit into the 25,000 events that an execution's history may have.
- */
-function pauseSeconds({ startTime, enteredTime }: TaskContext, deadline: string): number {
-  const waitedSeconds = secondsBetween(startTime, enteredTime);
-  const leftSeconds = secondsBetween(enteredTime, deadline);
-  return Math.floor(Math.min(waitedSeconds / 10, LONGEST_PAUSE_SECONDS, leftSeconds));
-}
-
-function secondsBetween(from: string, to: string): number {
-  return (Date.parse(to) - Date.parse(from)) / 1000;
 }

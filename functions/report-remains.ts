@@ -6,7 +6,7 @@ import { task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { remainsOf } from '../profiles/remains.ts';
 import { claimOf, findItem, recordIfOwner } from '../services/ledger.ts';
-import { notify } from '../services/notifications.ts';
+import { announceOutcome } from '../services/notifications.ts';
 
 /** The state's data when the retirement failed, as far as it got. */
 const Progress = z.object({
@@ -32,7 +32,7 @@ export const handler = task(
       log('The failure is not recorded: another execution has taken the instance');
     const known = retirement ? aboutRetirement(retirement, execution) : { ...NOTHING_KNOWN, execution };
     const detail = { ...known, instance: named?.instanceId ?? null, error, cause };
-    await notify({ detailType: 'Instance Retirement Failed', detail }, signal);
+    await announceOutcome({ detailType: 'Instance Retirement Failed', detail }, { signal, log });
     emit('RetirementsFailed');
     return { error, cause };
   },

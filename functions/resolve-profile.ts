@@ -4,7 +4,7 @@ import { exemptions, profiles, profilesIn } from '../lib/compiled.ts';
 import { ClaimedElsewhere } from '../lib/errors.ts';
 import { type GroupMember, Instance, ledgerKey } from '../lib/instance.ts';
 import type { Profile } from '../lib/profile.ts';
-import type { Enrolment, TaskContext } from '../lib/state.ts';
+import type { Enrolment, Hook, TaskContext } from '../lib/state.ts';
 import { type Invocation, task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { exemptionsOf, leavingOut } from '../profiles/exemptions.ts';
@@ -12,11 +12,13 @@ import { launchHook, whyIgnored } from '../profiles/launch.ts';
 import { matchProfile } from '../profiles/match.ts';
 import { type EnrolmentFacts, formerItem, ignoredEnrolment, planEnrolment } from '../profiles/plan.ts';
 import { isMemberNeeded, settled } from '../profiles/sighting.ts';
+import { after, LONGEST_ROUND_SECONDS } from '../profiles/waiting.ts';
 import { startRetirement } from '../services/announced-start.ts';
 import { type Announcement, findAnnouncement } from '../services/announcements.ts';
 import { findHook, findMember } from '../services/auto-scaling.ts';
 import { claim, findItem } from '../services/ledger.ts';
 import { isOwned } from '../services/ownership.ts';
+import { findWaiting, leaveToHook, recordWaiting } from '../services/waiting-actions.ts';
 
 /** What the services and the ledger say of the launch. */
 interface Launch {
@@ -34,7 +36,7 @@ export const handler = task({ request: EnrolmentRequest, instance: Instance }, a
   const { instance, announcement, task } = launch;
   const profile = matchProfile(profiles(), instance);
   const reason = whyIgnored(eventOf(announcement), instance, profile);
-  if (!profile || reason !== undefined) return ignore(launch, reason ?? '', invocation);
+  if (!profile || reason !== undefined) return await ignore(launch, reason ?? '', invocation);
   const facts = await gather(launch, profile, invocation);
   await requireFormerRetired(facts, invocation);
   const plan = planEnrolment(facts);
@@ -83,13 +85,16 @@ async function gatherLaunch(
   return { request, instance: settled(sighting, member, profiles()), announcement, member, task };
 }
 
-/** An announcement of an AWS event. What a sweep announces is no launch. */
+/** An announcement of a launch, by its event or by the watch. What a sweep announces is no launch. */
 function eventOf(announcement: Announcement | undefined): Announcement | undefined {
-  return announcement?.by === 'event' ? announcement : undefined;
+  return announcement?.by === 'event' || announcement?.by === 'watch' ? announcement : undefined;
 }
 
-function ignore({ announcement, instance, task }: Launch, reason: string, invocation: Invocation): Enrolment {
+async function ignore(launch: Launch, reason: string, invocation: Invocation): Promise<Enrolment> {
+  const { announcement, instance, task } = launch;
   const hook = announcement?.lifecycleHookName;
+  const action = hook === undefined ? undefined : await findWaiting(ledgerKey(instance), invocation.signal);
+  if (action?.transition === 'launching') await leaveToHook(action, invocation.signal);
   if (profiles().some(({ lifecycleHook }) => hook !== undefined && lifecycleHook === hook)) emit('LaunchesUnmatched');
   invocation.log('Ignored', { reason });
   emit('EnrolmentsIgnored');
@@ -100,7 +105,7 @@ async function gather(launch: Launch, profile: Profile, { signal }: Invocation):
   const { request, instance, announcement, member, task } = launch;
   const event = eventOf(announcement);
   const hook = launchHook(event, member, profile);
-  const hookTimes = hook ? await findHook(hook, instance.region, signal) : undefined;
+  const action = hook ? await knownWaiting(launch, hook, signal) : undefined;
   const item = await findItem(ledgerKey(instance), signal);
   const exempt = exemptionsOf(exemptions(), instance, task.enteredTime);
   return {
@@ -112,9 +117,25 @@ async function gather(launch: Launch, profile: Profile, { signal }: Invocation):
     requestedAt: announcement?.eventTime ?? null,
     announcedAt: event?.eventTime ?? null,
     hook,
-    hookTimes,
+    hookTimes: action,
+    seenAt: action?.seenAt ?? null,
     item,
     isOwnedElsewhere: item !== undefined && item.execution !== task.execution && (await isOwned(item, signal)),
     task,
   };
+}
+
+/** The launch as the watch knows it. One that nothing has recorded is recorded, so that the watch keeps it alive. */
+async function knownWaiting({ instance, announcement, task }: Launch, hook: Hook, signal: AbortSignal) {
+  const subject = ledgerKey(instance);
+  const known = await findWaiting(subject, signal);
+  if (known?.transition === 'launching' && known.lifecycleHookName === hook.lifecycleHookName) return known;
+  const limits = await findHook(hook, instance.region, signal);
+  if (!limits) return undefined;
+  const since = eventOf(announcement)?.eventTime ?? after(task.startTime, -LONGEST_ROUND_SECONDS);
+  const execution = task.execution.slice(task.execution.lastIndexOf(':') + 1);
+  const action = { subject, region: instance.region, ...hook, transition: 'launching', ...limits } as const;
+  const recorded = { ...action, since, seenAt: task.startTime, execution };
+  await recordWaiting(recorded, signal);
+  return recorded;
 }

@@ -4,12 +4,19 @@ import { requestsOf } from '../events/table.ts';
 import { profilesIn } from '../lib/compiled.ts';
 import { accountId, environment } from '../lib/config.ts';
 import { ServiceUnavailable, Throttled } from '../lib/errors.ts';
+import { type InstanceRef, ledgerKey } from '../lib/instance.ts';
+import type { Hook } from '../lib/state.ts';
 import { answer, type Invocation } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { whyNotStarted } from '../profiles/launch.ts';
+import { profilesForGroup } from '../profiles/match.ts';
+import { isShort, watchName } from '../profiles/waiting.ts';
 import { type AnnouncedStart, startEnrolment } from '../services/announced-start.ts';
+import { findHook, recordHeartbeat } from '../services/auto-scaling.ts';
+import { refusalOf } from '../services/aws.ts';
 import { startRequests } from '../services/start-requests.ts';
 import { startExecution } from '../services/state-machines.ts';
+import { recordWaiting } from '../services/waiting-actions.ts';
 
 /** Starts `enrol-node` for each instance that an event announces, once per launch. */
 export const handler = answer(async (event, invocation) => {
@@ -19,7 +26,14 @@ export const handler = answer(async (event, invocation) => {
       kind: 'Enrolment',
       whyIgnored,
       startOf: startForRequest,
-      start: (start) => startLaunch(start, invocation),
+      start: async (start, _signal, request) => {
+        const launch = await beginWaiting(start.execution, request, invocation);
+        const [outcome] = await Promise.all([
+          startLaunch(start, invocation),
+          launch && recordLaunch(launch, invocation),
+        ]);
+        return outcome;
+      },
     },
     invocation,
   );
@@ -32,6 +46,65 @@ function whyIgnored(request: TriggeredRequest): string | undefined {
   const { lifecycleAction, autoScalingGroupName } = request;
   const announced = { autoScalingGroupName, lifecycleHookName: lifecycleAction?.lifecycleHookName };
   return whyNotStarted(profilesIn(request.region), namedIn(request), announced);
+}
+
+/** A launch that waits in a hook of ours. */
+interface WaitingLaunch {
+  readonly execution: string;
+  readonly instance: InstanceRef;
+  readonly hook: Hook;
+  /** When its event was sent: the hook began to wait then. */
+  readonly since: string;
+  /** Whether the hook has taken its first heartbeat. */
+  readonly isAlive: boolean;
+}
+
+/**
+ * Before anything else: a hook may expire within half a minute, and from here on the watch keeps it alive. If it cannot be
+ * sent, the enrolment starts all the same.
+ */
+async function beginWaiting(
+  execution: string,
+  request: TriggeredRequest,
+  { signal, log }: Invocation,
+): Promise<WaitingLaunch | undefined> {
+  const instance = namedIn(request);
+  const hook = ourHook(request);
+  if (!hook) return undefined;
+  const launch = { execution, instance, hook, since: request.trigger.eventTime };
+  try {
+    return { ...launch, isAlive: (await recordHeartbeat(hook, instance, signal)) === 'recorded' };
+  } catch (error) {
+    log('The first heartbeat could not be sent', { instance: instance.instanceId, reason: refusalOf(error) });
+    return { ...launch, isAlive: false };
+  }
+}
+
+/** A hook that a profile names for the group. Another team's hook may have the same name in another group. */
+function ourHook({ lifecycleAction, region }: TriggeredRequest): Hook | undefined {
+  if (!lifecycleAction) return undefined;
+  const { autoScalingGroupName, lifecycleHookName } = lifecycleAction;
+  const possible = profilesForGroup(profilesIn(region), autoScalingGroupName);
+  const isOurs = possible.some(({ lifecycleHook }) => lifecycleHook === lifecycleHookName);
+  return isOurs ? { autoScalingGroupName, lifecycleHookName } : undefined;
+}
+
+/** Has the watch keep the launch alive. What cannot be written now, the watch finds by itself within its round. */
+async function recordLaunch(
+  { execution, instance, hook, since, isAlive }: WaitingLaunch,
+  { signal, log }: Invocation,
+): Promise<void> {
+  const { region } = instance;
+  try {
+    const limits = await findHook(hook, region, signal);
+    if (!limits) return;
+    const action = { subject: ledgerKey(instance), region, ...hook, transition: 'launching', ...limits } as const;
+    await recordWaiting({ ...action, since, seenAt: since, execution, ...(isAlive && { heartbeatAt: since }) }, signal);
+    if (isShort(limits))
+      await startExecution(environment('WATCH_HOOKS_STATE_MACHINE_ARN'), watchName(since), {}, signal);
+  } catch (error) {
+    log('The launch is left to the watch', { instance: instance.instanceId, reason: refusalOf(error) });
+  }
 }
 
 /**

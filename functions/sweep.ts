@@ -13,6 +13,7 @@ import { listItems, setMissingSince } from '../services/ledger.ts';
 import { imdsV1Calls } from '../services/metadata-use.ts';
 import { notify } from '../services/notifications.ts';
 import { storeReport } from '../services/reports.ts';
+import { isRunning } from '../services/state-machines.ts';
 import { failureOf } from '../sweep/alerts.ts';
 import type { SweepReport } from '../sweep/report.ts';
 import { formsOf } from '../sweep/report-forms.ts';
@@ -50,6 +51,7 @@ function servicesWith(signal: AbortSignal): SweepServices {
     imdsV1Calls: (instances, period) => imdsV1Calls(instances, period, signal),
     startEnrolment: (start) => startEnrolment(start, signal),
     startRetirement: (start) => startRetirement(start, signal),
+    isRunning: (execution) => isRunning(execution, signal),
     find: (record) => findInstance(namedBy(record), signal),
     setMissingSince: (record, at) => setMissingSince(record, at, signal),
     refusalOf,

@@ -16,10 +16,13 @@ export const VARIABLES = [
   'LEDGER_TABLE',
   'ENROL_NODE_STATE_MACHINE_ARN',
   'RETIRE_NODE_STATE_MACHINE_ARN',
+  'WATCH_HOOKS_STATE_MACHINE_ARN',
   /** Names of the Systems Manager documents. */
   'COLLECT_IDENTITY_DOCUMENT',
   'INSTALL_CREDENTIALS_DOCUMENT',
   'INSTALL_CHEF_DOCUMENT',
+  /** For one answer of an AWS service. */
+  'REQUEST_TIMEOUT_MILLISECONDS',
   /** The URL of the bucket in which each sweep stores its report. */
   'REPORTS_URL',
 ] as const;
@@ -46,6 +49,12 @@ export function environment(name: Variable): string {
 /** The stage, or `none` outside a deployed stack. */
 export function stage(): string {
   return variable('STAGE') ?? 'none';
+}
+
+/** How long one answer of an AWS service may take; undefined outside a deployed stack, where nothing is cut off. */
+export function requestTimeoutMilliseconds(): number | undefined {
+  const value = variable('REQUEST_TIMEOUT_MILLISECONDS');
+  return value === undefined ? undefined : Number(value);
 }
 
 /** The stack's own Region: the default for every request that names none. */

@@ -21,6 +21,8 @@ export const TaskContext = z.object({
   state: z.string(),
   /** How many attempts went before this one. */
   retryCount: z.int().min(0),
+  /** Until when the launch may wait: a state that is entered later does nothing. */
+  deadline: z.iso.datetime().optional(),
 });
 export type TaskContext = z.infer<typeof TaskContext>;
 
@@ -62,7 +64,7 @@ export const Enrolment = z.object({
    * Who started it; null for a person. An execution that began before a deployment does not say it: then nothing is
    * measured by it, and the instance counts as one that has run.
    */
-  startedBy: z.enum(['event', 'sweep', 'undo', 'move']).nullable().default('sweep'),
+  startedBy: z.enum(['event', 'watch', 'sweep', 'undo', 'move']).nullable().default('sweep'),
   /** Why the metadata options are left to a sweep although the profile names them; null if they are not. */
   hardeningPostponed: z.string().nullable().default(null),
   /** Whether the node is to be taken off another server afterwards. */
@@ -88,7 +90,7 @@ export type Enrolment = z.infer<typeof Enrolment>;
 
 /** `$.waiting`: what KeepWaiting remembers from one wait to the next. */
 export const Waiting = z.object({
-  /** Whether our hook has taken a heartbeat: then it is the launch's own end if it takes no more. */
+  /** Whether our hook was seen to wait: then the launch is over for us once it no longer launches. */
   hasWaitedForUs: z.boolean().default(false),
   /** When looks began to miss the instance, without a sighting since. */
   absentSince: z.iso.datetime().nullable().default(null),
@@ -131,13 +133,17 @@ export const Identity = z.object({
 });
 export type Identity = z.infer<typeof Identity>;
 
-/** `$.association`: the configuration server's answer; the certificate is for engines that issue one. */
-export const Association = z.object({
+/** A configuration server's answer; the certificate is for engines that issue one. */
+export const ServerAnswer = z.object({
   /** What ConfirmAssociation asks about; null where the answer is final at once. */
   statusToken: z.string().nullable(),
   certificate: z.string().nullable(),
   caCertificate: z.string().nullable(),
 });
+export type ServerAnswer = z.infer<typeof ServerAnswer>;
+
+/** `$.association`: the server's last answer, and whether ConfirmAssociation has taken it as final. */
+export const Association = ServerAnswer.extend({ isConfirmed: z.boolean().default(false) });
 export type Association = z.infer<typeof Association>;
 
 /** A failure as Catch leaves it: `Cause` is Lambda's JSON for an error that a handler threw. */
@@ -152,13 +158,25 @@ const Failures = z.object({
   last: Failure,
 });
 /** `$.decision`: what a failed enrolment means for its launch. */
-export interface FailureDecision {
-  readonly action: 'hold' | 'abandon' | 'continue' | 'none';
+export const Decision = z.object({
+  action: z.enum(['hold', 'abandon', 'continue', 'none']),
   /** Whether what was done for the instance is undone. */
-  readonly undo: boolean;
+  undo: z.boolean(),
   /** Why the launch is held although the profile says abandon: a sentence. Null if the profile is followed. */
-  readonly instead: string | null;
-}
+  instead: z.string().nullable(),
+  /** The hook in which the launch waits. */
+  hook: Hook.nullable(),
+  /** Whether the node is enrolled, and only its launch is not finished. */
+  isEnrolled: z.boolean(),
+});
+export type FailureDecision = Pick<z.infer<typeof Decision>, 'action' | 'undo' | 'instead'>;
+
+/** `$.release`: how the launch of a failed enrolment was completed. */
+export const Release = z.object({
+  /** `already-over`: it expired, or someone else completed it; null if no launch waited. */
+  lifecycleAction: z.enum(['completed', 'already-over']).nullable(),
+});
+export type Release = z.infer<typeof Release>;
 
 /** `$.retirement`: what is to be undone of an instance, and by whom it is claimed. */
 export const Retirement = z.object({
@@ -172,6 +190,8 @@ export const Retirement = z.object({
   absentSince: z.string().nullable().default(null),
   /** Before the next look at its service. */
   pauseSeconds: z.int().default(0),
+  /** Until when the retirement waits for what is not ready; an execution from before a deployment has none. */
+  deadline: z.iso.datetime().optional(),
   /** The group in one of whose termination hooks it waits. */
   waitsInGroup: z.string().nullable().default(null),
   platform: z.enum(['ec2', 'lightsail']),

@@ -1,7 +1,7 @@
 import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import * as z from 'zod';
-import { InvalidRequest, NOT_YET, OutOfTime } from './errors.ts';
+import { DeadlinePassed, InvalidRequest, NOT_YET, OutOfTime } from './errors.ts';
 import { printable } from './quoted.ts';
 import { faultsOf } from './schema-faults.ts';
 import { TaskContext } from './state.ts';
@@ -23,7 +23,7 @@ const STOP_EARLY_MILLISECONDS = 500;
 /**
  * The handler of a task state: a schema and one call. The input is what the state's `Parameters` say, with the state
  * machine's own words under `task`; an error is the task's answer to the state machine, so nothing is caught here.
- * @throws InvalidRequest for an input that is not as the schema says; OutOfTime shortly before the function's time-out.
+ * @throws InvalidRequest for an input that is not as the schema says; DeadlinePassed for a state that is entered too late; OutOfTime shortly before the function's time-out.
  */
 export function task<Shape extends z.ZodRawShape, Output>(
   shape: Shape,
@@ -36,8 +36,15 @@ export function task<Shape extends z.ZodRawShape, Output>(
       throw new InvalidRequest(`The state's input is not as the task expects: ${faultsOf(parsed.error)}`);
     const input = parsed.data as unknown as z.infer<z.ZodObject<Shape>> & { task: TaskContext };
     if (input.task.retryCount > 0) emit('Retries', 1, { state: input.task.state });
+    requireTime(input.task);
     return run(input, invocation);
   });
+}
+
+/** No state begins after the deadline: a launch is decided before its hook decides, and a retirement reports what is left. */
+function requireTime({ state, deadline, enteredTime }: TaskContext): void {
+  if (deadline === undefined || Date.parse(enteredTime) < Date.parse(deadline)) return;
+  throw new DeadlinePassed(`${state} was not begun: the time for it was over at ${deadline}.`);
 }
 
 /** The handler of an event's function: what it is given is the event as it came. */

@@ -44,6 +44,10 @@ export const METRICS = {
   EnrolmentsFoundDone: 'Count',
   /** A launch waits in a hook of ours, and no profile asks for its instance: its hook will decide by its time-out. */
   LaunchesUnmatched: 'Count',
+  /** An outcome event could not be sent; the outcome itself stands in the ledger and in the execution. */
+  NotificationsDropped: 'Count',
+  /** A held launch will be decided by its hook's time-out soon. Counted in every round of the watch until then. */
+  LaunchesExpiring: 'Count',
   /** Of an enrolment that is not ready yet: since it was started. */
   SecondsWaiting: 'Seconds',
   /** With the dimension `state`: a service still refused for its rate after the SDK's own attempts. */

@@ -11,6 +11,7 @@ import { type DeployedResources, resolveResources } from './resources.ts';
 export interface Deployment {
   readonly functions: readonly DeployedFunction[];
   readonly rules: readonly DeployedRule[];
+  readonly schedules: readonly DeployedSchedule[];
   readonly stateMachines: readonly DeployedStateMachine[];
   /** Names of the variables that every function is given. */
   readonly environment: readonly string[];
@@ -33,6 +34,13 @@ export interface DeployedRule {
   readonly functionName: string;
 }
 
+/** A rule that goes by the clock and invokes a function. */
+export interface DeployedSchedule {
+  readonly name: string;
+  readonly everySeconds: number;
+  readonly functionName: string;
+}
+
 export interface DeployedStateMachine {
   readonly name: string;
   /** Amazon States Language; each `${…FunctionArn}` is the ARN of its function. */
@@ -43,7 +51,7 @@ const STAGE = 'dev';
 
 type Resource = Service['resources'][number]['Resources'][string];
 
-/** A rule that waits for no event but for its time starts nothing here by itself: whoever plays a world says when. */
+/** Schedules of functions run by themselves here; one that starts a state machine (the sweep) runs on request. */
 const isScheduled = ({ Properties }: Resource) => 'ScheduleExpression' in Properties;
 
 /** A function as a resource refers to it. */
@@ -55,6 +63,12 @@ const Rule = z.object({
   EventPattern: z.looseObject({
     account: z.array(z.strictObject({ Ref: z.literal('AWS::AccountId') }).transform(() => ACCOUNT_ID)),
   }),
+  Targets: z.array(z.object({ Arn: z.unknown() })),
+});
+
+const Schedule = z.object({
+  Name: z.string(),
+  ScheduleExpression: z.string(),
   Targets: z.array(z.object({ Arn: z.unknown() })),
 });
 
@@ -74,7 +88,8 @@ const HANDLER = /^build\/functions\/([a-z0-9-]+)\/index\.handler$/;
 export function readDeployment(root = fileURLToPath(new URL('..', import.meta.url))): Deployment {
   const { service, provider, functions, resources } = readService(root, STAGE);
   const template = Object.assign({}, ...resources.map((part) => part.Resources));
-  const all = resources.flatMap((part) => Object.values(part.Resources)).filter((one) => !isScheduled(one));
+  const everything = resources.flatMap((part) => Object.values(part.Resources));
+  const all = everything.filter((one) => !isScheduled(one));
   const nameOf = functionNames(functions);
   return {
     functions: Object.values(functions).map(({ name, handler, timeout = provider.timeout }) => {
@@ -87,12 +102,29 @@ export function readDeployment(root = fileURLToPath(new URL('..', import.meta.ur
         return data ? [{ name: Name, pattern: EventPattern, functionName: nameOf(data) }] : [];
       }),
     ),
+    schedules: ofType(everything.filter(isScheduled), 'AWS::Events::Rule', Schedule).flatMap((schedule) =>
+      schedule.Targets.flatMap(({ Arn }) => {
+        const { data } = FunctionReference.safeParse(Arn);
+        const { Name: name, ScheduleExpression } = schedule;
+        return data ? [{ name, everySeconds: secondsOf(ScheduleExpression), functionName: nameOf(data) }] : [];
+      }),
+    ),
     stateMachines: ofType(all, 'AWS::StepFunctions::StateMachine', StateMachine).map((machine) => {
       return { name: machine.StateMachineName, definition: substituted(machine, nameOf) };
     }),
     environment: Object.keys(provider.environment),
     resources: resolveResources(`${service}-${STAGE}`, template, provider.environment),
   };
+}
+
+const SECONDS = { minute: 60, hour: 3600, day: 86_400 } as const;
+
+function secondsOf(expression: string): number {
+  const [, count, unit] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(expression) ?? [];
+  if (count && unit) return Number(count) * SECONDS[unit as keyof typeof SECONDS];
+  throw new Error(
+    `The local world plays rate(…) for a function, and not ${expression}: play it in local/deployment.ts.`,
+  );
 }
 
 function ofType<Properties extends z.ZodType>(all: Resource[], type: string, schema: Properties) {

@@ -5,9 +5,9 @@ import type { Exemption, Profile } from '../lib/profile.ts';
 import type { ProfilesFile } from '../profiles/file.ts';
 import { readProfilesFile } from '../profiles/file.ts';
 import { keysOf } from '../services/identity/certificates.ts';
-import type { AwsEvent } from '../world/eventbridge/aws-event.ts';
+import { type AwsEvent, awsEvent } from '../world/eventbridge/aws-event.ts';
 import { EventBus } from '../world/eventbridge/bus.ts';
-import { REGION } from '../world/kernel/account.ts';
+import { ACCOUNT_ID, REGION } from '../world/kernel/account.ts';
 import type { WorldClock } from '../world/kernel/clock.ts';
 import type { Random } from '../world/kernel/random.ts';
 import type { Rate } from '../world/kernel/token-bucket.ts';
@@ -34,7 +34,7 @@ import { type ApiCall, Apis } from '../world/wire/apis.ts';
 import { Faults } from '../world/wire/faults.ts';
 import type { Gateway } from '../world/wire/listen.ts';
 import { createControl } from './control.ts';
-import { type Deployment, readDeployment } from './deployment.ts';
+import { type DeployedSchedule, type Deployment, readDeployment } from './deployment.ts';
 import { collectIdentity, installChef, installCredentials } from './documents.ts';
 import { ESTATE, type Estate, type HookSettings } from './estate.ts';
 
@@ -67,6 +67,8 @@ export interface WorldOptions {
   readonly cloudWatch?: Pick<CloudWatchOptions, 'datapointsPerPage'>;
   /** Loads a function, given its source (`functions/describe-instance.ts`); left out, the source itself is run. */
   readonly load?: (file: string) => Promise<{ handler: Handler }>;
+  /** Between two rounds of a schedule; Infinity: no round ever. Left out: as deployed. */
+  readonly scheduleSeconds?: number;
   /** Hears of every event on the bus, with the rules that took it. */
   readonly onEvent?: (event: AwsEvent, ruleNames: readonly string[]) => void;
   /** Hears, for each rule that took an event, what its function answered, or that the event is lost. */
@@ -196,6 +198,32 @@ export async function createWorld(options: WorldOptions) {
   for (const group of estate.groups) autoScaling.createGroup({ DesiredCapacity: 0, MinSize: 0, ...group });
   for (const hook of estate.hooks) await putHook(hook);
   apis.calls.clear();
+  if (options.scheduleSeconds !== Number.POSITIVE_INFINITY)
+    for (const schedule of deployment.schedules) runOnSchedule(schedule);
+
+  /**
+   * In AWS a schedule runs always. Here it rests while no instance waits in a hook, because a round that finds nothing would
+   * keep a virtual clock busy for ever.
+   */
+  function runOnSchedule({ everySeconds, functionName, name }: DeployedSchedule): void {
+    let isPlanned = false;
+    const plan = () => {
+      if (isPlanned) return;
+      isPlanned = true;
+      const period = (options.scheduleSeconds ?? everySeconds) * 1000;
+      clock.at((Math.floor(clock.now() / period) + 1) * period, () => {
+        isPlanned = false;
+        void run();
+      });
+    };
+    const run = async () => {
+      if (!autoScaling.actions.isAnyOpen) return;
+      plan();
+      // As deployed: a round that fails is not retried, because the next one is due. Its error stands in its log.
+      await lambda.invoke(functionName, scheduledEvent(name, { clock, random })).catch(() => undefined);
+    };
+    autoScaling.actions.onStart(plan);
+  }
 
   /** In its group's Region. */
   async function putHook(hook: HookSettings): Promise<void> {
@@ -228,12 +256,12 @@ export async function createWorld(options: WorldOptions) {
     return node;
   }
 
-  /** The items of instances and of groups, without what announced executions and which node names are taken. */
+  /** The items of instances and of groups, without announcements, node names and what waits in hooks. */
   async function ledger(): Promise<Record<string, unknown>[]> {
     const items: Record<string, unknown>[] = [];
     for await (const { Items = [] } of paginateScan({ client: dynamoDb }, { TableName: ledgerTable.TableName }))
       items.push(...Items.map((item) => unmarshall(item)));
-    return items.filter(({ instance }) => !/^(announcement|node)\//.test(String(instance)));
+    return items.filter(({ instance }) => !/^(announcement|node|waiting)\//.test(String(instance)));
   }
 
   async function snapshot() {
@@ -281,6 +309,11 @@ export async function createWorld(options: WorldOptions) {
   };
 }
 
+function scheduledEvent(rule: string, origin: { clock: WorldClock; random: Random }): AwsEvent {
+  const resources = [`arn:aws:events:${REGION}:${ACCOUNT_ID}:rule/${rule}`];
+  return awsEvent({ source: 'aws.events', 'detail-type': 'Scheduled Event', resources, detail: {} }, origin);
+}
+
 /** Nothing checks them: they only have to be there. */
 const CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local' };
 
@@ -321,6 +354,8 @@ function deploy(
     ...variables,
     // The bucket's own host name would lead out of the local world: the path of the port names the bucket.
     REPORTS_URL: variables.REPORTS_URL?.replace(/^https:\/\/[^/]+/, `${endpoint}/${reportsBucket}`),
+    // The clients' time-outs are the machine's, and an answer may take any time of the world's.
+    REQUEST_TIMEOUT_MILLISECONDS: '',
     AWS_ENDPOINT_URL: endpoint,
     AWS_REGION: REGION,
     AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,

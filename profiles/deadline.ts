@@ -1,24 +1,14 @@
-import { InvalidRequest } from '../lib/errors.ts';
 import type { Profile } from '../lib/profile.ts';
-import type { Hook } from '../lib/state.ts';
-
-/**
- * Only KeepWaiting sends heartbeats, and two of them are at most the state machine's longest stretch apart, which a test
- * computes. A hook must outlive that stretch. The deadline leaves time for one more: the last stretch before KeepWaiting
- * sees that the deadline has passed, and the decision after it.
- *
- *   event ──── heartbeat ──── heartbeat ──── … ──── deadline ─── stretch ───┤ the hook's global timeout
- *          ≤ SHORTEST_HEARTBEAT between two
- */
-export const SHORTEST_HEARTBEAT_SECONDS = 3600;
+import { after, type HookLimits, LONGEST_ROUND_SECONDS, marginSeconds, secondsBetween } from './waiting.ts';
 
 export interface DeadlineFacts {
   readonly profile: Pick<Profile, 'enrolWithinMinutes'>;
-  readonly hook: Hook | null;
-  /** The hook's own limits; undefined if the group no longer has the hook. */
-  readonly hookTimes: { readonly heartbeatTimeoutSeconds: number; readonly globalTimeoutSeconds: number } | undefined;
+  /** The limits of the hook in which the launch waits; undefined if it waits in none. */
+  readonly hookTimes: HookLimits | undefined;
   /** The time of the event that announced the launch; null if the request came from a sweep or a person. */
   readonly announcedAt: string | null;
+  /** When the watch first saw the launch wait in our hook; null if it has not. */
+  readonly seenAt: string | null;
   /** When the instance was launched: the earliest that its hook can have begun to wait. */
   readonly launchTime: string | null;
   /** When the execution started. */
@@ -26,27 +16,28 @@ export interface DeadlineFacts {
 }
 
 /**
- * The instant after which the enrolment stops waiting. If the launch waits in a hook, the hook's limit counts, from the
- * event on. Without a hook the profile's limit counts, from the start of the execution; without an event, whichever of the
- * profile's limit and the hook's, from the launch on, ends later.
- * @throws InvalidRequest if the hook expires too early for the state machine's heartbeats
+ * The instant after which the enrolment stops waiting. Without a hook the profile's limit counts, from the start of the
+ * execution. In a hook the hook's own limit counts, and the profile's cannot exceed it:
+ *
+ *   hook begins ──── heartbeats of the watch ──── … ──── deadline ── decision ──┤ min(48 h, 100 x HeartbeatTimeout)
  */
-export function deadlineOf({ profile, hook, hookTimes, announcedAt, launchTime, startTime }: DeadlineFacts): string {
-  if (hook && hookTimes && hookTimes.heartbeatTimeoutSeconds < SHORTEST_HEARTBEAT_SECONDS) {
-    throw new InvalidRequest(
-      `The hook ${hook.lifecycleHookName} of ${hook.autoScalingGroupName} has a HeartbeatTimeout of ` +
-        `${hookTimes.heartbeatTimeoutSeconds} seconds: set it to ${SHORTEST_HEARTBEAT_SECONDS} (its default) or more.`,
-    );
-  }
-  const ofProfile = after(startTime, profile.enrolWithinMinutes * 60);
-  if (!hookTimes) return ofProfile;
-  const hookSeconds = hookTimes.globalTimeoutSeconds - SHORTEST_HEARTBEAT_SECONDS;
-  if (announcedAt) return after(announcedAt, hookSeconds);
-  // Without an event we don't know when the hook's timer started. An instance of a warm pool was launched long before.
-  const ofHook = after(launchTime ?? startTime, hookSeconds);
-  return ofHook > ofProfile ? ofHook : ofProfile;
+export function deadlineOf(facts: DeadlineFacts): string {
+  const { profile, hookTimes, startTime } = facts;
+  if (!hookTimes) return after(startTime, profile.enrolWithinMinutes * 60);
+  return after(beginningOf(facts), hookTimes.globalTimeoutSeconds - marginSeconds(hookTimes));
 }
 
-function after(instant: string, seconds: number): string {
-  return new Date(Date.parse(instant) + seconds * 1000).toISOString();
+/** A watch that has failed for longer than this has also missed the heartbeats of most hooks. */
+const SEEN_WITHIN_SECONDS = 3600;
+
+/**
+ * When the hook began to wait: the event says it. Without one, the earliest that it can have begun is the launch. An instance
+ * of a warm pool was launched long before, and one may have waited in another team's hook first: then it is one round of the
+ * watch before the first look that saw it.
+ */
+function beginningOf({ announcedAt, seenAt, launchTime, startTime }: DeadlineFacts): string {
+  if (announcedAt) return announcedAt;
+  const seen = seenAt ?? startTime;
+  if (launchTime && secondsBetween(launchTime, seen) <= SEEN_WITHIN_SECONDS) return launchTime;
+  return after(seen, -LONGEST_ROUND_SECONDS);
 }

@@ -5,20 +5,22 @@ import { type Instance, ledgerKey } from '../lib/instance.ts';
 import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import type { Exemption, Profile } from '../lib/profile.ts';
 import type { Associate } from '../lib/servers.ts';
-import type { Enrolment, TaskContext } from '../lib/state.ts';
+import type { Enrolment, Hook, TaskContext } from '../lib/state.ts';
 import { type DeadlineFacts, deadlineOf } from './deadline.ts';
 import { driftOf } from './drift.ts';
 import { type Exemptions, exemptParts, withoutExempted } from './exemptions.ts';
 import { profileVersion } from './version.ts';
 
 /** Everything that the plan of an enrolment depends on. */
-export interface EnrolmentFacts extends Pick<DeadlineFacts, 'hook' | 'hookTimes' | 'announcedAt'> {
+export interface EnrolmentFacts extends Pick<DeadlineFacts, 'hookTimes' | 'announcedAt' | 'seenAt'> {
+  /** The hook in which the launch waits. */
+  readonly hook: Hook | null;
   readonly instance: Instance;
   readonly profile: Profile;
   readonly exempt: Exemptions;
   /** Whether the request carries the node's CSR. */
   readonly hasCsr: boolean;
-  /** `event`, `sweep`, or null for a person. */
+  /** `event`, `watch`, `sweep`, or null for a person. */
   readonly startedBy: Enrolment['startedBy'];
   /** The time of the event or the sweep; null for a person. */
   readonly requestedAt: string | null;
@@ -38,7 +40,7 @@ export interface EnrolmentPlan {
 
 /**
  * Plans what to do with an instance that a profile matches.
- * @throws InvalidRequest if the hook expires too early, or for a CSR that the profile does not take; InstanceGone if the request is older than the instance's
+ * @throws InvalidRequest for a CSR that the profile does not take; InstanceGone if the request is older than the instance's
  *   retirement; ClaimedElsewhere while another execution owns the instance
  */
 export function planEnrolment(facts: EnrolmentFacts): EnrolmentPlan {

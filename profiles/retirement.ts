@@ -10,7 +10,7 @@ import { matches, profilesForGroup } from './match.ts';
 /** What started a retirement. It says where to look; what it claims is proved at the service. */
 export interface Occasion {
   /** `person`: nothing of ours announced it. */
-  readonly by: 'event' | 'sweep' | 'undo' | 'move' | 'person';
+  readonly by: 'event' | 'watch' | 'sweep' | 'undo' | 'move' | 'person';
   /** When it happened; null for a person. */
   readonly at: string | null;
   /** Where a terminating instance goes, as its event says: `EC2` or `WarmPool`. */
@@ -255,7 +255,7 @@ export function retirementOf(
   which: InstanceRef,
   item: LedgerItem | undefined,
   outcome: Pick<Retirement, 'status' | 'reason' | 'wasRunning'> &
-    Partial<Pick<Retirement, 'absentSince' | 'pauseSeconds' | 'waitsInGroup'>>,
+    Partial<Pick<Retirement, 'absentSince' | 'pauseSeconds' | 'waitsInGroup' | 'deadline'>>,
 ): Retirement {
   const { platform, instanceId, region } = which;
   const left = serversLeft(item, outcome.status);

@@ -33,6 +33,7 @@ type Grant = z.infer<typeof Grant>;
 const Entry = z.strictObject({
   description: z.string().min(1),
   rules: z.array(z.stringFormat('the name of a rule in resources/events.yml', /^[A-Z]\w+Rule$/)).default([]),
+  isClockwork: z.literal(true).optional(),
   // Lambda's bounds. Source: Lambda quotas.
   timeoutSeconds: z.int().min(1).max(900).optional(),
   memoryMegabytes: z.int().min(128).max(10_240).optional(),
@@ -162,7 +163,7 @@ function keyOf(name: string): string {
 }
 
 function functionOf(name: string, entry: Entry): Json {
-  const { description, rules, timeoutSeconds, memoryMegabytes, reservedConcurrency } = entry;
+  const { description, rules, isClockwork, timeoutSeconds, memoryMegabytes, reservedConcurrency } = entry;
   return {
     name: `muster-\${sls:stage}-${name}`,
     description,
@@ -172,7 +173,7 @@ function functionOf(name: string, entry: Entry): Json {
     ...(timeoutSeconds !== undefined && { timeout: timeoutSeconds }),
     ...(memoryMegabytes !== undefined && { memorySize: memoryMegabytes }),
     ...(reservedConcurrency !== undefined && { reservedConcurrency }),
-    ...(rules.length > 0 && INVOKED_BY_RULES),
+    ...(rules.length > 0 && (isClockwork ? INVOKED_BY_CLOCK : INVOKED_BY_RULES)),
   };
 }
 
@@ -183,6 +184,9 @@ const INVOKED_BY_RULES = {
   maximumEventAge: 3600,
   destinations: { onFailure: { type: 'sqs', arn: { 'Fn::GetAtt': ['LostEvents', 'Arn'] } } },
 };
+
+/** What is due again within minutes is not worth a retry, or a message to a person: an alarm counts its errors. */
+const INVOKED_BY_CLOCK = { maximumRetryAttempts: 0, maximumEventAge: 60 };
 
 const NOTHING = { Ref: 'AWS::NoValue' };
 
@@ -201,7 +205,7 @@ const BY_LAMBDA = {
 
 function roleOf(name: string, entry: Entry): Json {
   const Statement = [...platformStatements(name, entry), ...entry.grants.map((grant) => statementOf(name, grant))];
-  if (entry.rules.length > 0)
+  if (entry.rules.length > 0 && !entry.isClockwork)
     Statement.push({ Effect: 'Allow', Action: 'sqs:SendMessage', Resource: { 'Fn::GetAtt': ['LostEvents', 'Arn'] } });
   Statement.push(...bindingsDenied(entry));
   const further = Object.entries(entry.policies).map(([policy, part]) => policyOf(policy, resourceOf(part)));

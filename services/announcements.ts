@@ -19,8 +19,8 @@ import { documents } from './ledger-writes.ts';
 export const Announcement = z.object({
   /** The key of the instance's own item. */
   subject: z.string(),
-  /** `event`: an AWS service announced it; the others are our own functions. */
-  by: z.enum(['event', 'sweep', 'undo', 'move']),
+  /** `event`: an AWS service announced it; the others are our own functions. `watch` stands for an event that was lost. */
+  by: z.enum(['event', 'watch', 'sweep', 'undo', 'move']),
   /** The event's detail-type; of our own functions, a word for the log. */
   detailType: z.string(),
   eventId: z.string(),

@@ -10,7 +10,7 @@ import {
 } from '@aws-sdk/client-auto-scaling';
 import type { GroupMember, InstanceRef } from '../lib/instance.ts';
 import type { Hook } from '../lib/state.ts';
-import { calling, inRegion, isNamed } from './aws.ts';
+import { calling, forPage, inRegion, isNamed } from './aws.ts';
 
 const autoScalingIn = inRegion((options) => new AutoScalingClient(options));
 
@@ -75,7 +75,7 @@ async function* listPages(AutoScalingGroupNames: string[] | undefined, region: s
   do {
     const input = { AutoScalingGroupNames, MaxRecords: GROUPS_PAGE, NextToken };
     const page = await calling(`list the Auto Scaling groups in ${region}`, () =>
-      autoScalingIn(region).send(new DescribeAutoScalingGroupsCommand(input), { abortSignal: signal }),
+      autoScalingIn(region).send(new DescribeAutoScalingGroupsCommand(input), forPage(signal)),
     );
     yield (page.AutoScalingGroups ?? []).map((group) => ({
       name: group.AutoScalingGroupName ?? '',

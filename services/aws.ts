@@ -1,15 +1,30 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { requestTimeoutMilliseconds } from '../lib/config.ts';
 import { PermissionDenied, QuotaExceeded, ServiceUnavailable, Throttled } from '../lib/errors.ts';
 import { quoted } from '../lib/quoted.ts';
 
 /**
  * Three quick attempts are the SDK's; what is still refused then is the state machine's to try again. The time-outs
- * keep three attempts within a function's own time: the SDK's default is to wait for ever.
+ * keep three attempts within a function's own time: the SDK's default is to wait for ever, and to log what it only waited
+ * too long for.
  */
 export const clientOptions = {
   maxAttempts: 3,
-  requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000 },
+  requestHandler: {
+    connectionTimeout: 1_000,
+    requestTimeout: requestTimeoutMilliseconds() ?? 0,
+    throwOnRequestTimeout: true,
+    // Its warnings are no JSON. What they warn of ends as a time-out, which is logged.
+    logger: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+  },
 } as const;
+
+function nothing(): void {}
+
+/** For a page of up to a thousand items, which takes its service longer. */
+export function forPage(signal: AbortSignal): { abortSignal: AbortSignal; requestTimeout: number } {
+  return { abortSignal: signal, requestTimeout: 5 * (requestTimeoutMilliseconds() ?? 0) };
+}
 
 /** One client for each Region: a warm function keeps its connections. */
 export function inRegion<Client>(make: (options: typeof clientOptions & { region: string }) => Client) {

@@ -11,7 +11,7 @@ import { InstanceNotReady, MetadataOptionsUnsupported } from '../lib/errors.ts';
 import type { Found, Instance, InstanceRef, MetadataOptions } from '../lib/instance.ts';
 import type { WantedOptions } from '../lib/profile.ts';
 import { quoted } from '../lib/quoted.ts';
-import { calling, inRegion, isNamed } from './aws.ts';
+import { calling, forPage, inRegion, isNamed } from './aws.ts';
 
 const ec2In = inRegion((options) => new EC2Client(options));
 
@@ -52,9 +52,10 @@ export async function* listInstances(
   let NextToken: string | undefined;
   do {
     const page = await calling(`list the instances of EC2 in ${region}`, () =>
-      ec2In(region).send(new DescribeInstancesCommand({ Filters: [...filters], MaxResults: PAGE_SIZE, NextToken }), {
-        abortSignal: signal,
-      }),
+      ec2In(region).send(
+        new DescribeInstancesCommand({ Filters: [...filters], MaxResults: PAGE_SIZE, NextToken }),
+        forPage(signal),
+      ),
     );
     yield (page.Reservations ?? []).flatMap((reservation) => found(reservation, region));
     NextToken = page.NextToken;

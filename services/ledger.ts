@@ -6,7 +6,7 @@ import { ClaimedElsewhere, IdentityRejected, InvalidRequest, RegistrationPending
 import type { MetadataOptions } from '../lib/instance.ts';
 import { isSameInstance, LedgerItem } from '../lib/ledger-item.ts';
 import { faultsOf } from '../lib/schema-faults.ts';
-import { calling } from './aws.ts';
+import { calling, forPage } from './aws.ts';
 import {
   type Change,
   type Comparison,
@@ -53,7 +53,7 @@ export async function* listItems(signal: AbortSignal): AsyncGenerator<LedgerItem
   let ExclusiveStartKey: Record<string, unknown> | undefined;
   do {
     const what = { TableName: environment('LEDGER_TABLE'), ConsistentRead: true, ExclusiveStartKey };
-    const page = await calling('read the ledger', () => documents.send(new ScanCommand(what), { abortSignal: signal }));
+    const page = await calling('read the ledger', () => documents.send(new ScanCommand(what), forPage(signal)));
     yield (page.Items ?? []).filter(({ instance }) => isInstance(String(instance))).map((item) => readItem(item));
     ExclusiveStartKey = page.LastEvaluatedKey;
   } while (ExclusiveStartKey);
@@ -268,4 +268,22 @@ export async function countAbandon(
   const condition = seen ? { equal: { generation: seen.generation } } : { absent: ['instance'] };
   await update(key, { set, remove: [], condition }, signal);
   return true;
+}
+
+/**
+ * An abandon that was counted and did not happen counts no more.
+ * @throws ClaimedElsewhere when another abandon of the group was counted in the same moment: try again.
+ */
+export async function takeBackAbandon(
+  { group, instance }: { group: string; instance: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const key = `group/${group}`;
+  const item = await get(key, signal);
+  if (!item) return;
+  const seen = Abandons.parse(item);
+  const abandons = seen.abandons.filter((abandon) => abandon.instance !== instance);
+  if (abandons.length === seen.abandons.length) return;
+  const set = { abandons, generation: seen.generation + 1 };
+  await update(key, { set, remove: [], condition: { equal: { generation: seen.generation } } }, signal);
 }

@@ -20,7 +20,7 @@ import {
 } from '../lib/instance.ts';
 import type { WantedOptions } from '../lib/profile.ts';
 import { quoted } from '../lib/quoted.ts';
-import { calling, inRegion, isNamed } from './aws.ts';
+import { calling, forPage, inRegion, isNamed } from './aws.ts';
 
 const lightsailIn = inRegion((options) => new LightsailClient(options));
 
@@ -47,7 +47,7 @@ export async function* listInstances(region: string, signal: AbortSignal): Async
   let pageToken: string | undefined;
   do {
     const page = await calling(`list the instances of Lightsail in ${region}`, () =>
-      lightsailIn(region).send(new GetInstancesCommand({ pageToken }), { abortSignal: signal }),
+      lightsailIn(region).send(new GetInstancesCommand({ pageToken }), forPage(signal)),
     );
     yield (page.instances ?? []).map((instance) => ({
       instance: toInstance(instance.name ?? '', instance, region),

@@ -1,7 +1,7 @@
 import { CloudWatchClient, GetMetricDataCommand, type MetricDataResult } from '@aws-sdk/client-cloudwatch';
 import { InvalidRequest, PermissionDenied, ServiceUnavailable } from '../lib/errors.ts';
 import { type InstanceRef, ledgerKey } from '../lib/instance.ts';
-import { calling, inRegion } from './aws.ts';
+import { calling, forPage, inRegion } from './aws.ts';
 import { sumOfMetadataNoToken } from './lightsail.ts';
 
 const cloudWatchIn = inRegion((options) => new CloudWatchClient(options));
@@ -84,9 +84,10 @@ async function sums(
   let NextToken: string | undefined;
   do {
     const page = await calling(`get the metric MetadataNoToken of ${instances.length} instances in ${region}`, () =>
-      cloudWatchIn(region).send(new GetMetricDataCommand({ MetricDataQueries, StartTime, EndTime, NextToken }), {
-        abortSignal: signal,
-      }),
+      cloudWatchIn(region).send(
+        new GetMetricDataCommand({ MetricDataQueries, StartTime, EndTime, NextToken }),
+        forPage(signal),
+      ),
     );
     for (const result of page.MetricDataResults ?? []) {
       const index = Number(result.Id?.slice(1));

@@ -2,7 +2,7 @@ import { DeleteCommand, GetCommand, PutCommand, ScanCommand } from '@aws-sdk/lib
 import * as z from 'zod';
 import { environment } from '../lib/config.ts';
 import { ClaimedElsewhere, InvalidRequest } from '../lib/errors.ts';
-import { calling, isNamed } from './aws.ts';
+import { calling, forPage, isNamed } from './aws.ts';
 import { documents } from './ledger-writes.ts';
 
 /**
@@ -129,7 +129,7 @@ async function recordNamesFromBefore(signal: AbortSignal): Promise<void> {
           ExpressionAttributeNames: { '#instance': 'instance', '#status': 'status' },
           ExpressionAttributeValues: { ':lightsail': 'lightsail/' },
         }),
-        { abortSignal: signal },
+        forPage(signal),
       ),
     );
     for (const item of page.Items ?? []) {

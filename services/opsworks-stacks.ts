@@ -10,7 +10,7 @@ import { InvalidRequest, RegistrationFailed, RegistrationPending } from '../lib/
 import type { Instance } from '../lib/instance.ts';
 import { quoted } from '../lib/quoted.ts';
 import type { Identity } from '../lib/state.ts';
-import { calling, clientOptions, isNamed } from './aws.ts';
+import { calling, clientOptions, forPage, isNamed } from './aws.ts';
 
 const opsWorks = new OpsWorksClient(clientOptions);
 
@@ -160,9 +160,7 @@ async function describe(
   signal: AbortSignal,
   client: OpsWorksClient,
 ): Promise<OpsWorksInstance[]> {
-  const { Instances } = await refusing(what, () =>
-    client.send(new DescribeInstancesCommand(about), { abortSignal: signal }),
-  );
+  const { Instances } = await refusing(what, () => client.send(new DescribeInstancesCommand(about), forPage(signal)));
   return Instances ?? [];
 }
 

@@ -11,7 +11,11 @@ interface Starter<Request> {
   readonly whyIgnored: (request: Request) => string | undefined | Promise<string | undefined>;
   /** The execution to start. Its name is derived from the event, so that a duplicate event starts nothing twice. */
   readonly startOf: (request: Request) => AnnouncedStart;
-  readonly start: (start: AnnouncedStart, signal: AbortSignal) => Promise<'started' | 'already-started'>;
+  readonly start: (
+    start: AnnouncedStart,
+    signal: AbortSignal,
+    request: Request,
+  ) => Promise<'started' | 'already-started'>;
 }
 
 /**
@@ -41,7 +45,7 @@ export async function startRequests<
   async function startOne(request: Request): Promise<StartOutcome> {
     const announced = startOf(request);
     const { execution } = announced;
-    const outcome = await start(announced, signal);
+    const outcome = await start(announced, signal, request);
     const instance = request.instanceId ?? request.lightsailInstanceName;
     log(`${kind} ${outcome === 'started' ? 'started' : 'was started before'}`, { instance, execution });
     return { execution, outcome };

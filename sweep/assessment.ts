@@ -128,8 +128,11 @@ function exemptFrom(parts: readonly (keyof Exemptions)[], exempt: Exemptions): s
   return `It is exempt from ${reasons.join('; ')}`;
 }
 
+/** Of an enrolment whose execution was stopped, or has died. */
+export const EXECUTION_ENDED = 'ExecutionEnded';
+
 /** Failures that may resolve on their own: we timed out waiting, or the launch ended first. */
-const MAY_RESOLVE = [...NOT_YET, 'DeadlinePassed', 'LaunchDecided', 'InstanceGone'];
+const MAY_RESOLVE = [...NOT_YET, 'DeadlinePassed', 'LaunchDecided', 'InstanceGone', EXECUTION_ENDED];
 
 function hasCauseGone({ errorName, profileVersion: failedWith }: LedgerItem, profile: Profile): boolean {
   return failedWith !== profileVersion(profile) || MAY_RESOLVE.some((name) => name === errorName);

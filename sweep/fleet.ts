@@ -2,6 +2,7 @@ import { InvalidRequest } from '../lib/errors.ts';
 import { type Found, ledgerKey } from '../lib/instance.ts';
 import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import type { DeployedProfile, Exemption, SweepSettings } from '../lib/profile.ts';
+import { EXECUTION_ENDED } from './assessment.ts';
 import { areToBeCounted } from './decide.ts';
 import type { GroupStates } from './lifecycle-state.ts';
 import type { SweepServices } from './services.ts';
@@ -31,6 +32,44 @@ export async function readLedger({ services, alerts }: Sweep): Promise<Map<strin
     alerts.push(`${reason} Without the ledger nothing is started or retired; the next sweep tries again.`);
     return undefined;
   }
+}
+
+/** An enrolment or a retirement that has taken this long is asked for: its execution may have been stopped, or have died. */
+const LONG_MINUTES = 60;
+
+/** Step Functions shares its rate among all callers of the account. */
+const ASKED_AT_ONCE = 10;
+
+/**
+ * Marks, for this sweep only, the items whose execution no longer runs as failed: an enrolment or a retirement of them is
+ * due again. An execution that cannot be asked for counts as running.
+ */
+export async function markEnded(records: Map<string, LedgerItem> | undefined, sweep: Sweep): Promise<void> {
+  const { at, services, alerts } = sweep;
+  const long = [...(records?.values() ?? [])].filter((record) => isLong(record, at));
+  for (let from = 0; from < long.length; from += ASKED_AT_ONCE) {
+    const some = long.slice(from, from + ASKED_AT_ONCE);
+    const running = await Promise.all(
+      some.map(({ execution }) =>
+        services.isRunning(execution).catch((error: unknown) => {
+          alerts.push(`${services.refusalOf(error)} Whether ${execution} still runs is left to the next sweep.`);
+          return true;
+        }),
+      ),
+    );
+    for (const [index, record] of some.entries()) if (!running[index]) records?.set(record.instance, ended(record));
+  }
+}
+
+function isLong({ status, lastError, claimedAt }: LedgerItem, at: string): boolean {
+  const isUnfinished = status === 'enrolling' || (status === 'retiring' && lastError === undefined);
+  return isUnfinished && Date.parse(at) - Date.parse(claimedAt) >= LONG_MINUTES * 60_000;
+}
+
+function ended(record: LedgerItem): LedgerItem {
+  const lastError = `${record.execution} no longer runs, and has not finished.`;
+  if (record.status === 'retiring') return { ...record, lastError };
+  return { ...record, status: 'failed', errorName: EXECUTION_ENDED, lastError };
 }
 
 /** Surveys the instances of one profile. Adds the keys of all that are there to `seen`. */

@@ -3,7 +3,7 @@ import { InvalidRequest } from '../lib/errors.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
 import type { DeployedProfile } from '../lib/profile.ts';
 import { decide } from './decide.ts';
-import { countImdsV1, readLedger, type Sweep, surveyProfile } from './fleet.ts';
+import { countImdsV1, markEnded, readLedger, type Sweep, surveyProfile } from './fleet.ts';
 import { goneOf } from './gone.ts';
 import { readGroups } from './groups.ts';
 import type { SweepReport } from './report.ts';
@@ -27,6 +27,7 @@ export async function runSweep(sweep: Sweep, options: Options): Promise<Omit<Swe
   const { at, services, alerts } = sweep;
   const requested = profilesNamed(options.profile, sweep);
   const records = await readLedger(sweep);
+  await markEnded(records, sweep);
   const limits = limitsOf(sweep, records, options);
   const seen = new Set<string>();
   // Before the instances: a state may be old by a page, and an execution asks for it again.

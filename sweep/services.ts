@@ -28,6 +28,8 @@ export interface SweepServices {
   ) => Promise<ReadonlyMap<string, number | null>>;
   readonly startEnrolment: (start: Start) => Promise<'started' | 'already-started'>;
   readonly startRetirement: (start: Start) => Promise<'started' | 'already-started'>;
+  /** Whether the execution of this ARN still runs. */
+  readonly isRunning: (execution: string) => Promise<boolean>;
   /** Looks up one instance by its id or name. */
   readonly find: (record: LedgerItem) => Promise<Found | undefined>;
   /** Records that the node was missing, or (null) that it was seen again. */

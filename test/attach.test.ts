@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { deployed } from '../lib/profile.ts';
-import { SHORTEST_HEARTBEAT_SECONDS } from '../profiles/deadline.ts';
 import { readProfiles } from '../profiles/file.ts';
 import { matchProfile } from '../profiles/match.ts';
+import { SHORTEST_FOR_ROUNDS_SECONDS } from '../profiles/waiting.ts';
 import { faultsByCfnLint } from '../stack/template/lint.ts';
 import { attributeFaults, schemaFaults } from '../stack/template/schema.ts';
 import { faultsOfTemplate } from '../stack/template/template.ts';
@@ -60,7 +60,7 @@ function faultsOf({ group, hooks }: { group: string; hooks: Hook[] }): string[] 
   const missing = wanted.filter(
     ([transition, name]) => !hooks.some((hook) => hook.transition === transition && hook.name === name),
   );
-  const short = hooks.filter(({ heartbeatSeconds }) => !(heartbeatSeconds >= SHORTEST_HEARTBEAT_SECONDS));
+  const short = hooks.filter(({ heartbeatSeconds }) => !(heartbeatSeconds >= SHORTEST_FOR_ROUNDS_SECONDS));
   return [...missing.map(([, name]) => `lacks ${name}`), ...short.map(({ name }) => `${name} is too short`)];
 }
 
@@ -75,7 +75,7 @@ describe.each([
   it.each([
     ['another name', 'muster-launch', 'muster-lunch', 'lacks muster-launch'],
     ['the other transition', 'EC2_INSTANCE_TERMINATING', 'EC2_INSTANCE_LAUNCHING', 'lacks muster-terminate'],
-    ['a time-out between two heartbeats', '3600', '3599', 'muster-launch is too short'],
+    ['a time-out that is shorter than a round of the watch', '3600', '179', 'muster-launch is too short'],
   ])('would be noticed with %s', (_what, from, to, fault) => {
     expect(faultsOf(hooksOf(read(file).replaceAll(from, to)))).toContain(fault);
   });

@@ -21,7 +21,7 @@ resource "aws_autoscaling_group" "web" {
   initial_lifecycle_hook {
     name                 = "muster-launch"
     lifecycle_transition = "autoscaling:EC2_INSTANCE_LAUNCHING"
-    # Muster sends heartbeats; a shorter one it refuses.
+    # The watch sends heartbeats; a hundred times this is how long a launch can wait, 48 hours at most.
     heartbeat_timeout = 3600
     # What nobody answers for does not serve.
     default_result = "ABANDON"

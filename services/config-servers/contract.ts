@@ -1,6 +1,6 @@
 import { AssociationFailed, InvalidRequest } from '../../lib/errors.ts';
 import type { Instance } from '../../lib/instance.ts';
-import type { Association, Disassociation, Identity } from '../../lib/state.ts';
+import type { Disassociation, Identity, ServerAnswer } from '../../lib/state.ts';
 
 /** A node as it is presented to a configuration server. */
 export interface Node {
@@ -46,12 +46,12 @@ export function provedIdentity({ nodeName, identity }: Node): Identity {
  */
 export interface ConfigServer {
   /** Has the server take the node under its name and with its key. */
-  associate(node: Node, signal: AbortSignal): Promise<Association>;
+  associate(node: Node, signal: AbortSignal): Promise<ServerAnswer>;
   /**
    * Asks whether the server has finished, and brings what the node needs back.
    * @throws AssociationPending while it has not; AssociationFailed when it refused.
    */
-  confirm(node: Node, association: Association, signal: AbortSignal): Promise<Association>;
+  confirm(node: Node, association: ServerAnswer, signal: AbortSignal): Promise<ServerAnswer>;
   /**
    * Has the server forget the node. A node that it does not know is a success; another key under the name is left untouched.
    * @param begin is awaited before anything is removed, once the server's key has been found to be the recorded one

@@ -36,6 +36,9 @@ const LARGEST_ANSWER_CHARACTERS = 1_000_000;
 /** What TLS and HTTP call a peer that is not the one it should be, or speaks something else. */
 const STRANGER = /CERT|SIGNATURE|^ERR_(TLS|SSL)_|^EPROTO$|^HPE_/;
 
+/** Alerts of a peer that cannot go on now: they say nothing about who it is. */
+const PASSING_ALERT = /ALERT_(INTERNAL_ERROR|USER_CANCELLED|CLOSE_NOTIFY)|alert (internal error|user canceled)/i;
+
 /**
  * Makes one call, on a connection of its own: a Lambda that was frozen would find a kept one closed.
  * @throws ServerNotReady when there is no answer in time; ServerNotFound when somebody else answers, by certificate,
@@ -85,7 +88,7 @@ function translated({ url, timeoutMilliseconds }: Peer, cause: NodeJS.ErrnoExcep
   if (cause instanceof ServerNotFound) return cause;
   if (isLate) return new ServerNotReady(`${url} did not answer within ${timeoutMilliseconds} ms.`, { cause });
   const code = cause.code ?? cause.message;
-  if (STRANGER.test(code))
+  if (STRANGER.test(code) && !PASSING_ALERT.test(`${code} ${cause.message}`))
     return new ServerNotFound(
       `What answers at ${url} is not the server that it should be (${code}). Correct url, or put the certificate of ` +
         'the authority that signed the server’s into the secret that caSecret names.',

@@ -17,8 +17,11 @@ const RETRY_FIELDS = {
   MaxDelaySeconds: { takes: z.int().min(1).max(31_622_399), name: 'a whole number from 1 to 31622399' },
 };
 
-/** Where whatever is "not yet" waits. */
-const WAITING_STATE = 'KeepWaiting';
+/** The Choice that parts what is waited for from what is decided at once: every "not yet" has to be in it. */
+const WAITING_CHOICE = 'IsNotYet';
+
+/** What Lambda calls its own failures. It adds names over time, so a Choice takes them by their beginnings. */
+const LAMBDA_FAMILIES = ['Lambda.*', 'Sandbox.*', 'Runtime.*'];
 
 /** What is wrong with the states of a state machine, each by itself. */
 export function stateFaults({ at, States }: Scope, functions: readonly string[]): StateFault[] {
@@ -30,6 +33,7 @@ export function stateFaults({ at, States }: Scope, functions: readonly string[])
       ...state.Retry.flatMap((retrier, index) => inState(retryFaults(retrier), 'Retry', index)),
       ...inState(orderFaults('Retry', state.Retry), 'Retry'),
     ];
+    if (name === WAITING_CHOICE) return [...faults, ...inState(waitingFaults(state), 'Choices')];
     if (state.Type !== 'Task') return faults;
     return [
       ...faults,
@@ -104,13 +108,33 @@ function orderFaults(field: 'Retry' | 'Catch', rules: readonly { ErrorEquals: st
 function catchFaults(name: string, { Catch }: State, states: Record<string, State>): string[] {
   const last = Catch.at(-1);
   if (!last) return endsOf(name, states).every((end) => end === 'Fail') ? [] : ['has no Catch'];
-  const faults = last.ErrorEquals.join() === 'States.ALL' ? [] : ['does not end its Catch with States.ALL'];
-  const waiting = Catch.filter((catcher) => catcher.Next === WAITING_STATE).flatMap((catcher) => catcher.ErrorEquals);
-  if (waiting.length > 0 && name !== WAITING_STATE) {
-    const forgotten = NOT_YET.filter((error) => !waiting.includes(error));
-    faults.push(...forgotten.map((error) => `does not wait for ${error} in ${WAITING_STATE}`));
-  }
-  return faults;
+  if (last.ErrorEquals.join() !== 'States.ALL') return ['does not end its Catch with States.ALL'];
+  const isLambdaAwaited = passesThrough(last.Next, states);
+  return isLambdaAwaited ? [] : [`leads Lambda's own failures to ${last.Next}, and to no Choice that waits for them`];
+}
+
+/** Whether a Catch leads to a Choice, or to a Wait, that lets what Lambda raises about itself pass. */
+function passesThrough(next: string, states: Record<string, State>): boolean {
+  const state = states[next];
+  if (state?.Type === 'Wait') return true;
+  const asked = new Set(matched(state));
+  return LAMBDA_FAMILIES.every((family) => asked.has(family));
+}
+
+/** What the Choice forgets to wait for. */
+function waitingFaults(state: State): string[] {
+  const asked = new Set(matched(state));
+  const forgotten = [...NOT_YET, 'States.Timeout', ...LAMBDA_FAMILIES].filter((error) => !asked.has(error));
+  return forgotten.map((error) => `does not wait for ${error}`);
+}
+
+/** The names and patterns that a Choice compares an error with. */
+function matched(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const { Variable = '', StringEquals, StringMatches } = value as Record<string, unknown>;
+  const own = String(Variable).endsWith('.Error') ? [StringEquals, StringMatches] : [];
+  const below = Object.values(value).flatMap((part) => matched(part));
+  return [...own.filter((name) => typeof name === 'string'), ...below];
 }
 
 /** The types of the last states that can be reached from the state `name`. */

@@ -22,9 +22,13 @@ const HOOK_USERS = {
   lifecycleHook: {
     'finish-launch': 'autoscaling:CompleteLifecycleAction',
     'release-launch': 'autoscaling:CompleteLifecycleAction',
-    'keep-waiting': 'autoscaling:RecordLifecycleActionHeartbeat',
+    'start-enrolment': 'autoscaling:RecordLifecycleActionHeartbeat',
+    watch: 'autoscaling:RecordLifecycleActionHeartbeat',
   },
-  terminationHook: { 'finish-termination': 'autoscaling:CompleteLifecycleAction' },
+  terminationHook: {
+    'finish-termination': 'autoscaling:CompleteLifecycleAction',
+    watch: 'autoscaling:RecordLifecycleActionHeartbeat',
+  },
 } as const;
 
 /**

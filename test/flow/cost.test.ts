@@ -37,7 +37,7 @@ describe('what the README says that an enrolment costs', () => {
     measured = {
       'state transitions': transitions(world),
       'Lambda invocations': invocations,
-      'DynamoDB writes': made('dynamodb.UpdateItem') + made('dynamodb.PutItem'),
+      'DynamoDB writes': made('dynamodb.UpdateItem') + made('dynamodb.PutItem') + made('dynamodb.DeleteItem'),
       'DynamoDB reads': made('dynamodb.GetItem'),
       'events sent': made('events.PutEvents'),
       'kilobytes of log': Math.ceil(world.logs.reduce((sum, line) => sum + JSON.stringify(line).length, 0) / 1000),

@@ -20,7 +20,7 @@ import {
 } from '../support/world.ts';
 
 /** What comes after a failure has tests of its own. */
-const AFTER_FAILURE = ['DecideFailure', 'ReleaseLaunch', 'UndoEnrolment'];
+const AFTER_FAILURE = ['DecideFailure', 'ReleaseLaunch', 'UndoEnrolment', 'ReportFailure'];
 /** Only a node that moves enters it: test/flow/harm/move.test.ts. */
 const AFTER_MOVE = ['LeaveFormerServers'];
 const tasks = tasksOf('enrol-node').filter(([state]) => ![...AFTER_FAILURE, ...AFTER_MOVE].includes(state));
@@ -82,16 +82,34 @@ describe('a task that is killed after its API call, and run again', () => {
     expect(state).toEqual(undisturbed.state);
   });
 
-  it('DecideFailure: fails the same', async () => {
+  it.each(['decide-failure', 'report-failure'])('%s: fails the same', async (task) => {
     const world = await playWorld();
     world.opsWorksCm.setStatus('ChefServer', 'FAILED');
-    const kill = killOnce(world, 'muster-dev-decide-failure');
+    const kill = killOnce(world, `muster-dev-${task}`);
     world.autoScaling.launch('web', 1);
     const failed = await untilOneEnded(world);
     expect(kill.happened).toBe(true);
     expect(failed.cause).toContain('The server ChefServer is FAILED');
     expect(await world.ledger()).toMatchObject([{ status: 'failed', lastError: failed.cause }]);
     expect(launchActions(world)).toMatchObject([{ result: undefined }]);
+  });
+});
+
+describe('ReleaseLaunch, killed after it has abandoned the launch', () => {
+  it('counts one abandon, undoes the enrolment, and reports the launch as abandoned', async () => {
+    const abandoning = profiles.map((profile) => ({ ...profile, onFailure: 'abandon' as const }));
+    const world = await playWorld({ profiles: abandoning, secrets });
+    world.faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', error: 'ValidationException', times: 1 }]);
+    const kill = killOnce(world, 'muster-dev-release-launch');
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    await world.clock.advance(30 * 60_000);
+    expect(kill.happened).toBe(true);
+    expect(enrolments(world)[0]?.cause).toContain('Its launch is abandoned, and Auto Scaling replaces it.');
+    const ledger = await world.ledger();
+    expect(ledger.find((item) => item.instance === instance)).toMatchObject({ status: 'retired' });
+    expect(ledger.find((item) => String(item.instance).startsWith('group/'))).toMatchObject({
+      abandons: [{ instance }],
+    });
   });
 });
 

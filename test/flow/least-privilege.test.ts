@@ -149,7 +149,7 @@ describe('whole lives of instances', () => {
       'resolve-profile',
       'associate-node',
       'finish-launch',
-      'decide-failure',
+      'report-failure',
       'find-enrolment',
       'forget-node',
       'start-enrolment',

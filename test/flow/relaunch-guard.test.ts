@@ -82,13 +82,14 @@ describe('an abandoned enrolment', () => {
     });
     await world.clock.advance(30 * MINUTE);
     const [enrolment] = world.machines.executions();
-    expect(statesOf(enrolment as NonNullable<typeof enrolment>).slice(-7)).toEqual([
+    expect(statesOf(enrolment as NonNullable<typeof enrolment>).slice(-8)).toEqual([
       'DecideFailure',
       'IsReleaseWanted',
       'ReleaseLaunch',
       'IsDecidedByUs',
       'IsUndoWanted',
       'UndoEnrolment',
+      'ReportFailure',
       'EnrolmentFailed',
     ]);
     expect(enrolment?.outcome.cause).toMatch(/By then it was registered .*; retire-node undoes that\./);

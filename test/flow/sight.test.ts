@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { METRICS } from '../../lib/telemetry.ts';
+import { ESTATE } from '../../local/estate.ts';
 import { readProfiles } from '../../profiles/file.ts';
 import { readService, type Service } from '../../resources/service.ts';
 import { type MetricRead, ownMetricsRead } from '../../stack/template/metrics.ts';
@@ -78,6 +79,17 @@ async function playAnEndInVain(): Promise<Played['logs']> {
   return world.logs;
 }
 
+/** A launch that is held until its hook's limit, while no event can be sent. */
+async function playAHeldLaunch(): Promise<Played['logs']> {
+  const hooks = ESTATE.hooks.map((hook) => ({ ...hook, HeartbeatTimeout: 300 }));
+  const world = await playWorld({ estate: { ...ESTATE, hooks }, scheduleSeconds: 120 });
+  world.opsWorksCm.setStatus('ChefServer', 'FAILED');
+  world.faults.set([{ service: 'events', operation: 'PutEvents', statusCode: 500 }]);
+  world.autoScaling.launch('web', 1);
+  await world.clock.advance(300 * 100 * 1000 - MINUTE);
+  return world.logs;
+}
+
 /** A group that has our hook, and that the profiles have forgotten. */
 async function playAForgottenGroup(): Promise<Played['logs']> {
   const world = await playWorld({ profiles: profiles.filter(({ name }) => name !== 'web') });
@@ -88,7 +100,12 @@ async function playAForgottenGroup(): Promise<Played['logs']> {
 
 let logs: Played['logs'];
 beforeAll(async () => {
-  logs = [...(await playABadDay()), ...(await playAnEndInVain()), ...(await playAForgottenGroup())];
+  logs = [
+    ...(await playABadDay()),
+    ...(await playAnEndInVain()),
+    ...(await playAForgottenGroup()),
+    ...(await playAHeldLaunch()),
+  ];
 });
 
 describe('what the alarms and the dashboard read', () => {

@@ -68,7 +68,7 @@ describe('a retirement that a sweep has started', () => {
     expect(await world.ledger()).toMatchObject([{ instance, status: 'retired' }]);
   });
 
-  it('and that somebody has stopped is started again after a day', async () => {
+  it('and that somebody has stopped is started again, once two sweeps have missed the instance', async () => {
     const { world, instances } = await enrolledFleet(1);
     const [instance = ''] = instances;
     await endUnheard(world);
@@ -81,14 +81,43 @@ describe('a retirement that a sweep has started', () => {
       .executions()
       .filter(({ arn, status }) => arn.includes('retire-node') && status === 'RUNNING');
     world.machines.stop(running?.arn ?? '', { error: 'Operator', cause: 'By mistake.' });
-    await world.clock.advance(HOUR);
+    world.opsWorksCm.setStatus('ChefServer', 'HEALTHY');
     expect((await sweep(world)).rows).toEqual([]);
-    await world.clock.advance(25 * HOUR);
-    await sweep(world);
+    await world.clock.advance(HOUR);
+    expect((await sweep(world)).rows).toMatchObject([{ instance, finding: 'gone', action: 'later' }]);
     await world.clock.advance(HOUR);
     expect((await sweep(world)).rows).toMatchObject([{ instance, finding: 'gone', action: 'started' }]);
     await world.clock.advance(HOUR);
     expect(await world.ledger()).toMatchObject([{ instance, status: 'retired' }]);
+  });
+});
+
+describe('an enrolment that somebody has stopped', () => {
+  it('is started again by the first sweep after an hour', async () => {
+    const world = await playWorld();
+    world.opsWorksCm.maintenance('ChefServer', 5 * 3600);
+    const [instance = ''] = world.autoScaling.launch('batch-nightly', 1);
+    await world.clock.advance(HOUR / 6);
+    const [running] = world.machines.executions(world.enrolNodeArn);
+    world.machines.stop(running?.arn ?? '', { error: 'Operator', cause: 'By mistake.' });
+    world.opsWorksCm.setStatus('ChefServer', 'HEALTHY');
+    expect((await sweep(world)).rows).toEqual([]);
+    await world.clock.advance(HOUR);
+    expect((await sweep(world)).rows).toMatchObject([{ instance, finding: 'drifting', action: 'started' }]);
+    await world.clock.advance(HOUR);
+    expect(await world.ledger()).toMatchObject([{ instance, status: 'enrolled' }]);
+  });
+
+  it('is left alone while it runs, or cannot be asked for', async () => {
+    const world = await playWorld();
+    world.opsWorksCm.maintenance('ChefServer', 5 * 3600);
+    world.autoScaling.launch('web', 1);
+    await world.clock.advance(2 * HOUR);
+    expect((await sweep(world)).rows).toEqual([]);
+    world.faults.set([{ service: 'states', operation: 'DescribeExecution', error: 'ThrottlingException' }]);
+    const { rows, alerts } = await sweep(world);
+    expect(rows).toEqual([]);
+    expect(alerts).toMatchObject([expect.stringMatching(/throttled.*Whether arn:.* still runs is left to the next/)]);
   });
 });
 

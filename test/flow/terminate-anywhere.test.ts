@@ -2,6 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { WorldOptions } from '../../local/world.ts';
 import { readProfiles } from '../../profiles/file.ts';
 import { PuppetCa } from '../../world/services/puppet-ca.ts';
+import { TaskFailure } from '../../world/states/task-failure.ts';
 import { makeNode } from '../support/make-node.ts';
 import { databaseProfile, puppetProfile } from '../support/self-managed.ts';
 import {
@@ -42,6 +43,23 @@ function ofGroup(group: string, prepare: (world: Played) => void, options: Parti
   };
 }
 
+/** The server refuses every node, for good. */
+function refuseNodes({ faults }: Played): void {
+  faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', error: 'ValidationException' }]);
+}
+
+/** The first six attempts of these tasks fail with these errors: more than a state makes at once. */
+function failTasks({ lambda }: Played, errors: Readonly<Record<string, string>>): void {
+  const attempts: Record<string, number> = {};
+  lambda.interceptor = async ({ functionName }, next) => {
+    const task = functionName.replace('muster-dev-', '');
+    attempts[task] = (attempts[task] ?? 0) + 1;
+    const error = errors[task];
+    if (error !== undefined && attempts[task] <= 6) throw new TaskFailure(error, '{}');
+    return next();
+  };
+}
+
 const requestId = 'by-the-test';
 const LIGHTSAIL: Scenario = {
   options: {
@@ -60,17 +78,21 @@ const LIGHTSAIL: Scenario = {
 const SCENARIOS: readonly Scenario[] = [
   ofGroup('database', () => {}),
   ofGroup('web', ({ opsWorksCm }) => opsWorksCm.maintenance('ChefServer', MAINTENANCE_SECONDS)),
-  ofGroup('web', ({ opsWorksCm, faults }) => {
-    opsWorksCm.maintenance('ChefServer', 20 * 60);
-    faults.set([{ service: 'autoscaling', operation: 'RecordLifecycleActionHeartbeat', statusCode: 500, times: 30 }]);
+  ofGroup('web', (world) => {
+    world.opsWorksCm.maintenance('ChefServer', 20 * 60);
+    failTasks(world, { 'keep-waiting': 'Lambda.Unknown' });
   }),
-  ofGroup(
-    'web',
-    ({ faults }) => faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', error: 'ValidationException' }]),
-    {
-      profiles: readProfiles('profiles.yml').map((profile) => ({ ...profile, onFailure: 'abandon' as const })),
-    },
-  ),
+  ofGroup('web', (world) => {
+    refuseNodes(world);
+    failTasks(world, { 'decide-failure': 'Lambda.Unknown', 'report-failure': 'Lambda.Unknown' });
+  }),
+  ofGroup('web', (world) => {
+    refuseNodes(world);
+    failTasks(world, { 'decide-failure': 'PermissionDenied', 'report-failure': 'PermissionDenied' });
+  }),
+  ofGroup('web', refuseNodes, {
+    profiles: readProfiles('profiles.yml').map((profile) => ({ ...profile, onFailure: 'abandon' as const })),
+  }),
   ofGroup('database', () => {}, { profiles: [databaseProfile(associate)], secrets }),
   ofGroup('database', () => {}, {
     profiles: [{ ...databaseProfile(associate), match: { tags: { role: 'database' } } }],
@@ -102,8 +124,9 @@ for (const scenario of SCENARIOS) {
   await world.clock.advance(60 * MINUTE);
 }
 
-// Only a node that moves enters it, after its launch: test/flow/harm/move.test.ts plays that.
-const states = Object.entries(definitionOf('enrol-node')).filter(([state]) => state !== 'LeaveFormerServers');
+// Only a node that moves enters them, after its launch: test/flow/harm/move.test.ts plays that.
+const LEAVING = ['LeaveFormerServers', 'IsLeavingDelayed', 'PauseBeforeLeaving'];
+const states = Object.entries(definitionOf('enrol-node')).filter(([state]) => !LEAVING.includes(state));
 const tasks = states.filter(([, { Type }]) => Type === 'Task').map(([state]) => state);
 
 /** What of the node could be anywhere: nothing is, and nothing comes after the ledger has said so. */

@@ -50,8 +50,7 @@ export async function playWorld(options: Partial<WorldOptions> & { seed?: number
 /** Lets time pass until `count` executions have ended, and tells of all that were started, oldest first. */
 export async function untilEnded(played: World, count: number) {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const look = () =>
-    played.machines.executions().filter(({ status }) => status !== 'RUNNING').length >= count && resolve();
+  const look = () => executionsOf(played).filter(({ status }) => status !== 'RUNNING').length >= count && resolve();
   played.watch(look);
   look();
   await played.clock.run(promise);
@@ -93,8 +92,13 @@ export function finishedExecution(played: World) {
   return first.outcome;
 }
 
+/** All executions but the looks at short hooks, which are about no one instance. */
+function executionsOf({ machines }: World): ExecutionView[] {
+  return machines.executions().filter(({ machine }) => !machine.name.endsWith('watch-hooks'));
+}
+
 export function enrolments(played: World) {
-  return played.machines.executions().map((execution) => describeEnrolment(played, execution));
+  return executionsOf(played).map((execution) => describeEnrolment(played, execution));
 }
 
 /** Starts `enrol-node` as a person does in the console. */
@@ -104,11 +108,11 @@ export function startByHand(played: World, input: unknown): void {
 
 /**
  * What handlers asked the services to change, in order, as `service.Operation`; refused and dropped calls too. The ledger
- * and the announcements on the event bus are Muster's own and change nobody's instance.
+ * and the announcements on the event bus are Muster's own and change no instance, and nor does a heartbeat.
  */
 export function changes(played: Played): string[] {
   return callsOfHandlers(played)
-    .filter(({ service, operation }) => !OWN.includes(service) && !/^(Describe|Get)/.test(operation))
+    .filter(({ service, operation }) => !OWN.includes(service) && !/^(Describe|Get)|Heartbeat$/.test(operation))
     .map(nameOf);
 }
 

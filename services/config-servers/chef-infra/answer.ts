@@ -41,7 +41,7 @@ interface Question {
 export function understood(answer: Answer, { url, what, caller, now }: Question): ChefAnswer {
   const { status, headers } = answer;
   if (status === 429) throw new Throttled(`${url} refuses ${what} for its rate (429).`);
-  if (status >= 500) throw new ServerNotReady(`${url} cannot answer ${what} now (${status}).`);
+  if (status === 408 || status >= 500) throw new ServerNotReady(`${url} cannot answer ${what} now (${status}).`);
   const body = parse(answer.text);
   const refusal = refusalOf(body);
   if (status === 401)

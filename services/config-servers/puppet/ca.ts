@@ -119,7 +119,7 @@ export class PuppetCa {
           `auth.conf: a match-request for this path and method, allow: ["${this.#certname}"], sort-order below 500.`,
       );
     if (status === 429) throw new Throttled(`${this.#peer.url} refuses ${what} for its rate (HTTP 429).`);
-    if (status >= 500)
+    if (status === 408 || status >= 500)
       throw new ServerNotReady(`${this.#peer.url} failed at ${what} (HTTP ${status}: ${excerpt(answer)}).`);
   }
 

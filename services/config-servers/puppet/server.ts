@@ -1,7 +1,7 @@
 import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
 import { AssociationFailed, ServerNotReady } from '../../../lib/errors.ts';
 import type { PuppetServer } from '../../../lib/servers.ts';
-import type { Association, Disassociation } from '../../../lib/state.ts';
+import type { Disassociation, ServerAnswer } from '../../../lib/state.ts';
 import { requestKeyFingerprint } from '../../identity/csr.ts';
 import { keyFingerprint } from '../../identity/key.ts';
 import { secretText } from '../../secrets.ts';
@@ -59,14 +59,14 @@ export function puppetServer(
         return status.fingerprints.SHA256 === ours ? sign() : ca.remove(nodeName, signal);
       });
 
-      async function sign(): Promise<Outcome<Association>> {
+      async function sign(): Promise<Outcome<ServerAnswer>> {
         hasSigned = true;
         const refusal = await ca.decide(nodeName, 'signed', signal);
         hasSigned = refusal === null;
         return refusal ?? take();
       }
 
-      async function take(): Promise<Outcome<Association>> {
+      async function take(): Promise<Outcome<ServerAnswer>> {
         const certificate = await ca.certificate(nodeName, signal);
         if (certificate === undefined) return null;
         if (isFor(node, certificate)) return { result: { statusToken: null, certificate, caCertificate } };

@@ -54,15 +54,19 @@ describe('What serverless.yml deploys', () => {
 describe('The local world', () => {
   it('takes names, keys and indexes from the resources, and enrols with them', async () => {
     const index =
-      'GlobalSecondaryIndexes: [{ IndexName: byOwner, KeySchema: [{ AttributeName: owner, KeyType: HASH }], Projection: { ProjectionType: ALL } }]';
+      '- { IndexName: byOwner, KeySchema: [{ AttributeName: owner, KeyType: HASH }], Projection: { ProjectionType: ALL } }';
     const deployment = changed({
       'resources/documents.yml': [['Muster-CollectIdentity-', 'Renamed-CollectIdentity-']],
       'resources/reports.yml': [
         ['      BucketEncryption:', '      BucketName: renamed-reports\n      BucketEncryption:'],
       ],
       'resources/ledger.yml': [
-        ['      BillingMode:', `      TableName: renamed-ledger\n      ${index}\n      BillingMode:`],
-        ['AttributeType: S }]', 'AttributeType: S }, { AttributeName: owner, AttributeType: S }]'],
+        ['      BillingMode:', '      TableName: renamed-ledger\n      BillingMode:'],
+        ['        - IndexName: waiting\n', `        ${index}\n        - IndexName: waiting\n`],
+        [
+          'AttributeName: waiting, AttributeType: S }',
+          'AttributeName: waiting, AttributeType: S }\n        - { AttributeName: owner, AttributeType: S }',
+        ],
       ],
     });
     const world = await playWorld({ deployment });
@@ -72,7 +76,7 @@ describe('The local world', () => {
     expect(sent[0]).toMatchObject({ DocumentName: 'Renamed-CollectIdentity-dev' });
     expect((await world.snapshot()).s3).toMatchObject({ buckets: [{ name: 'renamed-reports' }] });
     const { Table } = await new DynamoDBClient({}).send(new DescribeTableCommand({ TableName: 'renamed-ledger' }));
-    expect(Table?.GlobalSecondaryIndexes).toMatchObject([{ IndexName: 'byOwner' }]);
+    expect(Table?.GlobalSecondaryIndexes?.map(({ IndexName }) => IndexName).toSorted()).toEqual(['byOwner', 'waiting']);
     expect(await world.ledger()).not.toEqual([]);
   });
 });

@@ -74,6 +74,7 @@ const FACTS: EnrolmentFacts = {
   requestedAt: null,
   announcedAt: null,
   hook: null,
+  seenAt: null,
   hookTimes: undefined,
   item: undefined,
   isOwnedElsewhere: false,

@@ -72,10 +72,22 @@ export class LifecycleActions {
   /** By instance id: the tokens of its open actions. */
   readonly #tokens = new Map<string, Set<string>>();
 
+  readonly #starts: (() => void)[] = [];
+
   constructor(options: { clock: Clock; random: Random }) {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#timers = new Timers(options.clock);
+  }
+
+  /** Whether any instance waits in a hook. */
+  get isAnyOpen(): boolean {
+    return this.#open.size > 0;
+  }
+
+  /** Calls back whenever an instance begins to wait. */
+  onStart(callback: () => void): void {
+    this.#starts.push(callback);
   }
 
   /** Makes an instance wait in a hook; `onResolved` is called once when a caller or the time-out resolves it. */
@@ -102,6 +114,7 @@ export class LifecycleActions {
     const tokens = this.#tokens.get(instanceId) ?? new Set();
     this.#tokens.set(instanceId, tokens.add(action.token));
     this.#restartTimer({ action, hook, onResolved });
+    for (const callback of this.#starts) callback();
     return action;
   }
 

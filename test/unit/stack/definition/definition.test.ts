@@ -18,21 +18,38 @@ const associate = {
   Resource: '${AssociateNodeFunctionArn}',
   TimeoutSeconds: 30,
   Retry: [retrier],
-  Catch: [
-    { ErrorEquals: NOT_YET, Next: 'KeepWaiting' },
-    { ErrorEquals: ['States.ALL'], Next: 'Failed' },
-  ],
+  Catch: [{ ErrorEquals: ['States.ALL'], ResultPath: '$.failure', Next: 'IsNotYet' }],
   Next: 'Enrolled',
 };
 
+/** What a Choice compares the caught error with. */
+const compared = (names: readonly string[], families: readonly string[]) => [
+  ...names.map((name) => ({ Variable: '$.failure.Error', StringEquals: name })),
+  ...families.map((family) => ({ Variable: '$.failure.Error', StringMatches: family })),
+];
+const WAITED_FOR = [...NOT_YET, 'States.Timeout'];
+const FAMILIES = ['Lambda.*', 'Sandbox.*', 'Runtime.*'];
+
+const isNotYet = (names: readonly string[] = WAITED_FOR, families: readonly string[] = FAMILIES) => ({
+  Type: 'Choice',
+  Comment: 'What passes by itself is waited for',
+  Choices: [{ Or: compared(names, families), Next: 'KeepWaiting' }],
+  Default: 'Failed',
+});
+
 /** A faultless state machine around one task, but for `change` in the task. Every state is reached without it. */
 function definition(change: object = {}) {
-  const Choices = ['KeepWaiting', 'Enrolled', 'Failed'].map((Next) => ({ Variable: '$.to', StringEquals: Next, Next }));
+  const Choices = ['KeepWaiting', 'IsNotYet', 'Enrolled', 'Failed'].map((Next) => ({
+    Variable: '$.to',
+    StringEquals: Next,
+    Next,
+  }));
   return {
     StartAt: 'IsAssociationWanted',
     States: {
       IsAssociationWanted: { Type: 'Choice', Comment: 'Only if asked for', Choices, Default: 'AssociateNode' },
       AssociateNode: { ...associate, ...change },
+      IsNotYet: isNotYet(),
       KeepWaiting: { Type: 'Pass', Comment: 'Keeps the launch alive', Next: 'AssociateNode' },
       Enrolled: { Type: 'Succeed', Comment: 'Done' },
       Failed: { Type: 'Fail', Comment: 'Red' },
@@ -155,14 +172,28 @@ describe('a definition', () => {
     ]);
   });
 
-  it('must wait for everything that is "not yet"', () => {
-    const Catch = [{ ErrorEquals: NOT_YET.slice(1), Next: 'KeepWaiting' }, associate.Catch[1]];
-    expect(faults({ Catch })).toEqual(['State AssociateNode does not wait for InstanceNotReady in KeepWaiting.']);
+  it.each([
+    ['InstanceNotReady', WAITED_FOR.slice(1), FAMILIES],
+    ['States.Timeout', WAITED_FOR.slice(0, -1), FAMILIES],
+    ['Lambda.*', WAITED_FOR, FAMILIES.slice(1)],
+    ['Runtime.*', WAITED_FOR, FAMILIES.slice(0, -1)],
+  ])('must wait for everything that is "not yet": %s', (forgotten, names, families) => {
+    const States = { ...definition().States, IsNotYet: isNotYet(names, families) };
+    expect(faultsOfDefinition({ ...definition(), States }, ['associate-node'])).toContain(
+      `State IsNotYet does not wait for ${forgotten}.`,
+    );
   });
 
   it('must catch all that is left', () => {
-    const fault = 'State AssociateNode does not end its Catch with States.ALL.';
-    expect(faults({ Catch: associate.Catch.slice(0, 1) })).toEqual([fault]);
+    const Catch = [{ ErrorEquals: NOT_YET, Next: 'KeepWaiting' }];
+    expect(faults({ Catch })).toEqual(['State AssociateNode does not end its Catch with States.ALL.']);
+  });
+
+  it('must not take what Lambda raises about itself for an answer', () => {
+    const Catch = [{ ErrorEquals: ['States.ALL'], Next: 'Failed' }];
+    expect(faults({ Catch })).toEqual([
+      "State AssociateNode leads Lambda's own failures to Failed, and to no Choice that waits for them.",
+    ]);
   });
 
   it('lets a task that has only a red end before it fail by itself', () => {

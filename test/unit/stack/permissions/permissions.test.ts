@@ -93,7 +93,7 @@ describe('what a bundle can send', () => {
   it('is what is left in it of the clients', () => {
     expect(actions['keep-waiting']).toEqual([
       'autoscaling:DescribeAutoScalingInstances',
-      'autoscaling:RecordLifecycleActionHeartbeat',
+      'autoscaling:DescribeLifecycleHooks',
       'dynamodb:GetItem',
     ]);
     expect(actions['finish-termination']).toContain('autoscaling:CompleteLifecycleAction');
@@ -158,8 +158,16 @@ describe('the events that a function may send', () => {
   const { table } = readFunctions(root);
   const sending = Object.entries(table).filter(([, { grants }]) => grants.some(({ sends }) => sends));
 
-  it.each(sending)('are those that its file names: %s', (name, { grants }) => {
-    const text = readFileSync(join(root, `functions/${name}.ts`), 'utf8');
+  /** The function's own file, and what it imports of events/; outcomes.ts there lists the events of all functions. */
+  function textOf(name: string): string {
+    const own = readFileSync(join(root, `functions/${name}.ts`), 'utf8');
+    const imported = [...own.matchAll(/'\.\.\/(events\/[\w-]+\.ts)'/g)].map(([, file = '']) => file);
+    const others = imported.filter((file) => file !== 'events/outcomes.ts');
+    return [own, ...others.map((file) => readFileSync(join(root, file), 'utf8'))].join('\n');
+  }
+
+  it.each(sending)('are those that its file names, or a file of events/ that it imports: %s', (name, { grants }) => {
+    const text = textOf(name);
     const named = Object.keys(OUTCOMES).filter((type) => text.includes(`'${type}'`));
     expect(grants.flatMap(({ sends = [] }) => sends).toSorted()).toEqual(named.toSorted());
   });
@@ -332,10 +340,10 @@ describe('the roles under profiles for', () => {
 describe('the build refuses a role that', () => {
   const ledger = '{"Fn::GetAtt":["Ledger","Arn"]}';
   it('lacks what its function can send', () => {
-    expect(faultsOf('KeepWaitingRole', 'autoscaling:RecordLifecycleActionHeartbeat', 'logs:PutLogEvents')).toEqual([
-      'resources/functions.yml:N: KeepWaitingRole, for functions/keep-waiting.ts, lacks ' +
-        'autoscaling:RecordLifecycleActionHeartbeat, which keep-waiting can send: allow it.',
-      'profiles.yml:11: the profile web names a lifecycleHook, which KeepWaitingRole does not allow: add it to its grants ' +
+    expect(faultsOf('StartEnrolmentRole', 'autoscaling:RecordLifecycleActionHeartbeat', 'logs:PutLogEvents')).toEqual([
+      'resources/functions.yml:N: StartEnrolmentRole, for functions/start-enrolment.ts, lacks ' +
+        'autoscaling:RecordLifecycleActionHeartbeat, which start-enrolment can send: allow it.',
+      'profiles.yml:11: the profile web names a lifecycleHook, which StartEnrolmentRole does not allow: add it to its grants ' +
         'in resources/functions.yml.',
     ]);
   });
@@ -419,10 +427,10 @@ describe('the build refuses a role that', () => {
   });
 
   it.each([
-    ['StartEnrolmentRole', 'states:StartExecution'],
+    ['UndoEnrolmentRole', 'states:StartExecution'],
     ['FindEnrolmentRole', 'states:StopExecution'],
     ['FinishLaunchRole', 'autoscaling:CompleteLifecycleAction'],
-    ['KeepWaitingRole', 'autoscaling:RecordLifecycleActionHeartbeat'],
+    ['WatchRole', 'autoscaling:RecordLifecycleActionHeartbeat'],
   ])('gives %s the action %s under no condition, or another function’s', (role, action) => {
     expect(
       faultsOf(role, '"Condition":{"ArnEquals":{"lambda:SourceFunctionArn"', '"Condition":{"ArnEquals":{"aws:x"'),
@@ -515,7 +523,7 @@ describe('a sentence about a role', () => {
     placeOf(role, 'Properties', 'Policies', 0, 'PolicyDocument', 'Statement', index);
 
   it('names the line of the grant', () => {
-    expect(statement('KeepWaitingRole', 4)).toBe(lineAfter('keep-waiting:', 'RecordLifecycleActionHeartbeat'));
+    expect(statement('KeepWaitingRole', 3)).toBe(lineAfter('keep-waiting:', 'dynamodb:GetItem'));
     expect(statement('FindEnrolmentRole', 6)).toBe(lineAfter('find-enrolment:', 'StopExecution'));
     // Behind the statements about the subnets.
     expect(statement('AssociateNodeRole', 6)).toBe(lineAfter('associate-node:', 'profiles.enrolSecrets'));
