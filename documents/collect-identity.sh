@@ -24,8 +24,13 @@ make_key() {
   rm -f "$NEW"
 }
 
+# The metadata service limits its rate, and may still be starting: four attempts, a second apart.
+imds() {
+  curl -sSf --noproxy '*' --max-time 5 --retry 3 --retry-delay 1 --retry-connrefused "$@"
+}
+
 metadata() {
-  curl -sSf --noproxy '*' --max-time 5 -H "X-aws-ec2-metadata-token: $TOKEN" "$IMDS/latest/$1" ||
+  imds -H "X-aws-ec2-metadata-token: $TOKEN" "$IMDS/latest/$1" ||
     fail "The metadata service of $NODE_NAME does not answer for $1."
 }
 
@@ -50,7 +55,7 @@ esac
 [ -s "$KEY" ] || make_key
 
 CSR=$(openssl req -new -sha256 -key "$KEY" -subj "/CN=$NODE_NAME") || fail "openssl cannot read the key $KEY of $NODE_NAME."
-TOKEN=$(curl -sSf --noproxy '*' --max-time 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$IMDS/latest/api/token") ||
+TOKEN=$(imds -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$IMDS/latest/api/token") ||
   fail "The metadata service of $NODE_NAME gives no IMDSv2 token."
 DOCUMENT=$(metadata dynamic/instance-identity/document)
 SIGNATURE=$(metadata dynamic/instance-identity/signature)

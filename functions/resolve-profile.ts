@@ -15,10 +15,10 @@ import { isMemberNeeded, settled } from '../profiles/sighting.ts';
 import { after, LONGEST_ROUND_SECONDS } from '../profiles/waiting.ts';
 import { startRetirement } from '../services/announced-start.ts';
 import { type Announcement, findAnnouncement } from '../services/announcements.ts';
-import { findHook, findMember } from '../services/auto-scaling.ts';
+import { findMember } from '../services/auto-scaling.ts';
 import { claim, findItem } from '../services/ledger.ts';
 import { isOwned } from '../services/ownership.ts';
-import { findWaiting, leaveToHook, recordWaiting } from '../services/waiting-actions.ts';
+import { findWaiting, leaveToHook, recordWaitingLaunch } from '../services/waiting-actions.ts';
 
 /** What the services and the ledger say of the launch. */
 interface Launch {
@@ -127,15 +127,9 @@ async function gather(launch: Launch, profile: Profile, { signal }: Invocation):
 
 /** The launch as the watch knows it. One that nothing has recorded is recorded, so that the watch keeps it alive. */
 async function knownWaiting({ instance, announcement, task }: Launch, hook: Hook, signal: AbortSignal) {
-  const subject = ledgerKey(instance);
-  const known = await findWaiting(subject, signal);
+  const known = await findWaiting(ledgerKey(instance), signal);
   if (known?.transition === 'launching' && known.lifecycleHookName === hook.lifecycleHookName) return known;
-  const limits = await findHook(hook, instance.region, signal);
-  if (!limits) return undefined;
   const since = eventOf(announcement)?.eventTime ?? after(task.startTime, -LONGEST_ROUND_SECONDS);
   const execution = task.execution.slice(task.execution.lastIndexOf(':') + 1);
-  const action = { subject, region: instance.region, ...hook, transition: 'launching', ...limits } as const;
-  const recorded = { ...action, since, seenAt: task.startTime, execution };
-  await recordWaiting(recorded, signal);
-  return recorded;
+  return recordWaitingLaunch({ instance, hook, since, seenAt: task.startTime, execution }, signal);
 }

@@ -4,7 +4,7 @@ import { requestsOf } from '../events/table.ts';
 import { profilesIn } from '../lib/compiled.ts';
 import { accountId, environment } from '../lib/config.ts';
 import { ServiceUnavailable, Throttled } from '../lib/errors.ts';
-import { type InstanceRef, ledgerKey } from '../lib/instance.ts';
+import type { InstanceRef } from '../lib/instance.ts';
 import type { Hook } from '../lib/state.ts';
 import { answer, type Invocation } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
@@ -12,11 +12,11 @@ import { whyNotStarted } from '../profiles/launch.ts';
 import { profilesForGroup } from '../profiles/match.ts';
 import { isShort, watchName } from '../profiles/waiting.ts';
 import { type AnnouncedStart, startEnrolment } from '../services/announced-start.ts';
-import { findHook, recordHeartbeat } from '../services/auto-scaling.ts';
+import { recordHeartbeat } from '../services/auto-scaling.ts';
 import { refusalOf } from '../services/aws.ts';
 import { startRequests } from '../services/start-requests.ts';
 import { startExecution } from '../services/state-machines.ts';
-import { recordWaiting } from '../services/waiting-actions.ts';
+import { recordWaitingLaunch } from '../services/waiting-actions.ts';
 
 /** Starts `enrol-node` for each instance that an event announces, once per launch. */
 export const handler = answer(async (event, invocation) => {
@@ -94,13 +94,10 @@ async function recordLaunch(
   { execution, instance, hook, since, isAlive }: WaitingLaunch,
   { signal, log }: Invocation,
 ): Promise<void> {
-  const { region } = instance;
   try {
-    const limits = await findHook(hook, region, signal);
-    if (!limits) return;
-    const action = { subject: ledgerKey(instance), region, ...hook, transition: 'launching', ...limits } as const;
-    await recordWaiting({ ...action, since, seenAt: since, execution, ...(isAlive && { heartbeatAt: since }) }, signal);
-    if (isShort(limits))
+    const launch = { instance, hook, since, seenAt: since, execution, ...(isAlive && { heartbeatAt: since }) };
+    const action = await recordWaitingLaunch(launch, signal);
+    if (action && isShort(action))
       await startExecution(environment('WATCH_HOOKS_STATE_MACHINE_ARN'), watchName(since), {}, signal);
   } catch (error) {
     log('The launch is left to the watch', { instance: instance.instanceId, reason: refusalOf(error) });

@@ -1,8 +1,11 @@
 import { DeleteCommand, GetCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { environment } from '../lib/config.ts';
 import { InvalidRequest } from '../lib/errors.ts';
+import { type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import { faultsOf } from '../lib/schema-faults.ts';
+import type { Hook } from '../lib/state.ts';
 import { WaitingAction } from '../lib/waiting-action.ts';
+import { findHook } from './auto-scaling.ts';
 import { calling, forPage, isNamed, refusalOf } from './aws.ts';
 import { documents } from './ledger-writes.ts';
 
@@ -34,6 +37,33 @@ export async function recordWaiting(
       { abortSignal: signal },
     ),
   );
+}
+
+/** A launch that waits in a hook of ours, before the hook's limits are known. */
+interface WaitingLaunch extends Pick<WaitingAction, 'since' | 'seenAt' | 'execution'> {
+  readonly instance: InstanceRef;
+  readonly hook: Hook;
+  readonly heartbeatAt?: string;
+}
+
+/**
+ * Has the watch keep a launch alive, with the limits of its hook.
+ * @returns the action; undefined if the group no longer has the hook
+ */
+export async function recordWaitingLaunch({ instance, hook, ...known }: WaitingLaunch, signal: AbortSignal) {
+  const { region } = instance;
+  const limits = await findHook(hook, region, signal);
+  if (!limits) return undefined;
+  const action = {
+    subject: ledgerKey(instance),
+    region,
+    ...hook,
+    transition: 'launching',
+    ...limits,
+    ...known,
+  } as const;
+  await recordWaiting(action, signal);
+  return action;
 }
 
 /** The instance's item, or undefined. @throws InvalidRequest. Source: DynamoDB GetItem. */

@@ -55,11 +55,12 @@ interface Ended {
   stderr: string;
 }
 
-export async function machine({ hasPuppet = true } = {}): Promise<Machine> {
+/** @param refusals how many requests the metadata service refuses first, for its rate */
+export async function machine({ hasPuppet = true, refusals = 0 } = {}): Promise<Machine> {
   const folder = mkdtempSync(join(tmpdir(), 'muster-node-'));
   const [puppetDir, chefDir] = [join(folder, 'puppet'), join(folder, 'chef')];
   if (hasPuppet) mkdirSync(puppetDir);
-  const IMDS = await metadataService();
+  const IMDS = await metadataService(refusals);
   const run: Machine['run'] = (content, parameters, PATH = process.env.PATH ?? '') =>
     promisify(execFile)('/bin/sh', ['-c', scriptOf(content, parameters)], {
       env: { PATH, IMDS, PUPPET_DIR: puppetDir, CHEF_DIR: chefDir, FIRST_RUN_LOG: join(folder, 'first-run.log') },
@@ -71,12 +72,14 @@ export async function machine({ hasPuppet = true } = {}): Promise<Machine> {
 }
 
 /** Answers only who brings the token that it gave: IMDSv2. */
-async function metadataService(): Promise<string> {
+async function metadataService(refusals: number): Promise<string> {
+  let left = refusals;
   const pages: Record<string, string> = {
     '/latest/dynamic/instance-identity/document': DOCUMENT,
     '/latest/dynamic/instance-identity/signature': SIGNATURE,
   };
   const server = createServer((request, response) => {
+    if (left-- > 0) return void response.writeHead(503).end();
     const hasToken = request.headers['x-aws-ec2-metadata-token'] === 'the-token';
     if (request.method === 'PUT' && request.url === '/latest/api/token') response.end('the-token');
     else if (hasToken && request.url && pages[request.url]) response.end(pages[request.url]);

@@ -29,6 +29,13 @@ describe('Muster-CollectIdentity', () => {
     expect(identity.signature).toBe(SIGNATURE);
   });
 
+  itWithTools('asks the metadata service again where it refuses for its rate', async () => {
+    const { run } = await machine({ refusals: 2 });
+    const { code, stdout } = await run(collect, identify);
+    expect(code).toBe(0);
+    expect(readIdentity(stdout, INSTANCE, POLICY).signature).toBe(SIGNATURE);
+  });
+
   itWithTools('keeps the key that is there, and keeps it to root', async () => {
     const { run, puppetDir } = await machine();
     const first = await run(collect, identify);
