@@ -39,8 +39,11 @@ export const handler = task(
     try {
       opsworksInstanceId = await registerInstance(stackId, instance, identity, call.signal);
     } catch (error) {
-      // The answer to an earlier attempt may have been lost: that one may have registered it.
-      if (isRefusal(error) && before !== 'muster') await record(owner, { registeredBy: 'others' }, call.signal);
+      // This attempt is over for sure, so the next need not wait for it. The answer to an earlier one may have been lost:
+      // that one may have registered the instance.
+      const isOthers = before !== 'muster';
+      const over = { registeringUntil: enteredTime, ...(isOthers && { registeredBy: 'others' as const }) };
+      if (isRefusal(error)) await record(owner, over, call.signal);
       throw error;
     }
     await record(owner, { opsworksInstanceId, registeredBy: 'muster' }, call.signal);

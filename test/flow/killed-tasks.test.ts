@@ -114,6 +114,15 @@ describe('ReleaseLaunch, killed after it has abandoned the launch', () => {
 });
 
 describe('RegisterInstance, which knows no client token', () => {
+  it('is tried again at once where it was throttled: a refusal has registered nothing', async () => {
+    const world = await playWorld();
+    world.faults.set([{ service: 'opsworks', operation: 'RegisterInstance', error: 'ThrottlingException', times: 1 }]);
+    world.autoScaling.launch('web', 1);
+    const enrolment = await untilOneEnded(world);
+    expect(enrolment).toMatchObject({ outcome: 'enrolled', attempts: { RegisterInstance: 2 } });
+    expect(changes(world).filter((change) => change === 'opsworks.RegisterInstance')).toHaveLength(2);
+  });
+
   it.each([
     ['its answer is dropped', { drop: true, after: true, times: 1 }],
     ['it answers 500 after it has registered', { statusCode: 500, after: true, times: 1 }],
