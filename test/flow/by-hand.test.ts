@@ -110,3 +110,25 @@ describe('a mistake by hand', () => {
     expect(changes(world)).toEqual([]);
   });
 });
+
+describe.each(['enrolNodeArn', 'retireNodeArn', 'sweepFleetArn'] as const)('an input of %s', (machine) => {
+  const nested = () => JSON.parse(`${'{"a":'.repeat(500)}1${'}'.repeat(500)}`);
+  it.each<[string, unknown]>([
+    ['that is large', { instanceId: 'i-0123456789abcdef0', note: 'x'.repeat(200_000) }],
+    ['that is large where a name belongs', { instanceId: 'x'.repeat(200_000), profile: 7 }],
+    ['that is a list', [1, 2, 3]],
+    ['that is a text', 'i-0123456789abcdef0'],
+    ['that is a number', 7],
+    ['that is null', null],
+    ['that holds a failure', { failure: { Error: 'Throttled', Cause: '' }, waiting: { pauseSeconds: 1e12 }, dry: 1 }],
+    ['that is nested five hundred deep', nested()],
+  ])('%s ends red with a sentence, and changes nothing', async (_what, input) => {
+    const world = await playWorld();
+    const { arn } = world.machines.start({ stateMachineArn: world[machine], input: JSON.stringify(input) });
+    await world.clock.advance(15 * 60_000);
+    const { status, outcome } = world.machines.execution(arn) ?? {};
+    expect({ status, error: outcome?.error }).toEqual({ status: 'FAILED', error: 'InvalidRequest' });
+    expect(outcome?.cause?.length).toBeLessThan(3000);
+    expect(changes(world)).toEqual([]);
+  });
+});
