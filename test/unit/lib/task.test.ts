@@ -42,6 +42,21 @@ describe('a task', () => {
     await expect(handler(input(), context())).resolves.toEqual({ seen: 'i-0123456789abcdef0' });
   });
 
+  it.each([
+    ['before', '2031-05-06T07:08:19.001Z', 'began'],
+    ['at', '2031-05-06T07:08:19.000Z', 'DeadlinePassed'],
+    ['after', '2031-05-06T07:00:00.000Z', 'DeadlinePassed'],
+  ])('that is entered %s its deadline: %s', async (_when, deadline, outcome) => {
+    let began = false;
+    const handler = task(shape, async () => {
+      began = true;
+      return 'began';
+    });
+    const ended = handler(input({ task: { ...words, deadline } }), context()).catch((error: Error) => error.name);
+    expect(await ended).toBe(outcome);
+    expect(began).toBe(outcome === 'began');
+  });
+
   it('puts instance, execution, state and request id into every line', async () => {
     const handler = task(shape, async (_input, call) => call.log('On the way'));
     await handler(input(), context());
