@@ -14,7 +14,7 @@ import { pauseOf, secondsBetween } from '../profiles/waiting.ts';
 import { findHook, findMember } from '../services/auto-scaling.ts';
 import { findWaiting } from '../services/waiting-actions.ts';
 
-/** An enrolment without a hook that has not come as far as its profile: nothing is known yet that would set another limit. */
+/** The limit of a launch without a hook until ResolveProfile has run. */
 const UNRESOLVED = { enrolWithinMinutes: 60 };
 
 const Progress = z.object({ enrolment: Enrolment.optional(), failure: Failure, waiting: Waiting.optional() });
@@ -36,8 +36,10 @@ export const handler = task(
   { request: EnrolmentRequest, soFar: Progress },
   async ({ request, soFar, task }, { signal }) => {
     const ref = namedIn(request);
+    // First, because nothing that fails below may outlast it.
+    if (soFar.enrolment) requireTime(soFar.enrolment.deadline, soFar.failure, task);
     const { hook, deadline, hasWaitedForUs } = await gatherLaunch(ref, soFar, task, signal);
-    if (Date.parse(task.enteredTime) >= Date.parse(deadline)) throw deadlinePassed(deadline, soFar.failure);
+    requireTime(deadline, soFar.failure, task);
     emit('SecondsWaiting', secondsBetween(task.startTime, task.enteredTime));
     if (hook) requireLaunching(hook, ref, hasWaitedForUs, await findMember(ref, signal));
     return {
@@ -54,7 +56,7 @@ async function gatherLaunch(
   { startTime }: TaskContext,
   signal: AbortSignal,
 ): Promise<Launch> {
-  const hasWaitedForUs = waiting?.hasWaitedForUs ?? false;
+  const hasWaitedForUs = waiting?.hasWaitedForUs || enrolment?.hasWaitedForUs || false;
   const isKnown = enrolment !== undefined && (enrolment.hook === null || hasWaitedForUs);
   const action = isKnown || ref.platform !== 'ec2' ? undefined : await findLaunch(ref, signal);
   if (enrolment) {
@@ -92,8 +94,10 @@ async function probableHook(ref: InstanceRef, signal: AbortSignal): Promise<Hook
   return profile ? launchHook(undefined, member, profile) : null;
 }
 
-function deadlinePassed(deadline: string, failure: Failure): DeadlinePassed {
-  return new DeadlinePassed(
+/** @throws DeadlinePassed with what was waited for */
+function requireTime(deadline: string, failure: Failure, { enteredTime }: TaskContext): void {
+  if (Date.parse(enteredTime) < Date.parse(deadline)) return;
+  throw new DeadlinePassed(
     `The time for this launch was over at ${deadline}. It waited because of ${failure.Error}: ${sentenceOf(failure)}`,
   );
 }

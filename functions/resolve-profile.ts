@@ -18,7 +18,7 @@ import { type Announcement, findAnnouncement } from '../services/announcements.t
 import { findMember } from '../services/auto-scaling.ts';
 import { claim, findItem } from '../services/ledger.ts';
 import { isOwned } from '../services/ownership.ts';
-import { findWaiting, leaveToHook, recordWaitingLaunch } from '../services/waiting-actions.ts';
+import { findWaiting, leaveToHook, recordWaitingLaunch, updateWaiting } from '../services/waiting-actions.ts';
 
 /** What the services and the ledger say of the launch. */
 interface Launch {
@@ -92,9 +92,10 @@ function eventOf(announcement: Announcement | undefined): Announcement | undefin
 
 async function ignore(launch: Launch, reason: string, invocation: Invocation): Promise<Enrolment> {
   const { announcement, instance, task } = launch;
-  const hook = announcement?.lifecycleHookName;
-  const action = hook === undefined ? undefined : await findWaiting(ledgerKey(instance), invocation.signal);
-  if (action?.transition === 'launching') await leaveToHook(action, invocation.signal);
+  const waiting = instance.platform === 'ec2' ? await findWaiting(ledgerKey(instance), invocation.signal) : undefined;
+  const action = waiting?.transition === 'launching' ? waiting : undefined;
+  if (action) await leaveToHook(action, invocation.signal);
+  const hook = announcement?.lifecycleHookName ?? action?.lifecycleHookName;
   if (profiles().some(({ lifecycleHook }) => hook !== undefined && lifecycleHook === hook)) emit('LaunchesUnmatched');
   invocation.log('Ignored', { reason });
   emit('EnrolmentsIgnored');
@@ -115,9 +116,11 @@ async function gather(launch: Launch, profile: Profile, { signal }: Invocation):
     hasCsr: request.identity !== undefined,
     startedBy: announcement?.by ?? (isNamedByEvent(task.execution, naming(instance)) ? 'event' : null),
     requestedAt: announcement?.eventTime ?? null,
-    announcedAt: event?.eventTime ?? null,
+    // The watch does not know when the hook began to wait.
+    announcedAt: event?.by === 'event' ? event.eventTime : null,
     hook,
     hookTimes: action,
+    hasWaitedForUs: action?.heartbeatAt !== undefined,
     seenAt: action?.seenAt ?? null,
     item,
     isOwnedElsewhere: item !== undefined && item.execution !== task.execution && (await isOwned(item, signal)),
@@ -128,7 +131,11 @@ async function gather(launch: Launch, profile: Profile, { signal }: Invocation):
 /** The launch as the watch knows it. One that nothing has recorded is recorded, so that the watch keeps it alive. */
 async function knownWaiting({ instance, announcement, task }: Launch, hook: Hook, signal: AbortSignal) {
   const known = await findWaiting(ledgerKey(instance), signal);
-  if (known?.transition === 'launching' && known.lifecycleHookName === hook.lifecycleHookName) return known;
+  if (known?.transition === 'launching' && known.lifecycleHookName === hook.lifecycleHookName) {
+    // It was left to its hook while no profile matched.
+    if (!known.waiting) await updateWaiting(known, { waiting: 'hook' }, signal);
+    return known;
+  }
   const since = eventOf(announcement)?.eventTime ?? after(task.startTime, -LONGEST_ROUND_SECONDS);
   const execution = task.execution.slice(task.execution.lastIndexOf(':') + 1);
   return recordWaitingLaunch({ instance, hook, since, seenAt: task.startTime, execution }, signal);

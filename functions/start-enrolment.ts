@@ -4,7 +4,7 @@ import { requestsOf } from '../events/table.ts';
 import { profilesIn } from '../lib/compiled.ts';
 import { accountId, environment } from '../lib/config.ts';
 import { ServiceUnavailable, Throttled } from '../lib/errors.ts';
-import type { InstanceRef } from '../lib/instance.ts';
+import { type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import type { Hook } from '../lib/state.ts';
 import { answer, type Invocation } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
@@ -16,7 +16,7 @@ import { recordHeartbeat } from '../services/auto-scaling.ts';
 import { refusalOf } from '../services/aws.ts';
 import { startRequests } from '../services/start-requests.ts';
 import { startExecution } from '../services/state-machines.ts';
-import { recordWaitingLaunch } from '../services/waiting-actions.ts';
+import { recordWaitingLaunch, removeExecution } from '../services/waiting-actions.ts';
 
 /** Starts `enrol-node` for each instance that an event announces, once per launch. */
 export const handler = answer(async (event, invocation) => {
@@ -27,12 +27,17 @@ export const handler = answer(async (event, invocation) => {
       whyIgnored,
       startOf: startForRequest,
       start: async (start, _signal, request) => {
-        const launch = await beginWaiting(start.execution, request, invocation);
-        const [outcome] = await Promise.all([
-          startLaunch(start, invocation),
-          launch && recordLaunch(launch, invocation),
-        ]);
-        return outcome;
+        const launch = await sendFirstHeartbeat(start.execution, request, invocation);
+        const recording = launch && recordLaunch(launch, invocation);
+        try {
+          return await startLaunch(start, invocation);
+        } catch (error) {
+          await recording;
+          if (launch) await forgetExecution(launch, invocation);
+          throw error;
+        } finally {
+          await recording;
+        }
       },
     },
     invocation,
@@ -55,15 +60,15 @@ interface WaitingLaunch {
   readonly hook: Hook;
   /** When its event was sent: the hook began to wait then. */
   readonly since: string;
-  /** Whether the hook has taken its first heartbeat. */
-  readonly isAlive: boolean;
+  /** Whether the hook has accepted its first heartbeat. */
+  readonly isHeartbeatTaken: boolean;
 }
 
 /**
  * Before anything else: a hook may expire within half a minute, and from here on the watch keeps it alive. If it cannot be
  * sent, the enrolment starts all the same.
  */
-async function beginWaiting(
+async function sendFirstHeartbeat(
   execution: string,
   request: TriggeredRequest,
   { signal, log }: Invocation,
@@ -73,10 +78,10 @@ async function beginWaiting(
   if (!hook) return undefined;
   const launch = { execution, instance, hook, since: request.trigger.eventTime };
   try {
-    return { ...launch, isAlive: (await recordHeartbeat(hook, instance, signal)) === 'recorded' };
+    return { ...launch, isHeartbeatTaken: (await recordHeartbeat(hook, instance, signal)) === 'recorded' };
   } catch (error) {
     log('The first heartbeat could not be sent', { instance: instance.instanceId, reason: refusalOf(error) });
-    return { ...launch, isAlive: false };
+    return { ...launch, isHeartbeatTaken: false };
   }
 }
 
@@ -89,18 +94,30 @@ function ourHook({ lifecycleAction, region }: TriggeredRequest): Hook | undefine
   return isOurs ? { autoScalingGroupName, lifecycleHookName } : undefined;
 }
 
-/** Has the watch keep the launch alive. What cannot be written now, the watch finds by itself within its round. */
+/** Has the watch keep the launch alive. What cannot be written now, the next round finds, if the hook lasts that long. */
 async function recordLaunch(
-  { execution, instance, hook, since, isAlive }: WaitingLaunch,
+  { execution, instance, hook, since, isHeartbeatTaken }: WaitingLaunch,
   { signal, log }: Invocation,
 ): Promise<void> {
   try {
-    const launch = { instance, hook, since, seenAt: since, execution, ...(isAlive && { heartbeatAt: since }) };
-    const action = await recordWaitingLaunch(launch, signal);
+    const known = { since, seenAt: since, execution, ...(isHeartbeatTaken && { heartbeatAt: since }) };
+    const action = await recordWaitingLaunch({ instance, hook, ...known }, signal);
     if (action && isShort(action))
       await startExecution(environment('WATCH_HOOKS_STATE_MACHINE_ARN'), watchName(since), {}, signal);
   } catch (error) {
-    log('The launch is left to the watch', { instance: instance.instanceId, reason: refusalOf(error) });
+    log('The launch could not be recorded: the watch has to find it', {
+      instance: instance.instanceId,
+      reason: refusalOf(error),
+    });
+  }
+}
+
+/** The execution could not be started: if Lambda's retries fail as well, the watch starts one. */
+async function forgetExecution({ instance, since }: WaitingLaunch, { signal, log }: Invocation): Promise<void> {
+  try {
+    await removeExecution({ subject: ledgerKey(instance), since }, signal);
+  } catch (error) {
+    log('The watch will not start the execution', { instance: instance.instanceId, reason: refusalOf(error) });
   }
 }
 
@@ -114,7 +131,7 @@ async function startLaunch(start: AnnouncedStart, { signal, log }: Invocation): 
   } catch (error) {
     if (!(error instanceof ServiceUnavailable || error instanceof Throttled)) throw error;
     const { execution, input } = start;
-    log('Starts without an announcement', { execution, reason: error.message });
+    log('Starts again, without an announcement', { execution, reason: error.message });
     return startExecution(environment('ENROL_NODE_STATE_MACHINE_ARN'), execution, input, signal);
   }
 }

@@ -23,28 +23,29 @@ const Invocation = z.union([
   z.object({ task: TaskContext }).transform(({ task }) => ({ at: task.enteredTime, startTime: task.startTime })),
 ]);
 
-/** Keeps alive what waits in a hook of ours, and starts what no event has started. */
+/** Sends the heartbeats that are due, and starts executions for actions whose event was lost: watch/run.ts. */
 export const handler = answer(async (event, { signal, log }) => {
   const { data: invocation } = Invocation.safeParse(event);
   if (!invocation)
     throw new InvalidRequest(
-      'The watch takes the event of its rule, with a time, or the context of a state: send neither more nor less.',
+      'The watch takes the event of its rule, which has a time, or the context of a state, under task.',
     );
   const { at, startTime } = invocation;
-  const round = { at, isWhole: startTime === null, profiles: profiles(), services: servicesWith(signal) };
+  const round = { at, isFull: startTime === null, profiles: profiles(), services: servicesWith(signal) };
   const { errors, expiring, ...report } = await runWatch(round);
   for (const { subject, lifecycleHookName, ...action } of expiring) {
     emit('LaunchesExpiring');
-    log('A held launch is about to be decided by its hook', {
+    log('A launch is about to be decided by its hook', {
       instance: subject,
       hook: lifecycleHookName,
       limit: limitOf(action),
     });
   }
   if (report.started.length > 0) log('Started what no event has started', { executions: report.started });
-  // Everything that could be done has been: the error is for the alarm, and the next round tries again.
+  for (const error of errors.slice(1)) log('Failed in this round', { reason: String(error) });
+  // The round is complete. Throw, so that the alarm counts it; the next round tries again.
   if (errors.length > 0) throw errors[0];
-  return { ...report, isToBeRepeated: startTime !== null && isAnotherLookDue(report.hasShortHooks, startTime, at) };
+  return { ...report, isToBeRepeated: startTime !== null && isAnotherLookDue(startTime, at) };
 });
 
 function servicesWith(signal: AbortSignal): WatchServices {
@@ -66,12 +67,12 @@ function servicesWith(signal: AbortSignal): WatchServices {
 }
 
 async function start(action: WaitingAction, signal: AbortSignal): Promise<string> {
-  const { subject: instance, region, since, transition } = action;
+  const { subject: instance, region, since, seenAt, transition } = action;
   const occasion = {
     by: 'watch',
     detailType: WATCH,
     eventId: `${transition} since ${since}`,
-    eventTime: since,
+    eventTime: seenAt,
   } as const;
   const start = startOn(namedBy({ instance, region }), { ...occasion, ...hookOfAction(action) });
   await (transition === 'launching' ? startEnrolment(start, signal) : startRetirement(start, signal));

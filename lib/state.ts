@@ -52,6 +52,8 @@ export const Enrolment = z.object({
   onFailure: z.enum(['hold', 'abandon', 'continue']),
   abandonLimit: z.int(),
   hook: Hook.nullable(),
+  /** Whether the hook was seen to wait: then the launch is over for us once it no longer launches. */
+  hasWaitedForUs: z.boolean().default(false),
   /** No retry goes on past this instant. */
   deadline: z.iso.datetime(),
   /**

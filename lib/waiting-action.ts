@@ -6,7 +6,8 @@ import type { Hook } from './state.ts';
  * alive are in the table's sparse index `waiting`; an item without that attribute is only remembered, until it expires.
  *
  *   start-enrolment, ResolveProfile, watch ── item ──► ledger ── index ──► watch ── heartbeat, start
- *                                   FinishLaunch, ReleaseLaunch, watch ── remove
+ *   ResolveProfile, for a launch that no profile matches ── out of the index
+ *   FinishLaunch, ReleaseLaunch, watch ── remove
  */
 export const WaitingAction = z.object({
   /** The key of the instance's own item. */
@@ -15,14 +16,14 @@ export const WaitingAction = z.object({
   autoScalingGroupName: z.string(),
   lifecycleHookName: z.string(),
   transition: z.enum(['launching', 'terminating']),
-  /** The earliest that the hook can have begun to wait, as far as the writer knows, ISO 8601. */
+  /** When the hook began to wait, ISO 8601: the time of its event, or one round before the watch saw it. */
   since: z.string(),
-  /** When Muster first knew of it. */
+  /** When the watch first saw it; the event's time, or the start of the execution that recorded it. */
   seenAt: z.string(),
   /** The hook's own limits, in seconds: between two heartbeats, and in all. */
   heartbeatTimeoutSeconds: z.int(),
   globalTimeoutSeconds: z.int(),
-  /** When Auto Scaling last took a heartbeat for it: proof that our hook waited then. */
+  /** No later than the last heartbeat that Auto Scaling accepted: proof that our hook has waited. */
   heartbeatAt: z.string().optional(),
   /** The name of the execution that answers it; absent while none is known. */
   execution: z.string().optional(),

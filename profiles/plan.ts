@@ -15,6 +15,8 @@ import { profileVersion } from './version.ts';
 export interface EnrolmentFacts extends Pick<DeadlineFacts, 'hookTimes' | 'announcedAt' | 'seenAt'> {
   /** The hook in which the launch waits. */
   readonly hook: Hook | null;
+  /** Whether the hook has accepted a heartbeat. */
+  readonly hasWaitedForUs: boolean;
   readonly instance: Instance;
   readonly profile: Profile;
   readonly exempt: Exemptions;
@@ -88,6 +90,7 @@ const NOTHING_WANTED = {
   onFailure: 'hold',
   abandonLimit: 0,
   hook: null,
+  hasWaitedForUs: false,
   exempt: [],
   exemptions: { imdsv2: null, association: null },
   startedBy: null,
@@ -125,6 +128,7 @@ function requested(facts: EnrolmentFacts): Enrolment {
     onFailure: profile.onFailure,
     abandonLimit: profile.abandonLimit,
     hook,
+    hasWaitedForUs: facts.hasWaitedForUs,
     deadline: deadlineOf({ ...facts, launchTime: instance.launchTime, startTime: facts.task.startTime }),
     exempt: exemptParts(profile, exempt),
     exemptions: { imdsv2: summaryOf(exempt.imdsv2), association: summaryOf(exempt.association) },

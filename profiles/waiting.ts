@@ -1,4 +1,4 @@
-/** What the watch does about the lifecycle actions that wait in hooks of ours. */
+/** The timing of lifecycle actions that wait in hooks of ours: the watch's rounds, and the pauses of an enrolment. */
 import type { WaitingAction } from '../lib/waiting-action.ts';
 
 /** The longest a rule with `rate(1 minute)` takes from one run to the next: it is exact to the minute. */
@@ -50,8 +50,8 @@ export function isShort({ heartbeatTimeoutSeconds }: Pick<HookLimits, 'heartbeat
 }
 
 /**
- * How long after a heartbeat the next one is due: a third of the HeartbeatTimeout, and earlier where two looks more would
- * be too late, so that one failed look expires no hook of five minutes or more.
+ * How long after a heartbeat the next one is due: a third of the HeartbeatTimeout, or earlier, so that the look after a
+ * failed one is still in time for hooks of five minutes or more.
  */
 export function dueAfterSeconds(limits: Pick<HookLimits, 'heartbeatTimeoutSeconds'>): number {
   const { heartbeatTimeoutSeconds } = limits;
@@ -86,7 +86,7 @@ export function pauseOf(
   const leftSeconds = secondsBetween(enteredTime, deadline);
   const pause = Math.ceil(Math.min(waitedSeconds / 10, LONGEST_PAUSE_SECONDS, leftSeconds));
   const pauseSeconds = Math.max(SHORTEST_PAUSE_SECONDS, pause);
-  // Then KeepWaiting is asked again, which knows what was waited for, and not the state that would be repeated.
+  // At the deadline the execution returns to KeepWaiting, whose error names what was waited for.
   return { deadline, pauseSeconds, isTimeOver: pauseSeconds >= leftSeconds };
 }
 
@@ -106,9 +106,9 @@ export function watchName(at: string): string {
   return `short-hooks-${new Date(at).toISOString().slice(0, 16).replace(':', '')}`;
 }
 
-/** Whether an execution of watch-hooks looks again. */
-export function isAnotherLookDue(hasShortHooks: boolean, startTime: string, at: string): boolean {
-  return hasShortHooks && secondsBetween(startTime, at) < SHORT_LOOKS_SECONDS;
+/** Whether an execution of watch-hooks looks again: also where nothing waits, for what begins to wait in its minute. */
+export function isAnotherLookDue(startTime: string, at: string): boolean {
+  return secondsBetween(startTime, at) < SHORT_LOOKS_SECONDS;
 }
 
 export function after(instant: string, seconds: number): string {

@@ -81,9 +81,13 @@ export async function findWaiting(subject: string, signal: AbortSignal): Promise
   return Item && readAction(Item);
 }
 
-/** Every action that is kept alive. @throws InvalidRequest. Source: DynamoDB Query, of an index that lags by moments. */
-export async function listWaiting(signal: AbortSignal): Promise<WaitingAction[]> {
+/**
+ * Every action that is kept alive. One item that cannot be read must not keep the others from their heartbeats.
+ * Source: DynamoDB Query, of an index that lags by moments.
+ */
+export async function listWaiting(signal: AbortSignal): Promise<{ actions: WaitingAction[]; faults: Error[] }> {
   const actions: WaitingAction[] = [];
+  const faults: Error[] = [];
   let ExclusiveStartKey: Record<string, unknown> | undefined;
   do {
     const page = await calling('list from the ledger what waits in hooks', () =>
@@ -99,20 +103,32 @@ export async function listWaiting(signal: AbortSignal): Promise<WaitingAction[]>
         forPage(signal),
       ),
     );
-    actions.push(...(page.Items ?? []).map(readAction));
+    for (const item of page.Items ?? []) {
+      const { data, error } = WaitingAction.safeParse(item);
+      if (data) actions.push(data);
+      else faults.push(unreadable(item, error));
+    }
     ExclusiveStartKey = page.LastEvaluatedKey;
   } while (ExclusiveStartKey);
-  return actions;
+  return { actions, faults };
 }
 
-/** Records a heartbeat that Auto Scaling took, or the execution that answers the action. */
+/** Records a heartbeat, the execution that answers the action, or that the watch keeps it alive again. */
 export async function updateWaiting(
   action: Pick<WaitingAction, 'subject' | 'since'>,
-  change: Pick<WaitingAction, 'heartbeatAt'> | Pick<WaitingAction, 'execution'>,
+  change: Pick<WaitingAction, 'heartbeatAt'> | Pick<WaitingAction, 'execution'> | Pick<WaitingAction, 'waiting'>,
   signal: AbortSignal,
 ): Promise<void> {
   const [[name, value] = []] = Object.entries(change);
   await changeAction(action, 'SET #name = :value', { '#name': name }, { ':value': value }, signal);
+}
+
+/** Records that no execution answers the action after all. */
+export async function removeExecution(
+  action: Pick<WaitingAction, 'subject' | 'since'>,
+  signal: AbortSignal,
+): Promise<void> {
+  await changeAction(action, 'REMOVE #name', { '#name': 'execution' }, {}, signal);
 }
 
 /** Leaves the hook to its time-out: the item is remembered, and no longer kept alive. */
@@ -194,8 +210,12 @@ function keyOf(subject: string): string {
 function readAction(item: Record<string, unknown>): WaitingAction {
   const { data, error } = WaitingAction.safeParse(item);
   if (data) return data;
-  throw new InvalidRequest(
-    `The ledger's item ${item.instance} is not as Muster writes it (${faultsOf(error)}). Remove it: the watch writes it again.`,
-    { cause: error },
+  throw unreadable(item, error);
+}
+
+function unreadable(item: Record<string, unknown>, cause: Parameters<typeof faultsOf>[0]): InvalidRequest {
+  return new InvalidRequest(
+    `The ledger's item ${item.instance} is not as Muster writes it (${faultsOf(cause)}). Remove it: the watch writes it again.`,
+    { cause },
   );
 }

@@ -7,14 +7,14 @@ import type { HookLimits } from '../profiles/waiting.ts';
 export interface WatchedGroup {
   readonly name: string;
   readonly hasWarmPool: boolean;
-  /** Without those of its warm pool. */
+  /** Excludes the instances of its warm pool. */
   readonly lifecycleStates: ReadonlyMap<string, GroupMember['lifecycleState']>;
 }
 
 /** Every call that the watch makes. */
 export interface WatchServices {
-  /** Every action that the ledger's index has. */
-  readonly listWaiting: () => Promise<WaitingAction[]>;
+  /** Every action that the ledger's index has, and one fault for each item that cannot be read. */
+  readonly listWaiting: () => Promise<{ actions: WaitingAction[]; faults: Error[] }>;
   /** The item of one instance, read consistently. */
   readonly findWaiting: (subject: string) => Promise<WaitingAction | undefined>;
   readonly recordWaiting: (action: Omit<WaitingAction, 'expiresAt' | 'waiting'>) => Promise<void>;
@@ -30,6 +30,6 @@ export interface WatchServices {
   readonly findHook: (hook: Hook, region: string) => Promise<HookLimits | undefined>;
   /** Starts the execution that answers the action. @returns its name */
   readonly start: (action: WaitingAction) => Promise<string>;
-  /** Starts the looks within the minute, for hooks that expire between two rounds. */
+  /** Starts watch-hooks, which looks every six seconds at hooks that expire between two rounds. */
   readonly startShortRounds: (at: string) => Promise<void>;
 }

@@ -1,9 +1,19 @@
+import { DynamoDBClient, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import { describe, expect, it } from 'vitest';
 import type { Profile } from '../../lib/profile.ts';
 import { ESTATE } from '../../local/estate.ts';
 import { readProfiles } from '../../profiles/file.ts';
 import { sized } from '../support/size.ts';
-import { enrolments, launchActions, outcomes, type Played, playWorld, untilOneEnded } from '../support/world.ts';
+import { deploy } from '../support/sweeps.ts';
+import {
+  enrolments,
+  launchActions,
+  outcomes,
+  type Played,
+  playWorld,
+  startByHand,
+  untilOneEnded,
+} from '../support/world.ts';
 
 /** Seconds: the ends of what Auto Scaling allows, and what public launch hooks have. */
 const HEARTBEAT_TIMEOUTS = sized({ small: [30, 180, 900, 7200], full: [30, 60, 180, 300, 900, 2000, 3600, 7200] });
@@ -178,5 +188,87 @@ describe('an outage', () => {
     await world.clock.advance(60 * MINUTE);
     expect(stateOf(world, instance)).toBe('InService');
     expect(launchActions(world)).toMatchObject([{ resolvedBy: 'caller' }]);
+  });
+});
+
+describe('the watch goes on', () => {
+  it('with a launch that was left to its hook, once a profile matches it and it is started by hand', async () => {
+    const [web, ...others] = readProfiles('profiles.yml');
+    const profiles = [{ ...(web as Profile), match: { autoScalingGroup: 'web', tags: { role: 'web' } } }, ...others];
+    const hooks = ESTATE.hooks.map((hook) => ({ ...hook, HeartbeatTimeout: 900 }));
+    const world = await playWorld({ profiles, estate: { ...ESTATE, hooks } });
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    await world.clock.advance(14 * MINUTE);
+    expect(enrolments(world)[0]).toMatchObject({ outcome: 'ignored' });
+    deploy((file) => {
+      file.profiles.splice(0, file.profiles.length, ...readProfiles('profiles.yml'));
+    });
+    world.opsWorksCm.maintenance('ChefServer', 3600);
+    startByHand(world, { instanceId: instance });
+    await world.clock.advance(90 * MINUTE);
+    expect(stateOf(world, instance)).toBe('InService');
+    expect(launchActions(world)[0]).toMatchObject({ resolvedBy: 'caller', result: 'CONTINUE' });
+  });
+
+  it('with a second launch in a short hook within the minute of a first that is enrolled already', async () => {
+    const world = await worldWith(30);
+    const [first = ''] = world.autoScaling.launch('web', 1);
+    await world.clock.advance(25_000);
+    world.opsWorksCm.maintenance('ChefServer', 10 * 60);
+    const [second = ''] = world.autoScaling.launch('web', 1);
+    await world.clock.advance(20 * MINUTE);
+    expect([first, second].map((instance) => stateOf(world, instance))).toEqual(['InService', 'InService']);
+    expect(launchActions(world).map(({ resolvedBy }) => resolvedBy)).toEqual(['caller', 'caller']);
+  });
+
+  it('with a launch whose execution could not be started, and whose event is a dead letter', async () => {
+    const world = await worldWith(300, { scheduleSeconds: 60 });
+    world.faults.set([{ service: 'states', operation: 'StartExecution', error: 'AccessDeniedException' }]);
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    await world.clock.advance(8 * MINUTE);
+    expect(world.lambda.deadLetters).toMatchObject([{ functionName: 'muster-dev-start-enrolment' }]);
+    expect(stateOf(world, instance)).toBe('Pending:Wait');
+    world.faults.set([]);
+    await world.clock.advance(20 * MINUTE);
+    expect(stateOf(world, instance)).toBe('InService');
+  });
+
+  it('with the termination of an instance whose launch was held, and whose event is lost', async () => {
+    const world = await worldWith(300, { scheduleSeconds: 60 });
+    world.opsWorksCm.setStatus('ChefServer', 'FAILED');
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    await untilOneEnded(world);
+    loseEvents(world);
+    world.autoScaling.terminate(instance, true);
+    await world.clock.advance(20 * MINUTE);
+    expect(launchActions(world).find(({ hook }) => hook === 'muster-terminate')).toMatchObject({
+      resolvedBy: 'caller',
+    });
+  });
+
+  it('where one item cannot be read, and its launch is decided at its deadline', async () => {
+    const world = await worldWith(300, { scheduleSeconds: 60, onFailure: 'abandon' });
+    world.opsWorksCm.setStatus('ChefServer', 'UNDER_MAINTENANCE');
+    const [broken = '', good = ''] = world.autoScaling.launch('web', 2);
+    await world.clock.advance(2 * MINUTE);
+    await new DynamoDBClient({}).send(
+      new UpdateItemCommand({
+        TableName: 'muster-dev-ledger',
+        Key: { instance: { S: `waiting/${broken}` } },
+        UpdateExpression: 'SET heartbeatTimeoutSeconds = :text',
+        ExpressionAttributeValues: { ':text': { S: 'five minutes' } },
+      }),
+    );
+    await world.clock.advance(30 * MINUTE);
+    expect(stateOf(world, good)).toBe('Pending:Wait');
+    world.opsWorksCm.setStatus('ChefServer', 'HEALTHY');
+    await world.clock.advance(30 * MINUTE);
+    expect(stateOf(world, good)).toBe('InService');
+    expect(world.logs).toContainEqual(
+      expect.objectContaining({
+        level: 'ERROR',
+        reason: expect.stringContaining(`waiting/${broken} is not as Muster`),
+      }),
+    );
   });
 });

@@ -75,6 +75,7 @@ const FACTS: EnrolmentFacts = {
   announcedAt: null,
   hook: null,
   seenAt: null,
+  hasWaitedForUs: false,
   hookTimes: undefined,
   item: undefined,
   isOwnedElsewhere: false,

@@ -27,7 +27,7 @@ export function regionsWithHooks(profiles: readonly DeployedProfile[]): string[]
 }
 
 /** The members that wait in a Region, in groups for which a profile names a hook. */
-export async function lookAt(
+export async function listWaitingMembers(
   region: string,
   profiles: readonly DeployedProfile[],
   services: Pick<WatchServices, 'listGroups' | 'warmPoolStates'>,
