@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: CloudFormation's and the framework's variables
 /** Reads functions.yml, the table of functions, and makes what serverless.yml and resources/ include of it. */
 import { join } from 'node:path';
 import * as z from 'zod';

