@@ -103,18 +103,19 @@ function withoutFormerFields(input: unknown): unknown {
  * What a retirement is started with, by an event or by a person. A person who retires an instance that still runs says
  * so: `{"instanceId":"i-0123456789abcdef0","confirm":true}`.
  */
-export const RetirementRequest = RequestFields.extend({
+const RetirementFields = RequestFields.pick({ instanceId: true, lightsailInstanceName: true, region: true }).extend({
   /** The instance may be running: it is meant all the same. */
   confirm: z.literal(true).optional(),
-}).check(namesOneInstance);
+});
+export const RetirementRequest = z.preprocess(withoutFormerFields, RetirementFields.check(namesOneInstance));
 export type RetirementRequest = z.infer<typeof RetirementRequest>;
-export type TriggeredRetirement = Triggered<RetirementRequest> & {
+export type TriggeredRetirement = Triggered<RequestFields> & {
   /** Of a termination that waits in no hook. */
   autoScalingGroupName?: string | undefined;
   destination?: string | undefined;
 };
 /** The input of an execution of `retire-node` that an event or a sweep starts. */
-export type RetirementInput = Triggered<z.input<typeof RetirementRequest>> &
+export type RetirementInput = Triggered<z.input<typeof RequestFields>> &
   Pick<TriggeredRetirement, 'autoScalingGroupName' | 'destination'>;
 
 /** What a sweep is started with; a schedule says nothing. */
@@ -208,13 +209,6 @@ export function announcementOf(request: EnrolmentInput & Pick<RetirementInput, '
     destination: lifecycleAction?.destination ?? request.destination,
     leaveOut,
   };
-}
-
-/** What an input from before announcements says about its event; undefined for an input that a person typed. */
-export function occasionIn({ trigger, lifecycleAction }: RetirementRequest) {
-  if (!trigger) return undefined;
-  const { destination, autoScalingGroupName: group } = lifecycleAction ?? {};
-  return { by: isSwept(trigger) ? 'sweep' : 'event', at: trigger.eventTime, destination, group } as const;
 }
 
 /** What operators call the instance: with its Region if that is not the stack's own. */

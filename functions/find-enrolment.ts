@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { namedIn, occasionIn, parseRetirementRequest } from '../events/request.ts';
+import { namedIn, parseRetirementRequest } from '../events/request.ts';
 import { profilesIn, requireOurRegion } from '../lib/compiled.ts';
 import { DeadlinePassed, ServiceUnavailable } from '../lib/errors.ts';
 import { ledgerKey, namedBy } from '../lib/instance.ts';
@@ -69,7 +69,7 @@ async function gather(input: unknown, absentSince: string | null, task: TaskCont
   const item = await findItem(ledgerKey(typed), signal);
   // The ledger's Region wins over a typed one: in the wrong Region the instance would not be found, and look gone.
   const named = item ? namedBy(item) : typed;
-  const occasion = occasionOf(await findAnnouncement(task.execution, ledgerKey(named), signal), occasionIn(request));
+  const occasion = occasionOf(await findAnnouncement(task.execution, ledgerKey(named), signal));
   if (occasion.by === 'person') requireOurRegion(named.region);
   const isConfirmed = occasion.by === 'person' && request.confirm === true;
   const lookups = lookupsOf(named, item, { by: occasion.by, isConfirmed });

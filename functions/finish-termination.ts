@@ -18,10 +18,12 @@ export const handler = task({ retirement: Retirement }, async ({ retirement }, {
  * The termination hooks of the profiles that may match its group, and of the one that enrolled it. A group may have hooks
  * of other teams, in which the instance waits as well.
  */
-function ourHooks({ waitsInGroup: group, region, profile }: Retirement) {
+function ourHooks({ waitsInGroup: group, region, profile, autoScalingGroupName }: Retirement) {
   if (group === null) return [];
   const own = profilesIn(region);
-  const possible = [...profilesForGroup(own, group), ...own.filter(({ name }) => name === profile)];
+  // It may have moved to another group since, whose hook of the same name is another team's.
+  const enrolledBy = autoScalingGroupName === group ? own.filter(({ name }) => name === profile) : [];
+  const possible = [...profilesForGroup(own, group), ...enrolledBy];
   const names = new Set(possible.flatMap(({ terminationHook = [] }) => terminationHook));
   return [...names].map((lifecycleHookName) => ({ autoScalingGroupName: group, lifecycleHookName }));
 }

@@ -94,7 +94,18 @@ export function isSameInstance(
   instance: Pick<Instance, 'platform' | 'arn' | 'launchTime'>,
 ): boolean {
   if (instance.platform === 'ec2') return true;
-  return arn && instance.arn ? arn === instance.arn : launchTime === instance.launchTime;
+  if (arn && instance.arn) return arn === instance.arn;
+  // What is not known proves nothing.
+  return !launchTime || !instance.launchTime || launchTime === instance.launchTime;
+}
+
+/** Whether the item is about an earlier instance of the name. A service may also show the earlier one, which is deleted. */
+export function isOfEarlierInstance(
+  item: Pick<LedgerItem, 'arn' | 'launchTime'>,
+  instance: Pick<Instance, 'platform' | 'arn' | 'launchTime'>,
+): boolean {
+  if (isSameInstance(item, instance) || !item.launchTime || !instance.launchTime) return false;
+  return Date.parse(item.launchTime) < Date.parse(instance.launchTime);
 }
 
 /** What binds a key to an instance. Only a function that binds, undoes or ends a binding may write it: resources/functions.yml. */

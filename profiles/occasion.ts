@@ -12,15 +12,9 @@ interface AnnouncedRetirement extends Pick<Occasion, 'destination' | 'generation
 
 type OccasionInGroup = Occasion & { readonly group?: string | undefined };
 
-/**
- * What started a retirement: its announcement; for an execution from before announcements, its input.
- * @param fromInput undefined for a person's input
- */
-export function occasionOf(
-  announced: AnnouncedRetirement | undefined,
-  fromInput: OccasionInGroup | undefined,
-): OccasionInGroup {
-  if (!announced) return fromInput ?? { by: 'person', at: null };
+/** What started a retirement. Whatever was not announced, a person has started. */
+export function occasionOf(announced: AnnouncedRetirement | undefined): OccasionInGroup {
+  if (!announced) return { by: 'person', at: null };
   const { by, eventTime, destination, generation, autoScalingGroupName } = announced;
   return { by, at: eventTime, destination, generation, group: autoScalingGroupName };
 }

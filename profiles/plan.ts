@@ -1,8 +1,8 @@
 import { associationsOf, serverId, toBeUndone } from '../lib/associations.ts';
 import { needsKey, traitsOf } from '../lib/engines.ts';
-import { ClaimedElsewhere, InstanceGone, InvalidRequest } from '../lib/errors.ts';
+import { ClaimedElsewhere, InstanceGone, InstanceNotReady, InvalidRequest } from '../lib/errors.ts';
 import { type Instance, ledgerKey } from '../lib/instance.ts';
-import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
+import { isOfEarlierInstance, isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import type { Exemption, Profile } from '../lib/profile.ts';
 import type { Associate } from '../lib/servers.ts';
 import type { Enrolment, Hook, TaskContext } from '../lib/state.ts';
@@ -71,9 +71,16 @@ export function planEnrolment(facts: EnrolmentFacts): EnrolmentPlan {
   return { enrolment: planned, claim: claimFor(facts, enrolment, drift.enrolment !== null) };
 }
 
-/** The item of an earlier instance of the same name, until it is retired. */
+/**
+ * The item of an earlier instance of the same name, until it is retired.
+ * @throws InstanceNotReady where the service shows an instance that is older than the one in the ledger
+ */
 export function formerItem({ instance, item }: Pick<EnrolmentFacts, 'instance' | 'item'>): LedgerItem | undefined {
-  return item && item.status !== 'retired' && !isSameInstance(item, instance) ? item : undefined;
+  if (!item || item.status === 'retired' || isSameInstance(item, instance)) return undefined;
+  if (isOfEarlierInstance(item, instance)) return item;
+  throw new InstanceNotReady(
+    `Its service shows ${instance.instanceId} as created at ${instance.launchTime}, and the ledger has a later instance of this name, of ${item.launchTime}. The view may be old: asked again.`,
+  );
 }
 
 /** The answer for an instance that this request does not enrol. */

@@ -1,7 +1,7 @@
 import { associationsOf, toBeLeft, toBeUndone } from '../lib/associations.ts';
 import { InvalidRequest } from '../lib/errors.ts';
 import { type Found, type InstanceRef, ledgerKey } from '../lib/instance.ts';
-import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
+import { isOfEarlierInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import type { Profile, Register } from '../lib/profile.ts';
 import type { Associate } from '../lib/servers.ts';
 import type { Retirement, TaskContext } from '../lib/state.ts';
@@ -168,6 +168,8 @@ function decideFromService(facts: RetirementFacts): RetirementDecision {
   // A state of its group does not say whether a terminating instance returns to a warm pool; its event does.
   if (isTerminating(lifecycleState) && occasion.destination === 'EC2') return retire(facts);
   if (found && (hasEnded(found.state) || isReplaced(item, found))) return retire(facts);
+  // EC2 may miss what its group still has in service.
+  if (!found && lifecycleState !== null && !isTerminating(lifecycleState)) return stillThere(facts, lifecycleState);
   if (!found) {
     const absentSince = facts.absentSince ?? task.enteredTime;
     const leftMilliseconds = Date.parse(absentSince) + ABSENCE_MINUTES * MINUTE - Date.parse(task.enteredTime);
@@ -175,8 +177,12 @@ function decideFromService(facts: RetirementFacts): RetirementDecision {
     const reason = `${instanceId} has not been found since ${absentSince}, which a second look has to confirm.`;
     return { kind: 'unconfirmed', reason, absentSince, pauseSeconds: Math.ceil(leftMilliseconds / 1000) };
   }
+  return stillThere(facts, lifecycleState === null ? found.state : `${found.state} (${lifecycleState} in its group)`);
+}
+
+/** What a service shows is looked at again for a while, because it may show for minutes what is deleted. */
+function stillThere({ named: { instanceId }, task }: RetirementFacts, state: string): RetirementDecision {
   const waitedMilliseconds = Date.parse(task.enteredTime) - Date.parse(task.startTime);
-  const state = lifecycleState === null ? found.state : `${found.state} (${lifecycleState} in its group)`;
   if (waitedMilliseconds >= UNCONFIRMED_MINUTES * MINUTE)
     return {
       kind: 'nothing',
@@ -200,7 +206,7 @@ function isTerminating(lifecycleState: string | null): boolean {
 
 /** Whether the name belongs to another Lightsail instance by now. A name exists once, so the one in the ledger is gone. */
 function isReplaced(item: LedgerItem | undefined, found: Found | undefined): boolean {
-  return item !== undefined && found !== undefined && !isSameInstance(item, found.instance);
+  return item !== undefined && found !== undefined && isOfEarlierInstance(item, found.instance);
 }
 
 /**

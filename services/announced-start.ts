@@ -27,6 +27,7 @@ async function startAnnounced(
   { execution, input, announcement }: AnnouncedStart,
   signal: AbortSignal,
 ): Promise<'started' | 'already-started'> {
-  await announce(execution, announcement, signal);
+  const machine = stateMachineArn.slice(stateMachineArn.lastIndexOf(':') + 1);
+  await announce(execution, { ...announcement, machine }, signal);
   return startExecution(stateMachineArn, execution, input, signal);
 }

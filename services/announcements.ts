@@ -19,6 +19,8 @@ import { documents } from './ledger-writes.ts';
 export const Announcement = z.object({
   /** The key of the instance's own item. */
   subject: z.string(),
+  /** The state machine that answers it: an execution of another one may bear the same name. */
+  machine: z.string().optional(),
   /** `event`: an AWS service announced it; the others are our own functions. `watch` stands for an event that was lost. */
   by: z.enum(['event', 'watch', 'sweep', 'undo', 'move']),
   /** The event's detail-type; of our own functions, a word for the log. */
@@ -99,7 +101,8 @@ export async function findAnnouncement(
       `The ledger's item ${key} is not as Muster writes it (${faultsOf(error)}). Remove it and start the execution again.`,
       { cause: error },
     );
-  return data.subject === subject ? data : undefined;
+  const isForMachine = data.machine === undefined || data.machine === execution.split(':').at(-2);
+  return isForMachine && data.subject === subject ? data : undefined;
 }
 
 /** The hook in which the announced launch waited. */

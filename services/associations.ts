@@ -56,25 +56,40 @@ export async function recordingAsked<Answer>(
   const id = serverId(server);
   const asked: LedgerAssociation = { ...presented(node), server, status: 'asked', at };
   const before = await recordAssociation(claim, id, asked, {}, signal);
+  const isConfirmed = isConfirmedFor(before, asked);
+  // The server has confirmed this very key: asking again proves nothing else.
+  if (isConfirmed) await recordAssociation(claim, id, { ...asked, status: 'confirmed' }, {}, signal);
   try {
     return await call();
   } catch (error) {
     const status = statusAfter(error, before, asked);
-    if (status !== 'asked') await recordAssociation(claim, id, { ...asked, status }, {}, signal);
+    const recorded = isConfirmed ? 'confirmed' : 'asked';
+    if (status !== recorded) await recordAssociation(claim, id, { ...asked, status }, {}, signal);
     throw error;
   }
 }
 
-/** A definite refusal counts; an answer that only this call was not taken leaves what an earlier one may have done. */
+function isConfirmedFor(
+  before: LedgerAssociation | undefined,
+  { publicKeyFingerprint }: Pick<LedgerAssociation, 'publicKeyFingerprint'>,
+): boolean {
+  return before?.status === 'confirmed' && before.publicKeyFingerprint === publicKeyFingerprint;
+}
+
+/**
+ * If only this call was rejected, the earlier status stays: an earlier call may have succeeded. A refusal of a node that the
+ * server has confirmed does not make the node another machine's, unless the server shows another key.
+ */
 function statusAfter(
   error: unknown,
   before: LedgerAssociation | undefined,
-  { publicKeyFingerprint }: LedgerAssociation,
+  asked: LedgerAssociation,
 ): LedgerAssociation['status'] {
-  if (error instanceof AssociationFailed || error instanceof IdentityRejected) return 'refused';
+  if (error instanceof IdentityRejected) return 'refused';
+  if (isConfirmedFor(before, asked)) return 'confirmed';
+  if (error instanceof AssociationFailed) return 'refused';
   if (!isNotTaken(error)) return 'asked';
-  const mayHaveIt = before?.publicKeyFingerprint === publicKeyFingerprint;
-  return mayHaveIt && (before.status === 'asked' || before.status === 'confirmed') ? before.status : 'refused';
+  return before?.publicKeyFingerprint === asked.publicKeyFingerprint && before.status === 'asked' ? 'asked' : 'refused';
 }
 
 /**
@@ -94,7 +109,10 @@ export async function recordingConfirmed<Answer>(
   try {
     answer = await call();
   } catch (error) {
-    if (error instanceof AssociationFailed) await record('refused');
+    if (error instanceof AssociationFailed) {
+      const before = await record('refused');
+      if (isConfirmedFor(before, presented(node))) await record('confirmed');
+    }
     throw error;
   }
   await record('confirmed');

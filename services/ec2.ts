@@ -99,9 +99,9 @@ function toInstance(
 }
 
 /** The primary network interface is attached once, at the launch; LaunchTime is set anew whenever the instance is started. */
-function createdTimeOf({ NetworkInterfaces = [], LaunchTime }: Ec2Instance): string | null {
+function createdTimeOf({ NetworkInterfaces = [] }: Ec2Instance): string | null {
   const primary = NetworkInterfaces.find(({ Attachment }) => Attachment?.DeviceIndex === 0);
-  return (primary?.Attachment?.AttachTime ?? LaunchTime)?.toISOString() ?? null;
+  return primary?.Attachment?.AttachTime?.toISOString() ?? null;
 }
 
 function toMetadataOptions(options: Ec2Instance['MetadataOptions']): MetadataOptions {

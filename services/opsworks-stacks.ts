@@ -29,12 +29,17 @@ export interface FoundRegistration {
 
 /**
  * Whether a registration can be that of an attempt of ours whose answer was lost. What was made after the attempt had
- * ended is another team's.
+ * begun or ended outside of it is another team's.
  * @param until the instant by which the attempt had ended for sure
  */
 export function isFromAttempt({ createdAt }: FoundRegistration, until: string | null | undefined): boolean {
-  return until != null && createdAt !== undefined && Date.parse(createdAt) <= Date.parse(until);
+  if (until == null || createdAt === undefined) return false;
+  const created = Date.parse(createdAt);
+  return created <= Date.parse(until) && created >= Date.parse(until) - LONGEST_ATTEMPT_SECONDS * 1000;
 }
+
+/** From the beginning of an attempt to the instant that is recorded as its end, and a minute for clocks that differ. */
+const LONGEST_ATTEMPT_SECONDS = 120;
 
 /**
  * The stack's registrations of the instance: none, or one; more only where it was registered more than once.

@@ -227,6 +227,11 @@ describe('a node that a server has confirmed', () => {
       (world: Played) =>
         world.faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', error: 'ThrottlingException' }]),
     ],
+    [
+      'refuses it',
+      (world: Played) =>
+        world.faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', error: 'ValidationException' }]),
+    ],
   ])(
     'is still ours, and taken off, after an attempt to associate it again while the server %s',
     async (_what, disturb) => {

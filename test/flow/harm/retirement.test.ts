@@ -108,6 +108,33 @@ describe('an event that says that an instance has ended, while its service shows
   });
 });
 
+describe('what a person types into a retirement', () => {
+  const trigger = {
+    detailType: 'EC2 Instance-terminate Lifecycle Action',
+    eventId: 'x',
+    eventTime: '2099-01-01T00:00:00Z',
+  };
+  const lifecycleAction = {
+    ...{ autoScalingGroupName: 'web', lifecycleHookName: 'muster-terminate', destination: 'EC2' },
+    lifecycleActionToken: '87654321-4321-4321-4321-210987654321',
+  };
+
+  it.each([
+    ['an event', { trigger, lifecycleAction }, 'Add "confirm": true if you want that.'],
+    ['a hook', { lifecycleAction }, 'Unknown field "lifecycleAction".'],
+  ])('proves nothing: %s', async (_what, typed, sentence) => {
+    const { world, instance } = await playEnrolled();
+    const input = JSON.stringify({ instanceId: instance, ...typed });
+    const { arn } = world.machines.start({ stateMachineArn: world.retireNodeArn, input });
+    await world.clock.advance(60 * MINUTE);
+    expect(world.machines.execution(arn)?.outcome).toMatchObject({
+      error: 'InvalidRequest',
+      cause: expect.stringContaining(sentence),
+    });
+    expect(await statusOf(world, instance)).toBe('enrolled');
+  });
+});
+
 describe('an instance that its service does not find', () => {
   it('once, is not retired', async () => {
     const { world, instance } = await playEnrolled();
@@ -121,8 +148,18 @@ describe('an instance that its service does not find', () => {
     expect(await statusOf(world, instance)).toBe('enrolled');
   });
 
+  it('in two looks that are five minutes apart, is not retired while its group has it in service', async () => {
+    const { world, instance } = await playEnrolled();
+    world.faults.set([{ service: 'ec2', operation: 'DescribeInstances', error: 'InvalidInstanceID.NotFound' }]);
+    deliver(world, 'ec2-terminate-successful', { EC2InstanceId: instance });
+    await world.clock.advance(60 * MINUTE);
+    expect(retirements(world).map(({ stateName }) => stateName)).toEqual(['NothingToRetire']);
+    expect(await statusOf(world, instance)).toBe('enrolled');
+  });
+
   it('in two looks that are five minutes apart, is retired', async () => {
     const { world, instance } = await playEnrolled();
+    world.autoScaling.hide(instance, 3600);
     world.faults.set([{ service: 'ec2', operation: 'DescribeInstances', error: 'InvalidInstanceID.NotFound' }]);
     deliver(world, 'ec2-terminate-successful', { EC2InstanceId: instance });
     await world.clock.advance(4 * MINUTE);

@@ -7,7 +7,6 @@ import {
   naming,
   parseEnrolmentRequest,
   parseRetirementRequest,
-  type RetirementInput,
 } from '../../../events/request.ts';
 import { InvalidRequest } from '../../../lib/errors.ts';
 import { sample, sampleNames } from '../../support/samples.ts';
@@ -46,11 +45,12 @@ const retirementRefusals: Record<string, string> = {
     'Both instanceId (EC2) and lightsailInstanceName (Lightsail) are given: keep the one that you mean.',
   'confirm-false': 'confirm must be true, not false.',
   'confirm-text': 'confirm must be true, not "true".',
-  'lightsail-with-hook': 'lifecycleAction is for EC2 only: leave it out beside lightsailInstanceName.',
+  'lightsail-with-hook':
+    'Unknown field "lifecycleAction". The fields are instanceId, lightsailInstanceName, region, confirm.',
   'misspelt-confirm': 'Unknown field "confirmed". Did you mean "confirm"?',
   nothing: 'No instance is named: add instanceId (EC2) or lightsailInstanceName (Lightsail).',
   'with-group':
-    'Unknown field "autoScalingGroupName". The fields are instanceId, lightsailInstanceName, region, lifecycleAction, trigger, confirm.',
+    'Unknown field "autoScalingGroupName". The fields are instanceId, lightsailInstanceName, region, confirm.',
 };
 
 const isRetirement = (name: string) => name.includes('typed-retirement');
@@ -206,8 +206,6 @@ describe('the name of an execution', () => {
   it('is made in the same way for a retirement', () => {
     const lifecycleAction = { ...actionWith(TOKEN), lifecycleHookName: 'muster-terminate' };
     expect(executionName({ ...hooked, lifecycleAction })).toBe(`i-1234567890abcdef0-${TOKEN}`);
-    const confirmed: RetirementInput = { ...lightsail, confirm: true };
-    expect(executionName(confirmed)).toBe(`lightsail-web-1-${EVENT_ID}`);
   });
 
   it('stays the same when a launch is announced again by another event', () => {

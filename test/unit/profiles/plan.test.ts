@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ClaimedElsewhere, InstanceGone, InvalidRequest } from '../../../lib/errors.ts';
+import { ClaimedElsewhere, InstanceGone, InstanceNotReady, InvalidRequest } from '../../../lib/errors.ts';
 import type { Instance } from '../../../lib/instance.ts';
 import type { LedgerItem } from '../../../lib/ledger-item.ts';
 import type { Exemption, Profile } from '../../../lib/profile.ts';
@@ -320,8 +320,11 @@ describe('a node that another server has than its profile names', () => {
 });
 
 describe('an earlier instance of the same name', () => {
-  const blog = { ...WEB, platform: 'lightsail', instanceId: 'blog', arn: 'arn:now' } as const;
-  const item: LedgerItem = { ...ENROLLED, instance: 'lightsail/eu-west-1/blog', arn: 'arn:before' };
+  const [before, now] = ['2031-05-06T07:00:00.000Z', '2031-05-06T08:00:00.000Z'];
+  const blog = { ...WEB, platform: 'lightsail', instanceId: 'blog', arn: 'arn:now', launchTime: now } as const;
+  const item: LedgerItem = {
+    ...{ ...ENROLLED, instance: 'lightsail/eu-west-1/blog', arn: 'arn:before', launchTime: before },
+  };
 
   it.each([
     ['is in the way until it is retired', blog, item, true],
@@ -332,5 +335,16 @@ describe('an earlier instance of the same name', () => {
     ['is none where the ledger knows nothing', blog, undefined, false],
   ] as const)('%s', (_sentence, instance, known, isInTheWay) => {
     expect(formerItem({ instance, item: known })).toBe(isInTheWay ? known : undefined);
+  });
+
+  it.each([
+    ['shows an instance that is older than the one in the ledger', { ...item, launchTime: '2031-05-06T09:00:00.000Z' }],
+    ['shows another one, and which is older is not known', { ...item, launchTime: null }],
+  ])('is not concluded where the service %s', (_what, known) => {
+    expect(() => formerItem({ instance: blog, item: known })).toThrow(InstanceNotReady);
+  });
+
+  it('is none where neither ARNs nor times tell the two apart', () => {
+    expect(formerItem({ instance: blog, item: { ...item, arn: null, launchTime: null } })).toBeUndefined();
   });
 });
