@@ -1,3 +1,4 @@
+import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
 
@@ -5,6 +6,14 @@ import { configDefaults, defineConfig } from 'vitest/config';
 const SERVERS = 'test/servers/**';
 /** It measures the memory of its process. */
 const ALONE = 'test/flow/life-of-a-day.test.ts';
+
+/** The others are the same in every size, and `npm test` has run them. */
+const TESTS =
+  process.env.MUSTER_TEST_SIZE === 'full' ? globSync('test/**/*.test.ts').filter(isSized) : ['test/**/*.test.ts'];
+
+function isSized(file: string): boolean {
+  return /from '.*\/size\.ts'/.test(readFileSync(file, 'utf8'));
+}
 
 export default defineConfig({
   test: {
@@ -20,7 +29,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'shared',
-          include: ['test/**/*.test.ts'],
+          include: TESTS,
           exclude: [...configDefaults.exclude, SERVERS, ALONE],
           // Loading the SDK clients and the world anew for each file would take longer than most files' tests.
           isolate: false,

@@ -1,5 +1,6 @@
 /**
- * How large the tests play. `npm test` plays bursts, days, fleets and properties small; `npm run test:full` plays them whole.
+ * How large the tests play. `npm test` plays bursts, days, fleets and properties small; `npm run test:full` plays them whole,
+ * and leaves out the tests that have one size.
  * Both assert the same.
  */
 const { MUSTER_TEST_SIZE: size = 'small' } = process.env;
