@@ -33,7 +33,7 @@ const EVERY = 10;
 
 const OPTIONS = {
   enrolled: { httpTokens: 'required', httpPutResponseHopLimit: 2 },
-  // Nobody has enrolled it, and its owner has closed IMDSv1 by himself.
+  // It is not enrolled, and its owner has closed IMDSv1.
   untold: { httpTokens: 'required', httpPutResponseHopLimit: 2 },
   'hop-limit': { httpTokens: 'required', httpPutResponseHopLimit: 1 },
   open: { httpTokens: 'optional', httpPutResponseHopLimit: 2 },

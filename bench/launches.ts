@@ -27,7 +27,7 @@ export interface Figures {
 const GROUP = 'web';
 const KEYS = 16;
 const START = new Date('2031-05-06T07:08:09Z');
-/** Whoever is not enrolled by then is lost: the longest wait of the hook. */
+/** An instance that is not enrolled by then is lost: the longest wait of the hook. */
 const LIMIT_MILLISECONDS = 48 * 3600 * 1000;
 /** A thousand machines work side by side: what they do within this time, they do at once. */
 const GRAIN_MILLISECONDS = 1000;

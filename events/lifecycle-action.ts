@@ -4,7 +4,7 @@ import { eventOf, type Interpretation, type Parser, parseEvent, triggerOf } from
 import { AutoScalingName, LifecycleActionToken } from './request.ts';
 
 /**
- * An instance is held at a lifecycle hook until somebody completes the action.
+ * An instance is held at a lifecycle hook until its action is completed.
  *
  *     {
  *       "version": "0",

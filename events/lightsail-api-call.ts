@@ -3,7 +3,7 @@ import { eventOf, type Interpretation, ignored, type Parser, parseEvent, trigger
 import { LightsailInstanceName } from './request.ts';
 
 /**
- * Somebody called Lightsail. Lightsail has no events of its own: this is what CloudTrail recorded, refused calls too.
+ * A call of Lightsail's API. Lightsail has no events of its own: this is what CloudTrail recorded, refused calls too.
  *
  *     {
  *       "version": "0",

@@ -64,7 +64,7 @@ export const OUTCOMES = {
 
 export type OutcomeType = keyof typeof OUTCOMES;
 
-/** What is told of an instance when its enrolment or its retirement failed before anything was known of it. */
+/** What is reported of an instance when its enrolment or its retirement failed before anything was known of it. */
 export const NOTHING_KNOWN = {
   instance: null,
   platform: null,

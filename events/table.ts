@@ -26,7 +26,7 @@ export const table: readonly Row[] = [
 ];
 
 /**
- * Says what an event asks for. Unknown kinds and test notifications are ignored: they are nobody's fault.
+ * Says what an event asks for. Unknown kinds and test notifications are ignored: they are no fault.
  * @throws InvalidRequest when it is no EventBridge event, or one of a known kind that cannot be read.
  */
 export function interpret(event: unknown): Interpretation {

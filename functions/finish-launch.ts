@@ -10,7 +10,7 @@ import { endWaiting } from '../services/waiting-actions.ts';
 
 /**
  * Lets the instance into service. The node is enrolled before its launch is completed, and is recorded so: whatever
- * becomes of the launch then, nobody takes a good node for a failed one.
+ * becomes of the launch then, a good node is never taken for a failed one.
  */
 export const handler = task(
   { instance: Instance, enrolment: Enrolment },

@@ -43,7 +43,7 @@ export class ServiceUnavailable extends Error {
   override readonly name = 'ServiceUnavailable';
 }
 
-/** The function stopped shortly before its own time-out, so that the reason is told and not cut off. */
+/** The function stopped shortly before its own time-out, so that the reason is reported and not cut off. */
 export class OutOfTime extends Error {
   override readonly name = 'OutOfTime';
 }
@@ -137,7 +137,7 @@ export class DeadlinePassed extends Error {
   override readonly name = 'DeadlinePassed';
 }
 
-/** The launch waits no more: somebody else completed it, or its hook expired. */
+/** The launch waits no more: it was completed elsewhere, or its hook expired. */
 export class LaunchDecided extends Error {
   override readonly name = 'LaunchDecided';
 }

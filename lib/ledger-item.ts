@@ -29,7 +29,7 @@ export type LedgerAssociation = z.infer<typeof LedgerAssociation>;
  *       └──────►  failed  ───────┘
  *
  * An execution that takes an instance makes its generation one more, and every write of an owner names the generation
- * that it owns: a late writer, whose instance somebody else has taken meanwhile, is refused (ClaimedElsewhere).
+ * that it owns: a late writer, whose instance another execution has taken meanwhile, is refused (ClaimedElsewhere).
  */
 export const LedgerItem = z.object({
   /** `i-…` or `lightsail/REGION/NAME`. */

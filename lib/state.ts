@@ -79,7 +79,7 @@ export const Enrolment = z.object({
     /** Whether the node's name, and the secrets of the configuration server, are to be checked first. */
     check: z.boolean(),
     hardening: z.boolean(),
-    /** Who shows the node's key: the node is asked, the request brought it, or nobody is to. */
+    /** Who shows the node's key: the node is asked, the request brought it, or no key is needed. */
     identity: z.enum(['node', 'request', 'none']),
     registration: z.boolean(),
     association: z.boolean(),

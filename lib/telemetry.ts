@@ -30,7 +30,7 @@ export const METRICS = {
   EnrolmentsIgnored: 'Count',
   /** A profile's onFailure was not followed: the relaunch guard, or an error that is no verdict, turned it into hold. */
   PolicyRelaxed: 'Count',
-  /** With the dimension `rule`: refused for what the node, or whoever speaks for it, showed as its identity. */
+  /** With the dimension `rule`: refused for what the node, or the request, showed as its identity. */
   IdentitiesRejected: 'Count',
   RetirementsSucceeded: 'Count',
   RetirementsFailed: 'Count',

@@ -5,7 +5,7 @@ import { Unusable } from './unusable.ts';
 export interface Arguments {
   /** Files with events or requests to play, in the place of the scene. */
   readonly eventFiles: readonly string[];
-  /** Whether the world stays up until it is told to go. */
+  /** Whether the world stays up until it is stopped. */
   readonly serve: boolean;
   /** How many seconds of the world pass in one of ours. */
   readonly speed: number;
@@ -23,7 +23,7 @@ export interface Arguments {
 const DEFAULT_PORT = 4566;
 /** A second is a minute and a half: the whole scene takes less than fifteen. */
 const PLAY_SPEED = 90;
-/** Whoever calls from outside lives in real time. */
+/** A caller from outside lives in real time. */
 const SERVE_SPEED = 1;
 /** Where a sweep's report goes. */
 const SWEEP_FOLDER = 'build/sweep';

@@ -188,7 +188,7 @@ export class Journal extends EventEmitter<JournalEvents> {
 
 const ENDED = /^Execution(Succeeded|Failed|Aborted|TimedOut)$/;
 
-/** A sweep is nobody's story: those that it starts are. */
+/** A sweep is no instance's story; the executions that it starts are. */
 function isSweep({ machine }: ExecutionView): boolean {
   return machine.name.endsWith('-sweep-fleet');
 }

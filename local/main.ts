@@ -143,7 +143,7 @@ async function listen(gateway: Gateway, port: number): Promise<number> {
   }
 }
 
-/** What functions log is kept in the file, or is for nobody: the views tell the same in fewer words. */
+/** What functions log is kept in the file, or dropped: the views tell the same in fewer words. */
 function logKeeper(file: string | undefined): LogListener {
   if (file === undefined) return () => {};
   try {
@@ -154,7 +154,7 @@ function logKeeper(file: string | undefined): LogListener {
   return (line) => appendFileSync(file, `${line}\n`);
 }
 
-/** Settles when somebody wants this process to end. Who asks again, because it takes too long, is obeyed at once. */
+/** Settles when this process is asked to end. Who asks again, because it takes too long, is obeyed at once. */
 function interruption(): Promise<false> {
   return new Promise((resolve) => {
     let askedAt: number | undefined;

@@ -15,12 +15,12 @@ export async function untilAtRest(world: World, journal: Journal, instances: rea
   while (!isAtRest());
 }
 
-/** Whether something of Auto Scaling's own is about to happen to the instance, so that nobody has to do anything. */
+/** Whether something of Auto Scaling's own is about to happen to the instance, so that no step is due. */
 export function isOnItsWay({ lifecycleState }: { readonly lifecycleState: string }): boolean {
   return /(^|:)(Pending|Terminating)(:Proceed)?$/.test(lifecycleState);
 }
 
-/** Whether OpsWorks still works on an instance: nobody waits for it, but it ends by itself. */
+/** Whether OpsWorks still works on an instance: it is not waited for, but it ends by itself. */
 function isChanging({ opsWorks }: World): boolean {
   return opsWorks.snapshot().instances.some(({ status }) => status === 'assigning' || status === 'deregistering');
 }

@@ -1,6 +1,6 @@
 /**
  * What a person gave us cannot be used: an argument, a file, a port. The message is a whole sentence, for standard
- * error; nobody needs a stack trace to mend it.
+ * error; it is mended without a stack trace.
  */
 export class Unusable extends Error {
   override readonly name = 'Unusable';

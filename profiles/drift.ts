@@ -15,7 +15,7 @@ export interface Drift {
   readonly metadata: string | null;
 }
 
-/** What the instance is held against. */
+/** What the instance must agree with. */
 export interface Standard {
   readonly profile: Profile;
   readonly exempt: Exemptions;

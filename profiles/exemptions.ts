@@ -7,7 +7,7 @@ export type Exemptions = Readonly<Record<Exemptible, Exemption | null>>;
 
 /**
  * What the instance is exempt from at an instant. A launch and a sweep both ask here. Of several exemptions the one that
- * lasts longest counts. One whose last day is over exempts nobody, and neither does one that is more than a year away.
+ * lasts longest counts. One whose last day is over exempts no instance, and neither does one that is more than a year away.
  *
  *   … ──── expires, the whole day in UTC ────┤ midnight: the next sweep enrols what was exempt
  */
@@ -35,14 +35,14 @@ function isMeant({ match: { instanceId, name, tags }, trusted }: Exemption, inst
   return isTagged(instance, tags);
 }
 
-/** What a request leaves out for this one time: as if somebody were exempt from it until the end of the day. */
+/** What a request leaves out for this one time: as if the instance were exempt from it until the end of the day. */
 export function leavingOut(exempt: Exemptions, parts: readonly Exemptible[] = [], at: string): Exemptions {
   const leftOut = { match: {}, from: [...parts], owner: 'muster', reason: 'The request leaves it out.' };
   const thisTime: Exemption = { ...leftOut, expires: dayOf(new Date(at)) };
   return { ...exempt, ...Object.fromEntries(parts.map((part) => [part, exempt[part] ?? thisTime])) };
 }
 
-/** What is left of the profile for somebody who is exempt: association is the stack's and the server's alike. */
+/** What is left of the profile for an exempt instance: association is the stack's and the server's alike. */
 export function withoutExempted({ metadata, register, associate, ...profile }: Profile, exempt: Exemptions): Profile {
   return {
     ...profile,
@@ -52,7 +52,7 @@ export function withoutExempted({ metadata, register, associate, ...profile }: P
   };
 }
 
-/** The parts of the profile that are left out: what the profile does not ask for, nobody is exempt from. */
+/** The parts of the profile that are left out: an instance is exempt only from what the profile asks for. */
 export function exemptParts({ metadata, register, associate }: Profile, exempt: Exemptions): Exemptible[] {
   const parts: Exemptible[] = [];
   if (exempt.imdsv2 && metadata) parts.push('imdsv2');

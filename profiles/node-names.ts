@@ -17,7 +17,7 @@ const WELL_KNOWN = [
 
 /**
  * Why the instance cannot be enrolled under its name: a sentence. Undefined if it can. An EC2 instance's name is its own id;
- * whoever creates a Lightsail instance chooses its name.
+ * the creator of a Lightsail instance chooses its name.
  */
 export function nodeNameFault(
   { platform, instanceId, nodeName }: Pick<Instance, 'platform' | 'instanceId' | 'nodeName'>,

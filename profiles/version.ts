@@ -3,7 +3,7 @@ import type { Profile } from '../lib/profile.ts';
 
 /**
  * The profile's version: changes with what it asks of a node and with nothing else. Whom it matches, how long it waits, what a
- * failure means for a launch and how a sweep goes about it are none of that: a change of those enrols nobody again.
+ * failure means for a launch and how a sweep goes about it are none of that: a change of those enrols no instance again.
  */
 export function profileVersion({ name, register, associate, csrFrom, metadata }: Profile): string {
   const { lookBackDays: _, canary: __, ...asked } = metadata ?? {};

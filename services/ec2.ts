@@ -91,7 +91,7 @@ function toInstance(
     arn: null,
     privateIpAddress: instance.PrivateIpAddress ?? null,
     publicIpAddress: instance.PublicIpAddress ?? null,
-    // Auto Scaling sets this tag itself, and nobody else can: tags that begin with "aws:" are reserved.
+    // Only Auto Scaling can set this tag: tags that begin with "aws:" are reserved.
     autoScalingGroupName: tags['aws:autoscaling:groupName'] ?? null,
     tags,
     metadataOptions: toMetadataOptions(instance.MetadataOptions),

@@ -67,7 +67,7 @@ function isInstance(key: string): boolean {
 /**
  * Takes the instance, over its item as it was just read. The answer is the item as it is now: a former owner may have
  * written to it since, and cannot any more.
- * @throws ClaimedElsewhere when somebody else was faster.
+ * @throws ClaimedElsewhere when another execution was faster.
  */
 export async function claim(
   seen: LedgerItem | undefined,
@@ -162,9 +162,9 @@ export async function recordIfOwner(owner: Claim, fields: Partial<LedgerItem>, s
 }
 
 /**
- * Records that a sweep has missed the node, or (null) that it has seen it again. It claims nothing: whoever has taken the
- * instance since knows better.
- * @throws ClaimedElsewhere when somebody has.
+ * Records that a sweep has missed the node, or (null) that it has seen it again. It claims nothing: an
+ * execution that has taken the instance since knows better.
+ * @throws ClaimedElsewhere when another execution has.
  */
 export async function setMissingSince(
   { instance, generation }: Claim,
@@ -177,7 +177,7 @@ export async function setMissingSince(
 
 /**
  * Remembers, before they are changed, the metadata options from before our first change: a later one finds what we
- * ourselves have set. Whoever changes them again takes back that they were put back.
+ * ourselves have set. A later change of them takes back that they were put back.
  * @param hardenedAt null unless this closes IMDSv1 on an instance that has run with it
  */
 export async function recordHardening(

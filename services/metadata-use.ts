@@ -22,9 +22,9 @@ const DAY_SECONDS = 24 * 3600;
  * How many IMDSv1 calls each instance answered within the look-back, by its key in the ledger: the sum of its metric
  * MetadataNoToken.
  *
- * null is "nobody knows", and never zero. A running instance publishes the metric every five minutes, with 0 where there
+ * null means unknown, and never zero. A running instance publishes the metric every five minutes, with 0 where there
  * was no call, so no data point at all means that it has run too short a time, or not at all, or that its metric was not
- * kept: whoever waits for zero waits on. An instance that is younger than the look-back is judged by the days that it has.
+ * kept: a sweep that waits for zero waits on. An instance that is younger than the look-back is judged by the days that it has.
  * Whole days in UTC are asked for, so that up to a day more than the look-back is seen, and never less.
  *
  * @throws Throttled, ServiceUnavailable or PermissionDenied when a service does not tell, also of one metric alone;

@@ -54,7 +54,7 @@ export async function sendCommand(
           DocumentName: documentName,
           InstanceIds: [node.managedId],
           Parameters: Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, [value]])),
-          // Longer than a node takes to come up; a command that is older answers nobody.
+          // Longer than a node takes to come up; an older command is of no use.
           TimeoutSeconds: 600,
         }),
         { abortSignal: signal },

@@ -1,7 +1,7 @@
 /**
  * `npm run deploy:check`: deploys what `npm run package` has made into a local AWS (moto_server, where it is installed), as
  * the Serverless Framework deploys: a stack with a bucket, the functions' code in it, then the whole template. What the
- * services then say that they have is held against the template.
+ * services then say that they have is compared with the template.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';

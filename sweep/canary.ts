@@ -4,12 +4,12 @@ import type { LedgerItem } from '../lib/ledger-item.ts';
 import type { Profile } from '../lib/profile.ts';
 import { closesImdsV1, isReverted } from '../profiles/imdsv1.ts';
 
-/** An instance of the profile's, which nobody is exempt from hardening. */
+/** An instance of the profile that is not exempt from hardening. */
 export interface FleetMember {
   readonly instance: Instance;
   /** Its own: a Lightsail name may have been another instance's before. */
   readonly record: LedgerItem | null;
-  /** How many IMDSv1 calls it answered within the look-back; null where nobody knows. Asked of open ones only. */
+  /** How many IMDSv1 calls it answered within the look-back; null where that is unknown. Asked of open ones only. */
   readonly imdsV1Calls: number | null;
 }
 
@@ -26,7 +26,7 @@ export interface CanaryFacts {
   readonly keys: ReadonlySet<string>;
   /** Who of them is not hardened yet, or is hardened and still being enrolled. */
   readonly awaited: readonly string[];
-  /** Why nobody else is to follow them: a sentence. */
+  /** Why no other instance is to follow them: a sentence. */
   readonly stopped: string | null;
   /** When the last of them was hardened. */
   readonly hardenedAt: string | null;
@@ -73,7 +73,7 @@ function canGoFirst(profile: Profile, { instance, record, imdsV1Calls }: FleetMe
   if (!closesImdsV1(instance.metadataOptions, metadata) || isReverted(record, profile))
     return record?.hardenedAt !== undefined;
   if (imdsV1Calls !== null) return imdsV1Calls === 0 && !record?.metadataUnsupported;
-  // Nobody has asked for its calls, because it is being hardened just now, or has failed at it.
+  // Its calls are unknown, because it is being hardened just now, or has failed at it.
   return isFailed(record) || record?.status === 'enrolling';
 }
 
@@ -116,7 +116,7 @@ function placeOf(profile: string, key: string): number {
 }
 
 function whyStopped(profile: Profile, { name, record }: Forerunner): string | null {
-  // What is over in peace stops nobody.
+  // What ended well stops no other instance.
   if (record?.status === 'retired') return null;
   if (isFailed(record))
     return `The enrolment of ${name}, which goes before it, failed: ${record?.lastError ?? 'its record does not say why.'}`;

@@ -17,7 +17,7 @@ export interface HardeningContext {
   readonly profile: Profile;
   /** The instant of the sweep. */
   readonly at: string;
-  /** Within the profile's look-back; null where nobody knows. */
+  /** Within the profile's look-back; null where that is unknown. */
   readonly imdsV1Calls: number | null;
   readonly record: LedgerItem | null;
   readonly fleet: CanaryFacts;
@@ -28,7 +28,7 @@ export interface HardeningContext {
  * fleet has been healthy for a day. A new launch is not asked: it is hardened before anything runs on it.
  *
  *   canary hardened ──────────── a day ────────────► the others
- *         └── an enrolment of it failed: nobody else, until that is mended
+ *         └── an enrolment of it failed: no other, until that is mended
  */
 export function hardeningVerdict(instance: Instance, context: HardeningContext): HardeningVerdict {
   const { profile, imdsV1Calls, record } = context;

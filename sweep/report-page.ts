@@ -15,7 +15,7 @@ import {
 
 /**
  * The report as a page that a person wants to look at: the fleet in one picture, then why. It is one file without a script
- * and needs nothing from elsewhere; it is as good on paper. Names and reasons are whatever somebody wrote: `html` escapes
+ * and needs nothing from elsewhere; it is as good on paper. Names and reasons are free text: `html` escapes
  * all of them.
  */
 export async function reportPage(report: SweepReport): Promise<string> {

@@ -8,7 +8,7 @@ interface Holding {
   readonly rows: readonly (readonly [subject: string, state: string])[];
 }
 
-/** Nobody reads a thousand lines; a program reads GET /_local/world. */
+/** A person does not read a thousand lines; a program reads GET /_local/world. */
 const ROWS_A_SERVICE = 12;
 /** Eighty columns in all, so that the ledger's keys of Lightsail (REGION and name) can be told apart. */
 const COLUMN_WIDTHS = [12, 27, 39];

@@ -96,7 +96,7 @@ function headline(world: World, story: Story, sign?: string, now?: string): stri
   return `${styleText(colour, sign ?? last)} ${name} ${styleText('dim', took)}  ${styleText(colour, now ?? word)}`;
 }
 
-/** What stays on the screen: the whole way of each instance, and what there is to say about it. */
+/** What stays on the screen: the whole way of each instance, and its remarks. */
 function record(world: World, { stories, notes }: Journal): string {
   const width = (process.stdout.columns ?? 80) - INDENT.length;
   const told = stories.map((story) => {

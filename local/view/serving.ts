@@ -1,7 +1,7 @@
 import { styleText } from 'node:util';
 import type { World } from '../world.ts';
 
-/** What somebody who has just started a serving world wants to know: where it is, and what to try. */
+/** What a user who has just started a serving world wants to know: where it is, and what to try. */
 export function servingWords({ endpoint }: World): string {
   return [
     `${styleText('bold', `This world serves at ${endpoint} until Ctrl+C.`)} In another terminal:`,

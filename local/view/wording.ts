@@ -73,7 +73,7 @@ export function lastOf(words: readonly string[], separator: string, width: numbe
   return from > 0 ? clipped(`…${separator}${shown}`, width) : shown;
 }
 
-/** `4 enrolled, 1 ignored`; what there is none of is not said, but for what is enrolled. */
+/** `4 enrolled, 1 ignored`; outcomes that did not occur are left out, except for enrolled. */
 export function tally(stories: readonly Story[]): string {
   const counts = Object.entries(OUTCOMES).map(([outcome, { word, colour }]) => {
     const count = stories.filter((story) => story.outcome === outcome).length;

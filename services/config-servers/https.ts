@@ -41,7 +41,7 @@ const PASSING_ALERT = /ALERT_(INTERNAL_ERROR|USER_CANCELLED|CLOSE_NOTIFY)|alert 
 
 /**
  * Makes one call, on a connection of its own: a Lambda that was frozen would find a kept one closed.
- * @throws ServerNotReady when there is no answer in time; ServerNotFound when somebody else answers, by certificate,
+ * @throws ServerNotReady when there is no answer in time; ServerNotFound when another server answers, by certificate,
  *   host name or protocol; AbortError when `signal` says so.
  */
 export async function exchange(peer: Peer, call: HttpRequest, signal: AbortSignal): Promise<Answer> {

@@ -5,7 +5,7 @@ import { type Element, encode, fields, oidOf, readDer, Tag } from './der.ts';
 import { keyFingerprint, keyOf, requireOwnSignature } from './key.ts';
 import { type Reject, rejecting } from './refusal.ts';
 
-/** What a request for a certificate is held against. */
+/** What a request for a certificate must agree with. */
 export interface RequestPolicy {
   /** Whether elliptic curves are refused. */
   readonly onlyRsa: boolean;
@@ -33,7 +33,7 @@ const AUTHORIZATION = '1.3.6.1.4.1.34380.1.3.';
 /**
  * Checks a request for a certificate (PKCS#10) before anything is signed: it proves that the node has the key, and asks
  * for nothing but the name that the control plane has for it.
- * @param text PEM, from the node or from whoever asks for its enrolment: untrusted.
+ * @param text PEM, from the node or from the request of its enrolment: untrusted.
  * @returns the request in its one spelling, and its key
  * @throws IdentityRejected with the rule that is broken.
  */

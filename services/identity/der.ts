@@ -103,7 +103,7 @@ function readHeader(bytes: Buffer): { tag: number; start: number; end: number } 
   if (tag === undefined || short === undefined) throw new SyntaxError('it is cut off');
   if ((tag & 0x1f) === 0x1f) throw new SyntaxError('it has a long tag');
   const octets = short < 0x80 ? 0 : short & 0x7f;
-  // 0x80 is BER's length that is told later; three octets tell more than is ever read here.
+  // 0x80 is BER's indefinite length; three octets tell more than is ever read here.
   if (short === 0x80 || octets > 3 || bytes.length < 2 + octets) throw new SyntaxError('a length is malformed');
   const length = octets === 0 ? short : bytes.readUIntBE(2, octets);
   if (octets > 0 && length < (octets === 1 ? 0x80 : 2 ** (8 * (octets - 1))))

@@ -5,7 +5,7 @@ import type { Identity } from '../../lib/state.ts';
 import { publicKeyOf, type RegionKey, type RegionKeys } from './certificates.ts';
 import { rejecting } from './refusal.ts';
 
-/** What an identity document is held against. */
+/** What an identity document must agree with. */
 export interface DocumentTrust {
   /** AWS's, by Region. */
   readonly keys: RegionKeys;

@@ -26,7 +26,7 @@ export function readIdentity(output: string, instance: Instance, policy: Request
 }
 
 /**
- * Checks a CSR that was brought by whoever asked for the enrolment, who vouches for where it came from.
+ * Checks a CSR that came with the request; the principal that started the enrolment vouches for its origin.
  * @throws IdentityRejected with the rule that is broken.
  */
 export function readRequestedIdentity(csr: string, instance: Instance, policy: RequestPolicy): Identity {

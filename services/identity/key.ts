@@ -55,7 +55,7 @@ function readKey(spki: Buffer, reject: Reject): KeyObject {
   }
 }
 
-/** Requires that the request is signed, as its algorithm says, by its own key: whoever made it has that key. */
+/** Requires that the request is signed, as its algorithm says, by its own key: its maker has that key. */
 export function requireOwnSignature(
   info: Buffer,
   algorithm: Element,

@@ -101,7 +101,7 @@ const IMPORT_EACH = `
   process.exit(0);`;
 
 /**
- * Imports each bundle once, in a process of its own that is told no more than Lambda tells it.
+ * Imports each bundle once, in a process of its own, with the environment that Lambda gives it.
  * @returns one sentence for each that cannot be imported or exports no handler
  */
 export async function faultsOfBundles(bundles: readonly Bundle[]): Promise<string[]> {

@@ -24,7 +24,7 @@ const environmentCredentials: Plugin = {
   },
 };
 
-/** What stands in the place of a module of a package, and why nobody misses it. */
+/** What stands in the place of a module of a package, and why it is not missed. */
 interface Replacement {
   readonly module: RegExp;
   readonly contents: (source: string, path: string) => string | Promise<string>;
@@ -91,7 +91,7 @@ const withoutUnusedParts: Plugin = {
   },
 };
 
-/** The same exports, which say that they were left out if somebody should call them after all. */
+/** The same exports, which say that they were left out, should they be called after all. */
 function refusing(what: string): (source: string) => string {
   return (source) => {
     const names = exportsOf(source).map((name) => `refused as ${name}`);

@@ -35,7 +35,7 @@ export function faultsOfDefinition(
   const scopes = scopesIn(definition, []);
   const lost = [...scopes.flatMap(lostStarts), ...once(scopes.flatMap(lostTargets), where)];
   if (lost.length > 0) return render(lost, where);
-  // A name that nobody knows makes other faults, and is the one to be mended.
+  // An unknown name makes other faults, and is the one to be mended.
   const misspelt = once(scopes.flatMap(nameFaults), where);
   if (misspelt.length > 0) return render(misspelt, where);
   // Before the language, which says less about the same.

@@ -31,7 +31,7 @@ export const PLATFORM_ACTIONS: Readonly<Record<string, string>> = {
   'xray:PutTraceSegments': 'Lambda writes the trace',
   'xray:PutTelemetryRecords': 'Lambda writes the trace',
   'sqs:SendMessage': 'Lambda keeps an event that the function could not take',
-  'kms:Decrypt': 'Secrets Manager decrypts a secret for whoever reads it',
+  'kms:Decrypt': 'Secrets Manager decrypts a secret for its reader',
   'ec2:AssignPrivateIpAddresses': 'Lambda brings the function into a VPC',
   'ec2:CreateNetworkInterface': 'Lambda brings the function into a VPC',
   'ec2:DeleteNetworkInterface': 'Lambda brings the function into a VPC',

@@ -136,7 +136,7 @@ function trustOf({ Properties }: Resource, template: Template): Statement[] {
   return readDocument(resolved(Properties.AssumeRolePolicyDocument, template));
 }
 
-/** Whoever may take a role may do what it allows. */
+/** A principal that may assume a role may do what it allows. */
 function trustFaults(name: string, role: Resource, takers: readonly Taker[], template: Template): Fault[] {
   const wanted = takers.map(({ principal }) => principal);
   const Principals = z.union([

@@ -35,7 +35,7 @@ export function ownMetricsRead(template: Template): MetricRead[] {
   return metricsRead(template).filter(({ namespace }) => namespace === OURS);
 }
 
-/** @returns one fault for each metric that nobody emits, and for each dashboard that is no JSON */
+/** @returns one fault for each metric that is never emitted, and for each dashboard that is no JSON */
 export function metricFaults(template: Template): Fault[] {
   const broken = ofType(template, 'AWS::CloudWatch::Dashboard').flatMap(([name, { Properties }]) => {
     if (bodyOf(Properties, template)) return [];

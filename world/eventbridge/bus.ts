@@ -12,7 +12,7 @@ export interface EventRule {
   readonly name: string;
   /** EventBridge's grammar: `event-pattern.ts`. */
   readonly pattern: unknown;
-  /** Takes the event, and answers for its own failures: the bus has nobody to tell. */
+  /** Takes the event, and handles its own failures: the bus has no caller to report to. */
   readonly target: (event: AwsEvent) => void | Promise<void>;
 }
 

@@ -1,10 +1,10 @@
 import { BlockList, isIP } from 'node:net';
 
-/** A scalar of an event: what a leaf of a pattern is held against. */
+/** A scalar of an event: what a leaf of a pattern is compared with. */
 export type Leaf = string | number | boolean | null;
 export type LeafMatcher = (leaf: Leaf) => boolean;
 
-/** An event pattern that EventBridge would refuse, or that nobody taught this matcher: the message says where and why. */
+/** An event pattern that EventBridge would refuse, or that this matcher does not know: the message says where and why. */
 export class UnsupportedPattern extends Error {
   override readonly name = 'UnsupportedPattern';
 

@@ -2,7 +2,7 @@ import { isObject, type Leaf, type LeafMatcher, operator, UnsupportedPattern } f
 
 export { UnsupportedPattern };
 
-/** Part of a pattern, held against the part of the event that stands at the same place (undefined when nothing does). */
+/** Part of a pattern, compared with the part of the event that stands at the same place (undefined when nothing does). */
 interface Node {
   matches(value: unknown): boolean;
   /** It asks for nothing but the absence of fields. */

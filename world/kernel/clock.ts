@@ -11,7 +11,7 @@ import { type Timer, TimerQueue } from './timer-queue.ts';
  * With a grain, what falls due within it happens at once, at its end, as it does where many machines work side by side:
  * a crowd of a thousand is then played as a crowd, and not one after the other.
  *
- * At every speed but 1, time stands still while somebody holds the clock. A task in flight does: its handler runs in
+ * At every speed but 1, time stands still while a caller holds the clock. A task in flight does: its handler runs in
  * real time, and a cold import must not look like an hour of work. Nor does time pass what is due: a busy process that
  * wakes late is late in no one's world.
  */

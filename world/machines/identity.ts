@@ -21,7 +21,7 @@ export interface Machine {
 
 /** As the node reads them from `/latest/dynamic/instance-identity/`. */
 export interface SignedIdentity {
-  /** The document's exact bytes: whoever parses and prints it again breaks the signature. */
+  /** The document's exact bytes: parsing and printing it again breaks the signature. */
   readonly document: string;
   /** Base64 over several lines, as the metadata service serves it. */
   readonly signature: string;

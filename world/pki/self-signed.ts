@@ -11,7 +11,7 @@ export interface SelfSigned {
 }
 
 /**
- * What an installer makes for a server that nobody has given a certificate: one signed by its own key, for loopback when
+ * What an installer makes for a server without a certificate: one signed by its own key, for loopback when
  * no host is said. It is good for a day of the real time, because TLS goes by no other clock.
  */
 export async function selfSigned(...hosts: string[]): Promise<SelfSigned> {

@@ -105,7 +105,7 @@ export class LambdaHost {
     return { lost: failure };
   }
 
-  /** The hold of an invocation whose handler still runs, for whoever must let time pass under it. */
+  /** The hold of an invocation whose handler still runs, for a caller that must let time pass under it. */
   holdOf(requestId: string): Hold | undefined {
     return this.#holds.get(requestId);
   }

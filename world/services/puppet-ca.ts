@@ -16,7 +16,7 @@ export interface PuppetCaOptions {
   readonly now?: () => Date;
   /** The nodes of which `muster-enrol` and `muster-retire` may read, decide and delete: those named like EC2 instances. */
   readonly managed?: RegExp;
-  /** Whether it takes requests from anybody, as it does where nobody has forbidden it. */
+  /** Whether it takes requests from any client, as it does by default. */
   readonly takesAnonymousRequests?: boolean;
 }
 
@@ -61,7 +61,7 @@ export class PuppetCa {
   readonly stranger: KeyedCertificate;
   /** Every request that was answered, as `CALLER METHOD /path`. */
   readonly heard: string[] = [];
-  /** While it is down, nobody is let in. */
+  /** While it is down, it accepts no connection. */
   isDown = false;
   /** Called before a request (`METHOD /path`) is answered: what happens just then, and what is answered in the CA's place. */
   interfere: (request: string) => Interference | Promise<Interference> = () => undefined;
@@ -123,7 +123,7 @@ export class PuppetCa {
     };
   }
 
-  /** Puts a request under a name, in the place of what is there: what somebody else may have done. */
+  /** Puts a request under a name, in the place of what is there, as another client may. */
   plant(name: string, csr: string): void {
     this.#entries.set(name, {
       request: new x509.Pkcs10CertificateRequest(csr),

@@ -50,7 +50,7 @@ export class StateMachines {
     const { onStatusChange = () => {}, onEvent = () => {} } = options;
     this.#world = {
       ...options,
-      // In a turn of their own: whoever listens may stop or redrive the execution that speaks.
+      // In a turn of their own: a listener may stop or redrive the execution that speaks.
       onStatusChange: (execution) => queueMicrotask(() => onStatusChange(execution)),
       onEvent: (execution, event) => queueMicrotask(() => onEvent(execution, event)),
     };

@@ -122,7 +122,7 @@ export class Execution {
     this.#begin(() => this.#resume());
   }
 
-  /** Starts nothing more. A task in flight runs on, but nobody hears its answer. */
+  /** Starts nothing more. A task in flight runs on, but its answer is dropped. */
   stop(error?: string, cause?: string): void {
     this.#end('ABORTED', 'ExecutionAborted', { error, cause });
   }

@@ -1,4 +1,4 @@
-/** A JSON value as the interpreter passes it along. Nobody changes one: states share them, and so does the history. */
+/** A JSON value as the interpreter passes it along. It is never changed: states share them, and so does the history. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 export interface JsonObject {
   readonly [key: string]: Json;

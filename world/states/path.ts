@@ -120,7 +120,7 @@ function compileSelection(path: string): (data: Json) => Json {
   return (json) => JSONPath({ path, json: json as object, wrap: true, eval: evaluate as never }) ?? [];
 }
 
-/** A filter's code as the library hands it to whoever evaluates it. */
+/** A filter's code as the library hands it to its evaluator. */
 function inLibrary(code: string): string {
   return code.replaceAll('@.', '_$_v.');
 }

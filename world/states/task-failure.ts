@@ -1,5 +1,5 @@
 /**
- * How a task fails, as a Retry and a Catch see it: `error` is the name that ErrorEquals is held against, `cause` the
+ * How a task fails, as a Retry and a Catch see it: `error` is the name that ErrorEquals is compared with, `cause` the
  * text beside it (JSON, when a Lambda function failed).
  */
 export class TaskFailure extends Error {

@@ -33,7 +33,7 @@ interface Call {
 }
 
 /**
- * Calls a task. Nobody can stop a running one: after its time-out, or after `stopListening`, it runs on, and only its
+ * Calls a task. A running one cannot be stopped: after its time-out, or after `stopListening`, it runs on, and only its
  * answer is lost.
  *
  * @param onAnswer called once at most, with the output or the failure

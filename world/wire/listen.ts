@@ -90,7 +90,7 @@ async function serve(world: GatewayWorld | undefined, request: IncomingMessage, 
       return await answerApi(world.apis, request, body, hold, response);
     sendText(response, 404, WELCOME);
   } catch (error) {
-    // The client went away while it sent, or the control handler failed: either way nobody else would hear of it.
+    // The client went away while it sent, or the control handler failed: either way this is the only place to report it.
     if (!response.headersSent) sendText(response, 500, error instanceof Error ? error.message : String(error));
   }
 }

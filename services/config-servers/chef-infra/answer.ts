@@ -18,7 +18,7 @@ export interface Caller {
   readonly right: string;
 }
 
-/** An answer of a Chef server, and of nobody else: JSON, with a status that says something about the node. */
+/** An answer that only a Chef server gives: JSON, with a status that says something about the node. */
 export interface ChefAnswer {
   readonly status: 200 | 201 | 400 | 404 | 409;
   readonly body: unknown;

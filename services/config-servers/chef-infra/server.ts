@@ -63,7 +63,7 @@ export function chefInfraServer(
     if (key === undefined) throw new ServerNotReady(`${url} has no client ${nodeName}, though it had taken it.`);
     if (isSameKey(key, chefKeyOf(node))) return;
     throw new AssociationFailed(
-      `${url} has a client ${nodeName} with another key. Delete that client if nobody uses it, and enrol ${nodeName} again.`,
+      `${url} has a client ${nodeName} with another key. Delete that client if it is no longer used, and enrol ${nodeName} again.`,
     );
   }
 

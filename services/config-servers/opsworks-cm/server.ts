@@ -109,7 +109,7 @@ export function confirmingDisassociation(
   };
 }
 
-/** A certificate for another key would lock the node out, and would be somebody else's. */
+/** A certificate for another key would lock the node out, and would belong to another node. */
 function requireKeyOf({ serverName }: OpsWorksCmServer, node: Node, certificate: string): void {
   const { nodeName } = node;
   const key = new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'pem' });

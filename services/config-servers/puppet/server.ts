@@ -71,7 +71,7 @@ export function puppetServer(
         if (certificate === undefined) return null;
         if (isFor(node, certificate)) return { result: { statusToken: null, certificate, caCertificate } };
         if (!hasSigned) throw new AssociationFailed(anotherKey(nodeName));
-        // Somebody exchanged the request between our look and our signature: what we signed must not be of use.
+        // The request was exchanged between our look and our signature: what we signed must not be of use.
         const refusal = await ca.decide(nodeName, 'revoked', signal);
         if (refusal !== null) return refusal;
         throw new AssociationFailed(exchanged(nodeName));
@@ -110,7 +110,7 @@ export function puppetServer(
 
 /**
  * Looks at the name and takes the step that its state asks for, until there is no more to do. A step that failed is
- * judged by the next look: the server may have done it, or somebody else.
+ * judged by the next look: the server may have done it, or another client.
  * @throws AssociationFailed when the CA refuses and nothing has changed; ServerNotReady when there is no end to it
  */
 async function untilSettled<Result>(
@@ -120,8 +120,8 @@ async function untilSettled<Result>(
   step: (status: CertificateStatus | undefined) => Promise<Outcome<Result>>,
 ): Promise<Result> {
   let trouble = new ServerNotReady(
-    `The state of ${nodeName} at the Puppet Server goes on changing: somebody else enrols, retires or requests it. ` +
-      'If it goes on: let nobody but Muster hand in requests (auth.conf, certificate_request).',
+    `The state of ${nodeName} at the Puppet Server goes on changing: another client enrols, retires or requests it. ` +
+      'If it goes on: allow only Muster to submit requests (auth.conf, certificate_request).',
   );
   let refused: { readonly at: string; readonly reason: string } | undefined;
   for (let look = 1; look <= MOST_LOOKS; look++) {
@@ -193,8 +193,8 @@ function revoked(nodeName: string): string {
 
 function exchanged(nodeName: string): string {
   return (
-    `Somebody exchanged the request of ${nodeName} while it was signed; the certificate for the other key is revoked. ` +
-    'Let nobody but Muster hand in requests (auth.conf, certificate_request), then ' +
+    `The request of ${nodeName} was exchanged while it was signed; the certificate for the other key is revoked. ` +
+    'Allow only Muster to submit requests (auth.conf, certificate_request), then ' +
     `run ${clean(nodeName)} and enrol the node again.`
   );
 }

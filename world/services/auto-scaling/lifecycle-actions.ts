@@ -132,7 +132,7 @@ export class LifecycleActions {
     open.onResolved(open.action);
   }
 
-  /** Ends whatever an instance still waits in; nobody is told. */
+  /** Ends every action that an instance still waits in, without an event. */
   drop(instanceId: string): void {
     for (const token of [...(this.#tokens.get(instanceId) ?? [])]) {
       const open = this.#open.get(token);

@@ -21,7 +21,7 @@ export interface ChefInfraOptions {
   readonly signatureVersions?: readonly SignatureVersion[];
 }
 
-/** Somebody who may sign requests. */
+/** A client or a user that may sign requests. */
 interface Actor {
   readonly name: string;
   readonly type: 'client' | 'user';
@@ -201,7 +201,7 @@ export class ChefInfra {
     };
   }
 
-  /** A node object is its maker's: nobody else but an admin reads, saves or deletes it. */
+  /** A node object is its maker's: only the maker and an admin read, save or delete it. */
   #nodeObjects({ method, body }: SignedByHeaders, actor: Actor, name: string | undefined): Answer {
     if (method === 'POST' && name === undefined) return this.#createNode(JSON.parse(body), actor);
     const node = this.#nodes.get(name ?? '');

@@ -42,7 +42,7 @@ export interface Ec2Options extends Ec2Observer {
   readonly shuttingDownSeconds?: number;
   /** How long metadata options stay `pending` after a change. */
   readonly metadataSeconds?: number;
-  /** EC2 is eventually consistent: for so long after its launch nobody can find an instance. */
+  /** EC2 is eventually consistent: for so long after its launch an instance is not found. */
   readonly visibleAfterSeconds?: number;
   /** For so long after its launch an instance is described without its tags. */
   readonly tagsAfterSeconds?: number;
@@ -57,12 +57,12 @@ export interface Ec2Options extends Ec2Observer {
 
 /** What a launch asks for; what it leaves out takes EC2's default, or the world's. */
 export interface LaunchRequest {
-  /** For an instance that somebody named before it came into being here. */
+  /** For an instance that was named before it came into being here. */
   readonly instanceId?: string | undefined;
   readonly imageId?: string | undefined;
   readonly instanceType?: string | undefined;
   readonly subnetId?: string | undefined;
-  /** For an instance of another Region than the world's own: nobody looks for it there but a sweep. */
+  /** For an instance of another Region than the world's own: only a sweep looks for it there. */
   readonly region?: string | undefined;
   readonly tags?: ReadonlyMap<string, string>;
   readonly metadataOptions?: Partial<MetadataOptions> | undefined;

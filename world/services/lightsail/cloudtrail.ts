@@ -38,7 +38,7 @@ export class Trail {
   ): Operation<Request, Answer> {
     return (input, context) => {
       const { requestId, region = REGION } = context;
-      // Another Region has a bus of its own, to which nobody here listens.
+      // Another Region has a bus of its own, to which no rule here listens.
       if (region !== REGION) return operation(input, context);
       const requestParameters = 'userData' in input ? { ...input, userData: HIDDEN } : { ...input };
       try {

@@ -161,7 +161,7 @@ export class Lightsail {
     this.#create(input, { region: regionOf(input) });
   }
 
-  /** What somebody without permission tried: nothing happens, but the trail has it, without the parameters. */
+  /** A call without permission: nothing happens, but the trail has it, without the parameters. */
   deniedCall(eventName: string): void {
     this.#trail.record({
       eventName,

@@ -134,7 +134,7 @@ export class OpsWorks {
 
   /**
    * The machine whose agent will report for the record: it must bear the agent, and its agent proves itself with the
-   * key that was registered, so with another machine's key nobody ever reports.
+   * key that was registered, so an agent with another machine's key never reports.
    */
   async #reportingNode(
     input: RegisterInstanceCommandInput,

@@ -143,7 +143,7 @@ function checkSignature(request: ApiRequest): void {
     throw new ServiceError('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256');
 }
 
-/** Every way in which S3 is told what it should have received. */
+/** Every way to state what S3 should have received. */
 const DIGESTS = [
   { header: 'content-md5', code: 'BadDigest', of: (body: string) => digest('md5', body, 'base64') },
   { header: 'x-amz-checksum-sha256', code: 'BadDigest', of: (body: string) => digest('sha256', body, 'base64') },

@@ -26,7 +26,7 @@ export const OUTCOMES = {
     stderr: '',
     exitCode: 0,
   },
-  /** Output that harms whoever prints it as it is: escape sequences, carriage returns, line breaks, a private key's frame. */
+  /** Output that harms a terminal that prints it as it is: escapes, line breaks, a private key's frame. */
   hostileOutput: {
     stdout: '',
     stderr:

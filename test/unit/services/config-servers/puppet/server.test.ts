@@ -66,13 +66,13 @@ describe('an enrolment with a Puppet Server', () => {
     expect(ca.heard).toEqual([]);
   });
 
-  it('replaces the request of somebody who was first', async () => {
+  it('replaces a request that another client submitted first', async () => {
     ca.plant(NAME, squatter.identity.csr);
     const { certificate } = await associate();
     expect(keyOf(certificate)).toBe(node.identity.publicKey.trim());
   });
 
-  it('is not ready while somebody puts another request in its place again and again, and signs none of them', async () => {
+  it('is not ready while another client puts another request in its place again and again, and signs none of them', async () => {
     ca.interfere = (request) => {
       if (request === `GET ${STATUS}`) ca.plant(NAME, squatter.identity.csr);
       return undefined;
@@ -84,7 +84,7 @@ describe('an enrolment with a Puppet Server', () => {
     expect(ca.signed).toEqual([]);
   });
 
-  it('revokes what it has signed when somebody exchanged the request in that very moment', async () => {
+  it('revokes what it has signed when the request was exchanged in that very moment', async () => {
     ca.interfere = (request) => {
       if (request === `PUT ${STATUS}` && ca.signed.length === 0) ca.plant(NAME, squatter.identity.csr);
       if (request === `GET ${CERTIFICATE}`) ca.interfere = () => undefined;
@@ -92,7 +92,7 @@ describe('an enrolment with a Puppet Server', () => {
     };
     await expect(associate()).rejects.toMatchObject({
       name: 'AssociationFailed',
-      message: expect.stringContaining('Somebody exchanged the request'),
+      message: expect.stringContaining('was exchanged while it was signed'),
     });
     expect(ca.signed).toEqual([]);
   });
@@ -106,7 +106,7 @@ describe('an enrolment with a Puppet Server', () => {
     expect(ca.signed).toEqual([NAME]);
   });
 
-  it('leaves it alone too where somebody else signed it while we were about to', async () => {
+  it('leaves it alone too where another client signed it while we were about to', async () => {
     ca.interfere = async (request) => {
       if (request !== `PUT ${STATUS}`) return undefined;
       ca.interfere = () => undefined;
