@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
+import { sized } from './test/support/size.ts';
 
 // They need real servers: `npm run test:servers`.
 const SERVERS = 'test/servers/**';
@@ -8,8 +9,10 @@ const SERVERS = 'test/servers/**';
 const ALONE = 'test/flow/life-of-a-day.test.ts';
 
 /** The others are the same in every size, and `npm test` has run them. */
-const TESTS =
-  process.env.MUSTER_TEST_SIZE === 'full' ? globSync('test/**/*.test.ts').filter(isSized) : ['test/**/*.test.ts'];
+const TESTS = sized({
+  small: ['test/**/*.test.ts'],
+  full: globSync('test/**/*.test.ts').filter(isSized),
+});
 
 function isSized(file: string): boolean {
   return /from '.*\/size\.ts'/.test(readFileSync(file, 'utf8'));

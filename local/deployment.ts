@@ -34,7 +34,7 @@ export interface DeployedRule {
   readonly functionName: string;
 }
 
-/** A rule that goes by the clock and invokes a function. */
+/** A scheduled rule that invokes a function. */
 export interface DeployedSchedule {
   readonly name: string;
   readonly everySeconds: number;

@@ -173,7 +173,7 @@ function documentArn(name: string, region: string): Sub {
   return { 'Fn::Sub': ['arn', partition, 'ssm', region, account, `document/$\{${name}}`].join(':') };
 }
 
-/** The groups by name, or all where a profile goes by tags alone: then their names are unknown. */
+/** The groups that profiles name; every group where a profile matches by tags alone, because it names none. */
 export function groupsOf(profiles: readonly Profile[]): Sub[] {
   const arns = profiles.flatMap((profile) => {
     const glob = globbed(profile.match.autoScalingGroup ?? '*');

@@ -125,8 +125,8 @@ describe('what the alarms and the dashboard read', () => {
   });
 
   it.each([
-    ['a name that nobody emits', '"MetricName":"PolicyRelaxed"', '"MetricName":"PolicyRelaxd"'],
-    ['a dimension that nobody emits', '"Name":"stage"', '"Name":"environment"'],
+    ['a name that no function emits', '"MetricName":"PolicyRelaxed"', '"MetricName":"PolicyRelaxd"'],
+    ['a dimension that no function emits', '"Name":"stage"', '"Name":"environment"'],
     ['a dimension too few', '{Muster,service,stage,state}', '{Muster,service,stage}'],
   ])('would be missed by %s', (_what, from, to) => {
     const broken = metricsRead(from, to).map(({ name, dimensions }) => identityOf(name, dimensions));

@@ -68,7 +68,7 @@ describe('a retirement that a sweep has started', () => {
     expect(await world.ledger()).toMatchObject([{ instance, status: 'retired' }]);
   });
 
-  it('and that somebody has stopped is started again, once two sweeps have missed the instance', async () => {
+  it('and that was stopped by hand is started again, once two sweeps have missed the instance', async () => {
     const { world, instances } = await enrolledFleet(1);
     const [instance = ''] = instances;
     await endUnheard(world);
@@ -92,7 +92,7 @@ describe('a retirement that a sweep has started', () => {
   });
 });
 
-describe('an enrolment that somebody has stopped', () => {
+describe('an enrolment that was stopped by hand', () => {
   it('is started again by the first sweep after an hour', async () => {
     const world = await playWorld();
     world.opsWorksCm.maintenance('ChefServer', 5 * 3600);

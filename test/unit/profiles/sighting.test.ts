@@ -64,7 +64,7 @@ describe('an instance', () => {
   it.each<[string, Case, typeof MEMBER | undefined, DeployedProfile[]]>([
     ['is in a group that EC2 does not show', { created: JUST_NOW }, MEMBER, [inGroup]],
     [
-      'was announced in a group that nobody shows',
+      'was announced in a group that no service shows',
       { created: JUST_NOW, isAnnouncedInGroup: true },
       undefined,
       [inGroup],
