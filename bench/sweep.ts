@@ -8,7 +8,7 @@
  */
 import Table from 'cli-table3';
 import { program } from 'commander';
-import { playSweeps, type Swept } from './sweeps.ts';
+import { memoryFaultsOf, playSweeps, type Swept } from './sweeps.ts';
 
 /** A sweep starts a thousand at most. */
 const MOST_INSTANCES = 10_000;
@@ -37,7 +37,8 @@ if (!Number.isInteger(instances) || instances < 20 || instances > MOST_INSTANCES
 }
 
 const figures = await playSweeps(instances);
-const { bare, first, second, drifting, calls, faults } = figures;
+const { bare, first, second, drifting, calls } = figures;
+const faults = [...memoryFaultsOf(figures), ...figures.faults];
 console.log(`${instances} instances, half of them Lightsail's; ${drifting} drift.\n`);
 const table = new Table({ head: ['', 'bare loop', 'sweep', 'second sweep'], style: { head: [], border: [] } });
 table.push(...ROWS.map(([title, show]) => ({ [title]: [bare, first, second].map(show) })));
