@@ -8,7 +8,7 @@ import { claimOf, findItem } from '../services/ledger.ts';
 
 /** Waits until the configuration server has really forgotten the node, and answers with the servers that are left. */
 export const handler = task(
-  { retirement: Retirement, associate: Associate, disassociation: Disassociation },
+  { retirement: Retirement, associate: Associate, disassociation: Disassociation.pick({ statusToken: true }) },
   async ({ retirement, associate, disassociation, task: { enteredTime: at } }, { signal }): Promise<Associate[]> => {
     const owner = claimOf(retirement);
     const id = serverId(associate);

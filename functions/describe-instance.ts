@@ -1,16 +1,11 @@
 import * as z from 'zod';
 import { namedIn, parseEnrolmentRequest } from '../events/request.ts';
+import { secondsUntilConfirmed } from '../lib/absence.ts';
 import { requireOurRegion } from '../lib/compiled.ts';
 import { InstanceGone, InstanceNotFound, InstanceNotReady } from '../lib/errors.ts';
 import type { Instance, InstanceRef } from '../lib/instance.ts';
 import { task } from '../lib/task.ts';
 import { findInstance } from '../services/instances.ts';
-
-/**
- * For about five minutes EC2 may not show an instance that is there, also one that it has shown before. Source: EC2,
- * "Eventual consistency in the Amazon EC2 API".
- */
-const ABSENCE_CONFIRMED_AFTER_MINUTES = 5;
 
 /** Describes the instance. The name under which a node is enrolled comes from here and never from the node. */
 export const handler = task(
@@ -35,14 +30,17 @@ export const handler = task(
   },
 );
 
-/** One look that misses an instance proves nothing; two do that are minutes apart and have no sighting between them. */
+/**
+ * For about five minutes EC2 may not show an instance that is there, also one that it has shown before. Source: EC2,
+ * "Eventual consistency in the Amazon EC2 API".
+ */
 function absence(
   { platform, instanceId, region }: InstanceRef,
   absentSince: string | null | undefined,
   now: string,
 ): Error {
   const [service, field] = platform === 'ec2' ? ['EC2', 'instanceId'] : ['Lightsail', 'lightsailInstanceName'];
-  if (!absentSince || minutesBetween(absentSince, now) < ABSENCE_CONFIRMED_AFTER_MINUTES) {
+  if (secondsUntilConfirmed(absentSince, now) > 0) {
     const NotYet = absentSince === undefined ? InstanceNotReady : InstanceNotFound;
     return new NotYet(`${service} does not show ${instanceId} in ${region}. A later look decides if it is gone.`);
   }
@@ -50,8 +48,4 @@ function absence(
     `${service} has not shown ${instanceId} in ${region} since ${absentSince}: it is gone, or never was there. If you ` +
       `started this by hand, check ${field}, its region and its account.`,
   );
-}
-
-function minutesBetween(from: string, to: string): number {
-  return (Date.parse(to) - Date.parse(from)) / 60_000;
 }

@@ -1,25 +1,32 @@
+import { missed, SETTLED } from '../lib/absence.ts';
 import { associationsOf, serverId } from '../lib/associations.ts';
 import { formerServers, profiles } from '../lib/compiled.ts';
 import { traitsOf } from '../lib/engines.ts';
-import { InvalidRequest, PermissionDenied } from '../lib/errors.ts';
+import { InvalidRequest, PermissionDenied, ServerNotReady } from '../lib/errors.ts';
 import { Associate } from '../lib/servers.ts';
-import { type Disassociation, Retirement } from '../lib/state.ts';
+import { Disassociation, Retirement } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { recordAssociation } from '../services/associations.ts';
+import { ANOTHERS } from '../services/config-servers/contract.ts';
 import { disassociatingServer } from '../services/config-servers/index.ts';
 import { claimOf, findItem } from '../services/ledger.ts';
 
-const NOTHING_TO_DO: Disassociation = { statusToken: null, isAnothers: false };
+/** `before`: the answer of the look before. An execution that began before a deployment brings none. */
+const Input = { retirement: Retirement, associate: Associate, before: Disassociation.nullish() };
 
-/** Has one configuration server forget the node, if what the server has under its name is what the ledger recorded. */
+/**
+ * Has one configuration server forget the node, if what the server has under its name is what the ledger recorded. A server
+ * that does not know the node is asked again minutes later.
+ */
 export const handler = task(
-  { retirement: Retirement, associate: Associate },
-  async ({ retirement, associate, task: { enteredTime } }, { signal, log }): Promise<Disassociation> => {
+  Input,
+  async ({ retirement, associate, before, task: { enteredTime } }, { signal, log }): Promise<Disassociation> => {
     const owner = claimOf(retirement);
     const id = serverId(associate);
+    const settled = { server: id, statusToken: null, ...SETTLED };
     const known = associationsOf(await findItem(owner.instance, signal));
     const association = known[id];
-    if (!association || association.status === 'refused' || association.status === 'undone') return NOTHING_TO_DO;
+    if (!association || association.status === 'refused' || association.status === 'undone') return settled;
     const { nodeName, publicKeyFingerprint, undoingSince = enteredTime } = association;
     const record = async (changes: Partial<typeof association>) => {
       await recordAssociation(owner, id, { ...association, ...changes }, known, signal);
@@ -30,17 +37,24 @@ export const handler = task(
     const isUnknown = showsKey && publicKeyFingerprint === null;
     const recorded = { nodeName, publicKeyFingerprint, isBeingUndone: association.undoingSince !== undefined };
     const answer = isUnknown
-      ? { statusToken: null, isAnothers: true }
+      ? ANOTHERS
       : await asNamedToday(association.server, (server) =>
           disassociatingServer(server).disassociate(recorded, () => record({ undoingSince }), signal),
         );
-    if (answer.isAnothers) {
+    if (answer.outcome === 'anothers') {
       log('Left untouched', {
         reason: `${displayName} has ${nodeName} with another key than the ledger: it is not the node that we enrolled.`,
       });
       await record({ status: 'refused', at: enteredTime });
     }
-    return answer;
+    if (answer.outcome !== 'missing') return { ...settled, statusToken: answer.statusToken };
+    const absence = missed(before?.server === id ? before.absentSince : null, enteredTime);
+    if (absence.absentSince === null) return settled;
+    const reason = `${displayName} has not known ${nodeName} since ${absence.absentSince}, which a second look has to confirm.`;
+    // An execution that began before a deployment has no state to wait in.
+    if (before === undefined) throw new ServerNotReady(reason);
+    log('Not yet', { reason });
+    return { ...settled, ...absence };
   },
 );
 

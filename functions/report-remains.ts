@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { aboutRetirement, NOTHING_KNOWN } from '../events/outcomes.ts';
 import { labelOf, namedIn, RetirementRequest } from '../events/request.ts';
-import { Failure, Retirement } from '../lib/state.ts';
+import { Deregistration, Failure, Retirement } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { remainsOf } from '../profiles/remains.ts';
@@ -11,7 +11,7 @@ import { announceOutcome } from '../services/notifications.ts';
 /** The state's data when the retirement failed, as far as it got. */
 const Progress = z.object({
   retirement: Retirement.nullish(),
-  deregistration: z.unknown().optional(),
+  deregistration: Deregistration.nullish(),
   /** The last one. */
   failure: Failure,
 });
@@ -25,7 +25,8 @@ export const handler = task(
       name: named ? labelOf(named) : 'The instance',
       retirement,
       failure,
-      isDeregistered: Boolean(deregistration),
+      // A stack that has missed it once may still have it.
+      isDeregistered: deregistration?.absentSince === null,
       item: retirement ? await findItem(retirement.ledgerKey, signal) : undefined,
     });
     if (retirement?.status === 'retiring' && !(await recordIfOwner(claimOf(retirement), { lastError: cause }, signal)))

@@ -226,14 +226,31 @@ export const Retirement = z.object({
 });
 export type Retirement = z.infer<typeof Retirement>;
 
+/** What an answer that may have missed something says: lib/absence.ts. */
+const Missed = {
+  /** Since when it is missed, without a sighting since; null if it is not, or its absence is confirmed. */
+  absentSince: z.iso.datetime().nullable().default(null),
+  /** Before the next look. */
+  pauseSeconds: z.int().default(0),
+};
+
 /** `$.disassociation`: the configuration server's answer. */
 export const Disassociation = z.object({
+  /** The server's identity: another server's absence confirms nothing. */
+  server: z.string(),
   /** What ConfirmDisassociation asks about; null where the answer is final at once. */
   statusToken: z.string().nullable(),
-  /** Whether the server knows another key by the node's name, and was left as it is. */
-  isAnothers: z.boolean().default(false),
+  ...Missed,
 });
 export type Disassociation = z.infer<typeof Disassociation>;
+
+/** `$.deregistration`: the instance in its OpsWorks stack. */
+export const Deregistration = z.object({
+  /** The stack's own ids of what was taken out of it. */
+  deregistered: z.array(z.string()),
+  ...Missed,
+});
+export type Deregistration = z.infer<typeof Deregistration>;
 
 const LambdaCause = z.object({ errorMessage: z.string() });
 

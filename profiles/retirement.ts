@@ -1,3 +1,4 @@
+import { missed } from '../lib/absence.ts';
 import { associationsOf, toBeLeft, toBeUndone } from '../lib/associations.ts';
 import { InvalidRequest } from '../lib/errors.ts';
 import { type Found, type InstanceRef, ledgerKey } from '../lib/instance.ts';
@@ -61,9 +62,6 @@ export type RetirementDecision =
     };
 
 const MINUTE = 60_000;
-
-/** An absence counts once two looks this far apart have both missed the instance: a service can forget one for minutes. */
-const ABSENCE_MINUTES = 5;
 
 /** How long an announced end may remain unconfirmed: a service can show for minutes what is already deleted. */
 const UNCONFIRMED_MINUTES = 30;
@@ -171,11 +169,10 @@ function decideFromService(facts: RetirementFacts): RetirementDecision {
   // EC2 may miss what its group still has in service.
   if (!found && lifecycleState !== null && !isTerminating(lifecycleState)) return stillThere(facts, lifecycleState);
   if (!found) {
-    const absentSince = facts.absentSince ?? task.enteredTime;
-    const leftMilliseconds = Date.parse(absentSince) + ABSENCE_MINUTES * MINUTE - Date.parse(task.enteredTime);
-    if (leftMilliseconds <= 0) return retire(facts);
+    const { absentSince, pauseSeconds } = missed(facts.absentSince, task.enteredTime);
+    if (absentSince === null) return retire(facts);
     const reason = `${instanceId} has not been found since ${absentSince}, which a second look has to confirm.`;
-    return { kind: 'unconfirmed', reason, absentSince, pauseSeconds: Math.ceil(leftMilliseconds / 1000) };
+    return { kind: 'unconfirmed', reason, absentSince, pauseSeconds };
   }
   return stillThere(facts, lifecycleState === null ? found.state : `${found.state} (${lifecycleState} in its group)`);
 }

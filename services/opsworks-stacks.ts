@@ -52,16 +52,26 @@ export async function findRegistrations(
   instanceId: string,
   signal: AbortSignal,
 ): Promise<FoundRegistration[]> {
-  const instances = await describe(
-    { StackId: stackId },
-    `look for ${instanceId} in the stack ${stackId}`,
-    signal,
-    opsWorks,
-  );
+  const what = `look for ${instanceId} in the stack ${stackId}`;
+  const instances = await describe({ StackId: stackId }, what, signal, opsWorks);
   return instances
     .filter((one) => one.Ec2InstanceId === instanceId)
     .filter((one) => one.Status !== 'deregistering')
     .flatMap(({ InstanceId: id, CreatedAt: createdAt }) => (id ? { id, createdAt } : []));
+}
+
+/** The same; undefined when there is no such stack. OpsWorks deletes no stack that has instances. */
+export async function listRegistrations(
+  stackId: string,
+  instanceId: string,
+  signal: AbortSignal,
+): Promise<FoundRegistration[] | undefined> {
+  try {
+    return await findRegistrations(stackId, instanceId, signal);
+  } catch (error) {
+    if (error instanceof InvalidRequest) return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -145,14 +155,18 @@ async function findRegistered(opsworksInstanceId: string, signal: AbortSignal): 
   }
 }
 
-/** Takes the instance out of its stack; one that is out already is a success. Source: OpsWorks DeregisterInstance. */
-export async function deregisterInstance(opsworksInstanceId: string, signal: AbortSignal): Promise<void> {
+/**
+ * Takes the instance out of its stack.
+ * @returns false if OpsWorks does not know it. Source: OpsWorks DeregisterInstance.
+ */
+export async function deregisterInstance(opsworksInstanceId: string, signal: AbortSignal): Promise<boolean> {
   try {
     await calling(`deregister the OpsWorks instance ${opsworksInstanceId}`, () =>
       opsWorksOnce.send(new DeregisterInstanceCommand({ InstanceId: opsworksInstanceId }), { abortSignal: signal }),
     );
+    return true;
   } catch (cause) {
-    if (isNamed(cause, 'ResourceNotFoundException')) return;
+    if (isNamed(cause, 'ResourceNotFoundException')) return false;
     if (!isNamed(cause, 'ValidationException')) throw cause;
     const sentence = `OpsWorks refuses to deregister ${opsworksInstanceId}: ${quoted(cause.message)}.`;
     throw new RegistrationFailed(sentence, { cause });

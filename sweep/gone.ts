@@ -1,3 +1,4 @@
+import { secondsUntilConfirmed } from '../lib/absence.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
 import { isBeingRetired } from './assessment.ts';
 
@@ -45,13 +46,9 @@ export function goneOf(
   ];
 }
 
-/** An absence counts once two sweeps this far apart have both missed the instance. */
-const ABSENCE_MINUTES = 5;
-
 function missingOf(own: readonly LedgerItem[], { seen, at }: Seen): Omit<Gone, 'profile' | 'isOrphaned'> {
-  // A service can forget an instance for minutes: a sweep that follows at once, or is a retry, is not a second look.
-  const byAnEarlier = ({ missingSince }: LedgerItem) =>
-    missingSince !== undefined && Date.parse(at) - Date.parse(missingSince) >= ABSENCE_MINUTES * 60_000;
+  // A sweep that follows at once, or is a retry, is not a second look.
+  const byAnEarlier = ({ missingSince }: LedgerItem) => secondsUntilConfirmed(missingSince, at) === 0;
   const { true: listed = [], false: unlisted = [] } = Object.groupBy(own, ({ instance }) => `${seen.has(instance)}`);
   return {
     nodes: own.length,

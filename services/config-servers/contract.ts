@@ -1,6 +1,6 @@
 import { AssociationFailed, InvalidRequest } from '../../lib/errors.ts';
 import type { Instance } from '../../lib/instance.ts';
-import type { Disassociation, Identity, ServerAnswer } from '../../lib/state.ts';
+import type { Identity, ServerAnswer } from '../../lib/state.ts';
 
 /** A node as it is presented to a configuration server. */
 export interface Node {
@@ -19,6 +19,21 @@ export interface RecordedNode {
   /** Whether its removal has begun: what is missing since then, we removed. */
   readonly isBeingUndone: boolean;
 }
+
+/** What a server did when it was asked to forget a node. */
+export interface Removal {
+  /** What `confirmDisassociation` asks about; null where the answer is final at once. */
+  readonly statusToken: string | null;
+  /**
+   * `taken`: the server has forgotten the node, or works on it; `missing`: it does not know the node, or is not there itself,
+   * which a second look has to confirm; `anothers`: it knows another key by the node's name, and was left as it is.
+   */
+  readonly outcome: 'taken' | 'missing' | 'anothers';
+}
+
+export const FORGOTTEN: Removal = { statusToken: null, outcome: 'taken' };
+export const MISSING: Removal = { statusToken: null, outcome: 'missing' };
+export const ANOTHERS: Removal = { statusToken: null, outcome: 'anothers' };
 
 const untaken = new WeakSet<Error>();
 
@@ -53,15 +68,15 @@ export interface ConfigServer {
    */
   confirm(node: Node, association: ServerAnswer, signal: AbortSignal): Promise<ServerAnswer>;
   /**
-   * Has the server forget the node. A node that it does not know is a success; another key under the name is left untouched.
+   * Has the server forget the node, if the key that it has under the name is the node's.
    * @param begin is awaited before anything is removed, once the server's key has been found to be the recorded one
    */
-  disassociate(node: RecordedNode, begin: () => Promise<void>, signal: AbortSignal): Promise<Disassociation>;
+  disassociate(node: RecordedNode, begin: () => Promise<void>, signal: AbortSignal): Promise<Removal>;
   /**
    * Asks whether the server has forgotten the node.
    * @throws AssociationPending while it has not; AssociationFailed when it refused.
    */
-  confirmDisassociation(nodeName: string, disassociation: Disassociation, signal: AbortSignal): Promise<void>;
+  confirmDisassociation(nodeName: string, removal: Pick<Removal, 'statusToken'>, signal: AbortSignal): Promise<void>;
 }
 
 /** Of an engine whose `disassociate` is final. */

@@ -5,7 +5,15 @@ import { AssociationFailed, IdentityRejected, ServerNotFound, ServerNotReady } f
 import type { ChefInfraServer } from '../../../lib/servers.ts';
 import { keyFingerprint } from '../../identity/key.ts';
 import { secretText } from '../../secrets.ts';
-import { type ConfigServer, FORGOTTEN_AT_ONCE, type Node, provedIdentity } from '../contract.ts';
+import {
+  ANOTHERS,
+  type ConfigServer,
+  FORGOTTEN,
+  FORGOTTEN_AT_ONCE,
+  MISSING,
+  type Node,
+  provedIdentity,
+} from '../contract.ts';
 import type { ChefAnswer } from './answer.ts';
 import { type ChefOptions, chefApi, type Secrets } from './api.ts';
 import { LEAST_KEY_BITS } from './secrets.ts';
@@ -67,9 +75,11 @@ export function chefInfraServer(
     );
   }
 
-  async function forget(kind: 'clients' | 'nodes', nodeName: string, signal: AbortSignal): Promise<void> {
+  /** @returns whether the server had it */
+  async function forget(kind: 'clients' | 'nodes', nodeName: string, signal: AbortSignal): Promise<boolean> {
     const answer = await retiring('DELETE', `/${kind}/${encodeURIComponent(nodeName)}`, null, signal);
     if (answer.status !== 200 && answer.status !== 404) throw unexpected(answer, `${kind}/${nodeName}`);
+    return answer.status === 200;
   }
 
   /** A 404 of a deletion may mean the organization: only who knows it knows that the client is not there. */
@@ -109,16 +119,14 @@ export function chefInfraServer(
      */
     async disassociate({ nodeName, publicKeyFingerprint, isBeingUndone }, begin, signal) {
       const key = await keyOfClient(nodeName, retiring, signal);
-      if (key !== undefined && fingerprintOfKey(key) !== publicKeyFingerprint)
-        return { statusToken: null, isAnothers: true };
-      if (key === undefined && !isBeingUndone) return { statusToken: null, isAnothers: false };
+      if (key !== undefined && fingerprintOfKey(key) !== publicKeyFingerprint) return ANOTHERS;
+      if (key === undefined && !isBeingUndone) return MISSING;
       await begin();
-      if (key !== undefined) {
-        await forget('clients', nodeName, signal);
-        await requireGone(nodeName, signal);
-      }
+      const isDeleted = key !== undefined && (await forget('clients', nodeName, signal));
+      if (key !== undefined) await requireGone(nodeName, signal);
+      // A node that never ran its agent has no node object, and without a client that object lets no machine in.
       await forget('nodes', nodeName, signal);
-      return { statusToken: null, isAnothers: false };
+      return isDeleted ? FORGOTTEN : MISSING;
     },
 
     ...FORGOTTEN_AT_ONCE,

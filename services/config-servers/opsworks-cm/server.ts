@@ -4,7 +4,7 @@ import { AssociationFailed, PermissionDenied, ServerNotFound, Throttled } from '
 import { quoted } from '../../../lib/quoted.ts';
 import type { OpsWorksCmServer } from '../../../lib/servers.ts';
 import { calling, isNamed } from '../../aws.ts';
-import { type ConfigServer, type Node, notTaken, provedIdentity } from '../contract.ts';
+import { type ConfigServer, MISSING, type Node, notTaken, provedIdentity } from '../contract.ts';
 import { about, describeServer, opsWorksCm, refusedForState } from './api.ts';
 import { requireSucceeded } from './status.ts';
 
@@ -82,12 +82,12 @@ export function disassociating(server: OpsWorksCmServer, client = opsWorksCm): P
             { abortSignal: signal },
           ),
         );
-        return { statusToken: NodeAssociationStatusToken ?? null, isAnothers: false };
+        return { statusToken: NodeAssociationStatusToken ?? null, outcome: 'taken' };
       } catch (cause) {
         if (isNamed(cause, 'InvalidStateException'))
           throw await refusedForState(server, nodeName, cause, client, signal);
-        // Either the server or the node is not there, and so neither is what was to be undone.
-        if (isNamed(cause, 'ResourceNotFoundException')) return { statusToken: null, isAnothers: false };
+        // Of the server or of the node: the service has one error for both.
+        if (isNamed(cause, 'ResourceNotFoundException')) return MISSING;
         if (!isNamed(cause, 'ValidationException')) throw cause;
         throw new AssociationFailed(`OpsWorks CM refuses to disassociate ${nodeName}: ${quoted(cause.message)}.`, {
           cause,

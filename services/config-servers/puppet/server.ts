@@ -1,11 +1,20 @@
 import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
 import { AssociationFailed, ServerNotReady } from '../../../lib/errors.ts';
 import type { PuppetServer } from '../../../lib/servers.ts';
-import type { Disassociation, ServerAnswer } from '../../../lib/state.ts';
+import type { ServerAnswer } from '../../../lib/state.ts';
 import { requestKeyFingerprint } from '../../identity/csr.ts';
 import { keyFingerprint } from '../../identity/key.ts';
 import { secretText } from '../../secrets.ts';
-import { type ConfigServer, FORGOTTEN_AT_ONCE, type Node, provedIdentity } from '../contract.ts';
+import {
+  ANOTHERS,
+  type ConfigServer,
+  FORGOTTEN,
+  FORGOTTEN_AT_ONCE,
+  MISSING,
+  type Node,
+  provedIdentity,
+  type Removal,
+} from '../contract.ts';
 import { type CertificateStatus, PuppetCa, type Refusal } from './ca.ts';
 import { readPuppetCredentials } from './credentials.ts';
 
@@ -87,20 +96,25 @@ export function puppetServer(
     },
 
     /**
-     * nothing there -> done · another key -> left as it is · signed -> revoke it · revoked or only requested -> delete it
+     * another key -> left as it is · signed -> revoke it · revoked or only requested -> delete it · nothing there -> done, if
+     * we have deleted it just now
      */
     async disassociate({ nodeName, publicKeyFingerprint }, begin, signal) {
       const { ca } = await connect(server.retireKeySecret, signal);
-      return untilSettled<Disassociation>(ca, nodeName, signal, async (status) => {
-        if (!status) return { result: { statusToken: null, isAnothers: false } };
+      let isDeleted = false;
+      return untilSettled<Removal>(ca, nodeName, signal, async (status) => {
+        if (!status) return { result: isDeleted ? FORGOTTEN : MISSING };
         const isRequest = status.state === 'requested';
         const pem = await (isRequest ? ca.request(nodeName, signal) : ca.certificate(nodeName, signal));
         // It has changed since the status was read.
         if (pem === undefined) return null;
         const found = isRequest ? requestKeyFingerprint(pem) : certificateKeyFingerprint(pem);
-        if (found !== publicKeyFingerprint) return { result: { statusToken: null, isAnothers: true } };
+        if (found !== publicKeyFingerprint) return { result: ANOTHERS };
         await begin();
-        return status.state === 'signed' ? ca.decide(nodeName, 'revoked', signal) : ca.remove(nodeName, signal);
+        if (status.state === 'signed') return ca.decide(nodeName, 'revoked', signal);
+        const refusal = await ca.remove(nodeName, signal);
+        isDeleted = refusal === null;
+        return refusal;
       });
     },
 

@@ -1,5 +1,5 @@
 import { ServerNotReady } from '../../../lib/errors.ts';
-import { type ConfigServer, FORGOTTEN_AT_ONCE } from '../../../services/config-servers/contract.ts';
+import { type ConfigServer, FORGOTTEN, FORGOTTEN_AT_ONCE } from '../../../services/config-servers/contract.ts';
 import type { ToyServer } from './server.ts';
 
 export function toyServer({ url }: ToyServer): ConfigServer {
@@ -20,7 +20,7 @@ export function toyServer({ url }: ToyServer): ConfigServer {
     async disassociate({ nodeName }, begin, signal) {
       await begin();
       await send('DELETE', nodeName, null, signal);
-      return { statusToken: null, isAnothers: false };
+      return FORGOTTEN;
     },
     ...FORGOTTEN_AT_ONCE,
   };

@@ -11,6 +11,7 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
   },
   DisassociateNode: { statusToken: 'token' },
   ConfirmDisassociation: [],
+  DeregisterInstance: { absentSince: null },
   ReportRemains: { error: 'Left', cause: 'Something is left.' },
   Sweep: { failure: null },
   Watch: { isToBeRepeated: false },

@@ -71,6 +71,8 @@ export class OpsWorks {
   readonly #options: OpsWorksOptions;
   readonly #timing: RegistrationTiming;
   readonly #registrations = new Map<string, Registration>();
+  /** Until when the registrations of an EC2 instance are in no list. */
+  readonly #hidden = new Map<string, number>();
 
   constructor(options: OpsWorksOptions) {
     this.#options = options;
@@ -85,6 +87,11 @@ export class OpsWorks {
       DescribeLayers: (input: DescribeLayersCommandInput) => this.#describeLayers(input),
     };
     this.service = { name: 'opsworks', operations };
+  }
+
+  /** Leaves the instance's registrations out of every list for so many seconds, as an old view does. */
+  hide(ec2InstanceId: string, seconds: number): void {
+    this.#hidden.set(ec2InstanceId, this.#options.clock.now() + seconds * 1000);
   }
 
   snapshot(): OpsWorksSnapshot {
@@ -196,13 +203,17 @@ export class OpsWorks {
     if ([StackId, LayerId, InstanceIds].filter((selector) => selector !== undefined).length !== 1)
       invalid('Please provide either one or more instance IDs or one stack ID or one layer ID');
     if (InstanceIds) return InstanceIds.map((id) => this.#registration(id));
-    const all = [...this.#registrations.values()];
+    const all = [...this.#registrations.values()].filter(({ record }) => !this.#isHidden(record.ec2InstanceId));
     if (LayerId !== undefined) {
       const layer = this.#layer(LayerId);
       return all.filter(({ layerIds }) => layerIds.includes(layer.LayerId));
     }
     const stack = this.#stack(StackId);
     return all.filter(({ record }) => record.stackId === stack.StackId);
+  }
+
+  #isHidden(ec2InstanceId = ''): boolean {
+    return this.#options.clock.now() < (this.#hidden.get(ec2InstanceId) ?? 0);
   }
 
   #describeStacks({ StackIds }: DescribeStacksCommandInput): DescribeStacksResult {

@@ -224,17 +224,24 @@ describe('retiring from a Chef Infra Server', () => {
 
   it('deletes nothing of a client with another key, or of a node without a client', async () => {
     const { chef, server } = await shop();
-    expect(await server.disassociate(recordedAs(node), begin, signal)).toMatchObject({ isAnothers: false });
+    expect(await server.disassociate(recordedAs(node), begin, signal)).toMatchObject({ outcome: 'missing' });
     await server.associate(other, signal);
-    expect(await server.disassociate(recordedAs(node), begin, signal)).toMatchObject({ isAnothers: true });
+    expect(await server.disassociate(recordedAs(node), begin, signal)).toMatchObject({ outcome: 'anothers' });
     expect(chef.heard.filter((one) => one.startsWith('DELETE'))).toEqual([]);
     expect(chef.clients).toEqual([NAME]);
   });
 
   it('deletes the node that is left of a removal that had begun', async () => {
     const { chef, server } = await shop();
-    await server.disassociate(recordedAs(node, true), begin, signal);
+    const removal = await server.disassociate(recordedAs(node, true), begin, signal);
     expect(chef.heard).toContain(`DELETE /organizations/shop/nodes/${NAME}`);
+    // That the removal had begun does not prove that it came as far as the client.
+    expect(removal).toMatchObject({ outcome: 'missing' });
+  });
+
+  it('does not take a client for deleted that the server has shown, and then does not know', async () => {
+    const server = await oddShop(OURS, [404, { error: ['Cannot load client'] }], GONE);
+    expect(await server.disassociate(recordedAs(node), begin, signal)).toMatchObject({ outcome: 'missing' });
   });
 
   it('deletes the client first, so that a run in progress cannot save the node again, and then the node', async () => {

@@ -192,10 +192,10 @@ describe('a retirement from a Puppet Server', () => {
 
   it('leaves a request and a certificate for another key as they are', async () => {
     ca.plant(NAME, squatter.identity.csr);
-    expect(await disassociate()).toMatchObject({ isAnothers: true });
+    expect(await disassociate()).toMatchObject({ outcome: 'anothers' });
     ca.reset();
     await associate();
-    expect(await disassociate(squatter)).toMatchObject({ isAnothers: true });
+    expect(await disassociate(squatter)).toMatchObject({ outcome: 'anothers' });
     expect(ca.signed).toEqual([NAME]);
     expect(ca.heard.filter((one) => one.startsWith('muster-retire') && !one.includes(' GET '))).toEqual([]);
   });
