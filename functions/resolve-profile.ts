@@ -1,6 +1,7 @@
 import { EnrolmentRequest, isNamedByEvent, naming } from '../events/request.ts';
 import { retirementOfFormer } from '../events/start.ts';
 import { exemptions, profiles, profilesIn } from '../lib/compiled.ts';
+import { environment } from '../lib/config.ts';
 import { ClaimedElsewhere } from '../lib/errors.ts';
 import { type GroupMember, Instance, ledgerKey } from '../lib/instance.ts';
 import type { Profile } from '../lib/profile.ts';
@@ -12,12 +13,14 @@ import { launchHook, whyIgnored } from '../profiles/launch.ts';
 import { matchProfile } from '../profiles/match.ts';
 import { type EnrolmentFacts, formerItem, ignoredEnrolment, planEnrolment } from '../profiles/plan.ts';
 import { isMemberNeeded, settled } from '../profiles/sighting.ts';
-import { after, LONGEST_ROUND_SECONDS } from '../profiles/waiting.ts';
+import { after, isShort, LONGEST_ROUND_SECONDS, watchName } from '../profiles/waiting.ts';
 import { startRetirement } from '../services/announced-start.ts';
 import { type Announcement, findAnnouncement } from '../services/announcements.ts';
 import { findMember } from '../services/auto-scaling.ts';
+import { refusalOf } from '../services/aws.ts';
 import { claim, findItem } from '../services/ledger.ts';
 import { isOwned } from '../services/ownership.ts';
+import { startExecution } from '../services/state-machines.ts';
 import { findWaiting, leaveToHook, recordWaitingLaunch, updateWaiting } from '../services/waiting-actions.ts';
 
 /** What the services and the ledger say of the launch. */
@@ -102,11 +105,12 @@ async function ignore(launch: Launch, reason: string, invocation: Invocation): P
   return ignoredEnrolment(instance, reason, task);
 }
 
-async function gather(launch: Launch, profile: Profile, { signal }: Invocation): Promise<EnrolmentFacts> {
+async function gather(launch: Launch, profile: Profile, invocation: Invocation): Promise<EnrolmentFacts> {
+  const { signal } = invocation;
   const { request, instance, announcement, member, task } = launch;
   const event = eventOf(announcement);
   const hook = launchHook(event, member, profile);
-  const action = hook ? await knownWaiting(launch, hook, signal) : undefined;
+  const action = hook ? await knownWaiting(launch, hook, invocation) : undefined;
   const item = await findItem(ledgerKey(instance), signal);
   const exempt = exemptionsOf(exemptions(), instance, task.enteredTime);
   return {
@@ -129,7 +133,8 @@ async function gather(launch: Launch, profile: Profile, { signal }: Invocation):
 }
 
 /** The launch as the watch knows it. One that nothing has recorded is recorded, so that the watch keeps it alive. */
-async function knownWaiting({ instance, announcement, task }: Launch, hook: Hook, signal: AbortSignal) {
+async function knownWaiting({ instance, announcement, task }: Launch, hook: Hook, invocation: Invocation) {
+  const { signal } = invocation;
   const known = await findWaiting(ledgerKey(instance), signal);
   if (known?.transition === 'launching' && known.lifecycleHookName === hook.lifecycleHookName) {
     // It was left to its hook while no profile matched.
@@ -138,5 +143,19 @@ async function knownWaiting({ instance, announcement, task }: Launch, hook: Hook
   }
   const since = eventOf(announcement)?.eventTime ?? after(task.startTime, -LONGEST_ROUND_SECONDS);
   const execution = task.execution.slice(task.execution.lastIndexOf(':') + 1);
-  return recordWaitingLaunch({ instance, hook, since, seenAt: task.startTime, execution }, signal);
+  const action = await recordWaitingLaunch({ instance, hook, since, seenAt: task.startTime, execution }, signal);
+  if (action && isShort(action)) await startShortLooks(instance, task.enteredTime, invocation);
+  return action;
+}
+
+/** Such a hook expires before the next round of the watch. */
+async function startShortLooks({ instanceId }: Instance, at: string, { signal, log }: Invocation): Promise<void> {
+  try {
+    await startExecution(environment('WATCH_HOOKS_STATE_MACHINE_ARN'), watchName(at), {}, signal);
+  } catch (error) {
+    log('Short looks could not be started: the next round of the watch starts them', {
+      instance: instanceId,
+      reason: refusalOf(error),
+    });
+  }
 }

@@ -221,6 +221,19 @@ describe('the watch goes on', () => {
     expect(launchActions(world).map(({ resolvedBy }) => resolvedBy)).toEqual(['caller', 'caller']);
   });
 
+  it('with a launch in a hook of half a minute that only its enrolment has recorded', async () => {
+    const world = await worldWith(30);
+    loseEvents(world);
+    world.opsWorksCm.maintenance('ChefServer', 10 * 60);
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    // Long before the next round of the watch.
+    await world.clock.advance(15_000);
+    startByHand(world, { instanceId: instance });
+    await world.clock.advance(20 * MINUTE);
+    expect(stateOf(world, instance)).toBe('InService');
+    expect(launchActions(world)).toMatchObject([{ result: 'CONTINUE', resolvedBy: 'caller' }]);
+  });
+
   it('with a launch whose execution could not be started, and whose event is a dead letter', async () => {
     const world = await worldWith(300, { scheduleSeconds: 60 });
     world.faults.set([{ service: 'states', operation: 'StartExecution', error: 'AccessDeniedException' }]);
