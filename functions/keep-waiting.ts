@@ -44,7 +44,8 @@ export const handler = task(
     if (hook) requireLaunching(hook, ref, hasWaitedForUs, await findMember(ref, signal));
     return {
       ...pauseOf(task, deadline),
-      absentSince: absentSince(soFar, task),
+      absentSince: missedSince('InstanceNotFound', soFar.waiting?.absentSince, soFar, task),
+      unregisteredSince: missedSince('RegistrationMissing', soFar.waiting?.unregisteredSince, soFar, task),
       hasWaitedForUs,
     };
   },
@@ -115,7 +116,12 @@ function requireLaunching(
   );
 }
 
-/** Only DescribeInstance says InstanceNotFound. Any other failure comes after a sighting, or after no look at all. */
-function absentSince({ failure, waiting }: Progress, { enteredTime }: TaskContext): string | null {
-  return failure.Error === 'InstanceNotFound' ? (waiting?.absentSince ?? enteredTime) : null;
+/** One task alone throws this error. Any other failure comes after a sighting, or after no look at all. */
+function missedSince(
+  error: 'InstanceNotFound' | 'RegistrationMissing',
+  before: string | null | undefined,
+  { failure }: Progress,
+  { enteredTime }: TaskContext,
+): string | null {
+  return failure.Error === error ? (before ?? enteredTime) : null;
 }

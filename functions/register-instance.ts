@@ -1,3 +1,5 @@
+import * as z from 'zod';
+import { secondsUntilConfirmed } from '../lib/absence.ts';
 import { InvalidRequest, PermissionDenied, RegistrationFailed, Throttled } from '../lib/errors.ts';
 import { Instance } from '../lib/instance.ts';
 import { Register } from '../lib/profile.ts';
@@ -21,11 +23,16 @@ const ATTEMPT_SECONDS = 60;
  *   attempt 1   looks: absent ── records that ── RegisterInstance ──► … killed before it answers
  *   attempt 2                  waits until ATTEMPT_SECONDS are over ── looks: there it is ──► the same answer
  *
- * What is there before any attempt of ours is another team's: it is assigned to the layers, and a retirement leaves it.
+ * A registration that the ledger has and the stack does not show may only be missed: another is made once a second look,
+ * minutes later, has missed it too. What is there before any attempt of ours is another team's: it is assigned to the layers, and a retirement leaves it.
  */
 export const handler = task(
-  { instance: Instance, enrolment: Enrolment, register: Register, identity: Identity },
-  async ({ instance, enrolment, register: { stackId }, identity, task: { enteredTime } }, call) => {
+  {
+    ...{ instance: Instance, enrolment: Enrolment, register: Register, identity: Identity },
+    /** Since when the stack does not show the registration. An execution that began before a deployment brings none. */
+    unregisteredSince: z.iso.datetime().nullish(),
+  },
+  async ({ instance, enrolment, register: { stackId }, identity, unregisteredSince, task: { enteredTime } }, call) => {
     const owner = claimOf(enrolment);
     const [found] = await findRegistrations(stackId, instance.instanceId, call.signal);
     if (found) {
@@ -34,7 +41,8 @@ export const handler = task(
       return { opsworksInstanceId: found.id };
     }
     const until = new Date(Date.parse(enteredTime) + ATTEMPT_SECONDS * 1000).toISOString();
-    const before = await beginRegistering(owner, { now: enteredTime, until }, call.signal);
+    const isGone = secondsUntilConfirmed(unregisteredSince, enteredTime) === 0;
+    const before = await beginRegistering(owner, { now: enteredTime, until, isGone }, call.signal);
     let opsworksInstanceId: string;
     try {
       opsworksInstanceId = await registerInstance(stackId, instance, identity, call.signal);

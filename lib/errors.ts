@@ -58,6 +58,11 @@ export class RegistrationPending extends Error {
   override readonly name = 'RegistrationPending';
 }
 
+/** The stack does not show the registration that the ledger has: for a moment, or not any more. A later look decides. */
+export class RegistrationMissing extends Error {
+  override readonly name = 'RegistrationMissing';
+}
+
 /** The node has not yet confirmed that its credentials are installed. */
 export class InstallationPending extends Error {
   override readonly name = 'InstallationPending';
@@ -164,6 +169,7 @@ export const NOT_YET = [
   'OutOfTime',
   'AssociationPending',
   'RegistrationPending',
+  'RegistrationMissing',
   'InstallationPending',
   'MetadataOptionsPending',
 ] as const;

@@ -96,6 +96,8 @@ export const Waiting = z.object({
   hasWaitedForUs: z.boolean().default(false),
   /** When looks began to miss the instance, without a sighting since. */
   absentSince: z.iso.datetime().nullable().default(null),
+  /** When looks at the stack began to miss the registration that the ledger has, without a sighting since. */
+  unregisteredSince: z.iso.datetime().nullable().default(null),
 });
 
 /** `$.hardening`: how EnforceImdsV2 left the metadata options. */

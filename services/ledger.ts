@@ -2,7 +2,13 @@ import { ScanCommand } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod';
 import { associationsOf } from '../lib/associations.ts';
 import { environment, home } from '../lib/config.ts';
-import { ClaimedElsewhere, IdentityRejected, InvalidRequest, RegistrationPending } from '../lib/errors.ts';
+import {
+  ClaimedElsewhere,
+  IdentityRejected,
+  InvalidRequest,
+  RegistrationMissing,
+  RegistrationPending,
+} from '../lib/errors.ts';
 import type { MetadataOptions } from '../lib/instance.ts';
 import { isSameInstance, LedgerItem } from '../lib/ledger-item.ts';
 import { faultsOf } from '../lib/schema-faults.ts';
@@ -194,19 +200,26 @@ export async function recordHardening(
 /**
  * Says that the instance is about to be registered, until an instant by which the attempt has ended for sure. The answer
  * is what the item said before of who has registered it.
- * @throws RegistrationPending while another attempt may still be registering it; ClaimedElsewhere when the claim is lost.
+ * @param attempt.isGone whether the registration that the item has is known to be gone
+ * @throws RegistrationPending while another attempt may still be registering it; RegistrationMissing where the item has a
+ *   registration that is not known to be gone; ClaimedElsewhere when the claim is lost.
  */
 export async function beginRegistering(
   owner: Claim,
-  { now, until }: { now: string; until: string },
+  { now, until, isGone }: { now: string; until: string; isGone: boolean },
   signal: AbortSignal,
 ): Promise<LedgerItem['registeredBy']> {
   const before = await recordUnless(
     owner,
     {
       set: { registeringUntil: until, registeredBy: 'muster' },
+      absent: isGone ? [] : ['opsworksInstanceId'],
       absentOr: ['registeringUntil', '<=', now],
-      refusal: ({ registeringUntil }) => {
+      refusal: ({ registeringUntil, opsworksInstanceId }) => {
+        if (!isGone && opsworksInstanceId !== undefined)
+          return new RegistrationMissing(
+            `The stack does not show ${owner.instance}, which it has as ${opsworksInstanceId}. A later look decides if that is gone.`,
+          );
         if (registeringUntil === undefined || registeringUntil <= now) return undefined;
         return new RegistrationPending(
           `Another attempt may be registering ${owner.instance} until ${registeringUntil}.`,
@@ -226,12 +239,17 @@ async function recordUnless(
   owner: Claim,
   {
     set,
+    absent = [],
     absentOr,
     refusal,
-  }: Pick<Change, 'set'> & { absentOr: Comparison; refusal: (item: LedgerItem) => Error | undefined },
+  }: Pick<Change, 'set'> & {
+    absent?: string[];
+    absentOr: Comparison;
+    refusal: (item: LedgerItem) => Error | undefined;
+  },
   signal: AbortSignal,
 ): Promise<Record<string, unknown>> {
-  const condition = { equal: { generation: owner.generation }, absentOr };
+  const condition = { equal: { generation: owner.generation }, absent, absentOr };
   try {
     return (await updateAndReadBefore(owner.instance, { set, remove: [], condition }, signal)) ?? {};
   } catch (error) {

@@ -17,7 +17,8 @@ function at(seconds: number): string {
 it('lets one of two attempts register an instance, and the next one only when the first must have ended', async () => {
   await playWorld();
   const owner = await claim(undefined, CLAIM, signal);
-  const attempt = (second: number) => beginRegistering(owner, { now: at(second), until: at(second + 60) }, signal);
+  const attempt = (second: number) =>
+    beginRegistering(owner, { now: at(second), until: at(second + 60), isGone: false }, signal);
   const attempts = await Promise.allSettled([attempt(0), attempt(0)]);
   expect(attempts.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
   expect(attempts).toContainEqual({ status: 'rejected', reason: expect.any(RegistrationPending) });
@@ -32,7 +33,7 @@ it('takes nothing any more from whoever has lost the instance', async () => {
   const owner = await claim(undefined, CLAIM, signal);
   const taken = await claim({ ...owner, ...CLAIM }, { ...CLAIM, execution: 'next' }, signal);
   const late = [
-    () => beginRegistering(owner, { now: at(0), until: at(60) }, signal),
+    () => beginRegistering(owner, { now: at(0), until: at(60), isGone: false }, signal),
     () => recordHardening(owner, { before: OPEN, hardenedAt: at(0) }, signal),
   ];
   for (const write of late) await expect(write()).rejects.toThrow(ClaimedElsewhere);

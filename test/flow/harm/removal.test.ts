@@ -6,6 +6,7 @@ import { findItem } from '../../../services/ledger.ts';
 import { PuppetCa } from '../../../world/services/puppet-ca.ts';
 import { call } from '../../support/call.ts';
 import { databaseProfile, puppetProfile } from '../../support/self-managed.ts';
+import { deploy } from '../../support/sweeps.ts';
 import {
   associations,
   callsOfHandlers,
@@ -15,6 +16,7 @@ import {
   playWorld,
   registrations,
   START,
+  startByHand,
 } from '../../support/world.ts';
 
 const { signal } = new AbortController();
@@ -189,6 +191,33 @@ describe('a stack that does not know an instance', () => {
     expect(await statusOf(world, instance)).toBe('retiring');
     await world.clock.advance(10 * MINUTE);
     expect(await statusOf(world, instance)).toBe('retired');
+  });
+
+  it('while the node is enrolled again keeps its one registration', async () => {
+    const { world, instance } = await playEnrolled();
+    const [{ instanceId: registration } = {}] = registrations(world);
+    deploy((file) => void Object.assign(file.profiles[0] ?? {}, { metadata: undefined }));
+    world.opsWorks.hide(instance, 4 * 60);
+    startByHand(world, { instanceId: instance });
+    await world.clock.advance(30 * MINUTE);
+    expect(minutesOf(world, 'opsworks.RegisterInstance')).toHaveLength(1);
+    expect(await findItem(instance, signal)).toMatchObject({ status: 'enrolled', opsworksInstanceId: registration });
+  });
+
+  it('in two looks that are five minutes apart, while the node is enrolled again, has it registered anew', async () => {
+    const { world, instance } = await playEnrolled();
+    const [{ instanceId: former = '' } = {}] = registrations(world);
+    await call(world.opsWorks.service, 'DeregisterInstance', { InstanceId: former });
+    deploy((file) => void Object.assign(file.profiles[0] ?? {}, { metadata: undefined }));
+    await world.clock.advance(MINUTE);
+    startByHand(world, { instanceId: instance });
+    await world.clock.advance(4 * MINUTE);
+    expect(registrations(world)).toEqual([]);
+    await world.clock.advance(20 * MINUTE);
+    const [{ instanceId: registration } = {}] = registrations(world);
+    expect(await findItem(instance, signal)).toMatchObject({
+      ...{ status: 'enrolled', opsworksInstanceId: registration, registeredBy: 'muster' },
+    });
   });
 
   it('and then cannot be asked is reported as what is left', async () => {

@@ -49,7 +49,7 @@ async function play(fail: Play, { hours, identity = 'node' }: { hours: number; i
       if (stateName === 'KeepWaiting') {
         const { task } = input as { task: { startTime: string; enteredTime: string } };
         if (task.enteredTime >= deadline) throw new TaskFailure('DeadlinePassed', 'Over.');
-        return { ...pauseOf(task, deadline), absentSince: null, hasWaitedForUs: true };
+        return { ...pauseOf(task, deadline), absentSince: null, unregisteredSince: null, hasWaitedForUs: true };
       }
       return answers[stateName] ?? {};
     },
