@@ -37,7 +37,17 @@ const LARGEST_ANSWER_CHARACTERS = 1_000_000;
 const STRANGER = /CERT|SIGNATURE|^ERR_(TLS|SSL)_|^EPROTO$|^HPE_/;
 
 /** Alerts of a peer that cannot go on now: they say nothing about who it is. */
-const PASSING_ALERT = /ALERT_(INTERNAL_ERROR|USER_CANCELLED|CLOSE_NOTIFY)|alert (internal error|user canceled)/i;
+const PASSING_ALERTS = ['internal error', 'user cancelled', 'close notify'];
+
+/**
+ * The TLS alert with which the peer ended a call, in OpenSSL's words: `certificate revoked`. After the handshake Node has it
+ * in the error's code, and within the handshake in its message alone.
+ */
+export function alertOf(error: unknown): string | undefined {
+  const { code = '', message = '' } = (error ?? {}) as NodeJS.ErrnoException;
+  const inCode = /ALERT_([A-Z_]+)$/.exec(code)?.[1]?.toLowerCase().replaceAll('_', ' ');
+  return inCode ?? / alert ([a-z ]+):/.exec(message)?.[1];
+}
 
 /**
  * Makes one call, on a connection of its own: a Lambda that was frozen would find a kept one closed.
@@ -88,7 +98,7 @@ function translated({ url, timeoutMilliseconds }: Peer, cause: NodeJS.ErrnoExcep
   if (cause instanceof ServerNotFound) return cause;
   if (isLate) return new ServerNotReady(`${url} did not answer within ${timeoutMilliseconds} ms.`, { cause });
   const code = cause.code ?? cause.message;
-  if (STRANGER.test(code) && !PASSING_ALERT.test(`${code} ${cause.message}`))
+  if (STRANGER.test(code) && !PASSING_ALERTS.includes(alertOf(cause) ?? ''))
     return new ServerNotFound(
       `What answers at ${url} is not the server that it should be (${code}). Correct url, or put the certificate of ` +
         'the authority that signed the server’s into the secret that caSecret names.',

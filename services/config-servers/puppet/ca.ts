@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { PermissionDenied, ServerNotFound, ServerNotReady, Throttled } from '../../../lib/errors.ts';
 import { quoted } from '../../../lib/quoted.ts';
-import { type Answer, exchange, type Peer } from '../https.ts';
+import { type Answer, alertOf, exchange, type Peer } from '../https.ts';
 import type { PuppetCredentials } from './credentials.ts';
 
 /** What the CA knows of a name; the fingerprint is the request's while the name is `requested`. */
@@ -24,6 +24,9 @@ interface CaRequest {
 
 /** The answers in which the CA speaks of the name and not of the caller, the address or itself. */
 const REFUSALS = new Set([400, 404, 409]);
+
+/** Alerts about the protocol, before either side has shown a certificate. */
+const PROTOCOL_ALERTS = ['protocol version', 'insufficient security', 'unrecognized name', 'no application protocol'];
 
 /** How the CA begins to say that it does not know a name. Another 404 comes from something else than a CA. */
 const UNKNOWN = /^(Resource not found|Could not find certificate)/;
@@ -132,10 +135,10 @@ export class PuppetCa {
 
   /** TLS tells both sides' verdicts on certificates alike: an alert is the server's on ours. */
   #isNotAccepted(error: unknown): PermissionDenied | undefined {
-    const { code = '' } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
-    if (!/^ERR_SSL_(.*_)?ALERT_/.test(code)) return undefined;
+    const alert = error instanceof ServerNotFound ? alertOf(error.cause) : undefined;
+    if (alert === undefined || PROTOCOL_ALERTS.includes(alert)) return undefined;
     return new PermissionDenied(
-      `${this.#peer.url} does not accept the certificate of ${this.#certname} (${code}): it may be expired or revoked. ` +
+      `${this.#peer.url} does not accept the certificate of ${this.#certname} (${alert}): it may be expired or revoked. ` +
         'Make a new one with puppetserver ca generate, and store it in the secret.',
       { cause: error },
     );

@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { createServer as createPlainServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { exchange, type Peer } from '../../../../services/config-servers/https.ts';
+import { alertOf, exchange, type Peer } from '../../../../services/config-servers/https.ts';
 import { selfSigned } from '../../../../world/pki/self-signed.ts';
+import { alerting } from '../../../support/alerting.ts';
 import { answering } from '../../../support/answering.ts';
 
 const GET = { method: 'GET', path: '/', headers: {}, body: '' };
@@ -79,9 +80,29 @@ describe('a server that is not the one it should be', () => {
     await expect(exchange(peer(other, { ca: certificate }), GET, signal)).rejects.toMatchObject(refused);
   });
 
+  it.each(['handshake_failure', 'protocol_version', 'unknown_ca'] as const)(
+    'is refused when it ends the handshake for its own reason (%s)',
+    async (alert) => {
+      await expect(exchange(peer(await alerting(alert)), GET, signal)).rejects.toMatchObject(refused);
+    },
+  );
+
   it('is refused when it does not come to an end', async () => {
     const { port, certificate } = await answering((_, response) => void response.end('x'.repeat(1_000_001)));
     await expect(exchange(peer(port, { ca: certificate }), GET, signal)).rejects.toMatchObject(refused);
+  });
+});
+
+describe('the alert of a peer', () => {
+  it.each([
+    [{ code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', message: '' }, 'certificate required'],
+    [{ code: 'ERR_SSL_SSL/TLS_ALERT_CERTIFICATE_REVOKED', message: '' }, 'certificate revoked'],
+    [{ code: 'ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR', message: '' }, 'internal error'],
+    [{ code: 'ERR_SSL_TLSV1_ALERT_USER_CANCELLED', message: '' }, 'user cancelled'],
+    [{ code: 'ECONNRESET', message: 'read ECONNRESET' }, undefined],
+    [undefined, undefined],
+  ])('%o is read from the code after the handshake', (error, alert) => {
+    expect(alertOf(error)).toBe(alert);
   });
 });
 
@@ -94,6 +115,13 @@ describe('a server that does not answer', () => {
     await once(server, 'close');
     await expect(exchange(peer(port), GET, signal)).rejects.toMatchObject(notReady);
   });
+
+  it.each(['internal_error', 'user_canceled'] as const)(
+    'is not ready when it breaks the handshake off, which says nothing about who it is (%s)',
+    async (alert) => {
+      await expect(exchange(peer(await alerting(alert)), GET, signal)).rejects.toMatchObject(notReady);
+    },
+  );
 
   it('is not ready when its name does not resolve', async () => {
     const nowhere = peer(0, { url: 'https://no-such-host.invalid' });

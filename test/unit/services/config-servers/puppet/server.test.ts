@@ -5,6 +5,7 @@ import { NEVER, NOT_YET } from '../../../../../lib/errors.ts';
 import { freshKeys, publicKeyPem, RSA_2048 } from '../../../../../world/pki/keys.ts';
 import * as x509 from '../../../../../world/pki/x509.ts';
 import { type Interference, PuppetCa } from '../../../../../world/services/puppet-ca.ts';
+import { alerting } from '../../../../support/alerting.ts';
 import { connectPuppet } from '../../../../support/connect-puppet.ts';
 import { makeNode, type ProvedNode, recordedAs } from '../../../../support/make-node.ts';
 
@@ -221,6 +222,7 @@ describe('what answers in the place of a Puppet Server’s CA', () => {
     [405, html, 'ServerNotFound'],
     [401, '', 'PermissionDenied'],
     [403, 'Forbidden request', 'PermissionDenied'],
+    [408, '', 'ServerNotReady'],
     [429, '', 'Throttled'],
     [500, html, 'ServerNotReady'],
     [502, html, 'ServerNotReady'],
@@ -247,6 +249,20 @@ describe('what answers in the place of a Puppet Server’s CA', () => {
     const server = connect({ url: ca.url.replace('localhost', '127.0.0.1') });
     await expect(server.associate(node, signal)).rejects.toMatchObject({ name: 'ServerNotFound' });
     expect(ca.heard).toEqual([]);
+  });
+
+  it.each([
+    ['certificate_revoked', 'PermissionDenied'],
+    ['certificate_expired', 'PermissionDenied'],
+    ['bad_certificate', 'PermissionDenied'],
+    ['unknown_ca', 'PermissionDenied'],
+    ['protocol_version', 'ServerNotFound'],
+    ['internal_error', 'ServerNotReady'],
+    ['user_canceled', 'ServerNotReady'],
+  ] as const)('with the TLS alert %s is %s', async (alert, name) => {
+    const server = connect({ url: `https://127.0.0.1:${await alerting(alert)}` });
+    await expect(server.associate(node, signal)).rejects.toMatchObject({ name });
+    await expect(server.disassociate(recordedAs(node), async () => {}, signal)).rejects.toMatchObject({ name });
   });
 
   it('is not ready when it takes longer than a call may', async () => {
