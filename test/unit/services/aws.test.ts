@@ -46,12 +46,18 @@ describe('a call that AWS refuses', () => {
     );
   });
 
-  it('as one of too many is throttled', async () => {
-    const error = await translationOf('ThrottlingException');
+  it.each([
+    'Throttling',
+    'ThrottlingException',
+    'ThrottledException',
+    'TooManyRequestsException',
+    'RequestLimitExceeded',
+    'RequestThrottled',
+    'ProvisionedThroughputExceededException',
+  ])('as one of too many is throttled: %s', async (name) => {
+    const error = await translationOf(name);
     expect(error.name).toBe('Throttled');
-    expect(error.message).toBe(
-      'Could not list the instances of EC2: the service throttled the call (ThrottlingException).',
-    );
+    expect(error.message).toBe(`Could not list the instances of EC2: the service throttled the call (${name}).`);
   });
 
   it.each(['service', 'resource'])(
@@ -83,6 +89,7 @@ describe('a call that AWS refuses', () => {
     'AccountSetupInProgressException',
     'RegionSetupInProgressException',
     'OperationFailureException',
+    'ResourceContention',
     'ResourceContentionFault',
     'IncorrectInstanceState',
     'IncorrectState',
@@ -95,7 +102,24 @@ describe('a call that AWS refuses', () => {
     );
   });
 
+  it.each([
+    ['with a 500', { $metadata: { httpStatusCode: 500 } }],
+    ['with a 503', { $metadata: { httpStatusCode: 503 } }],
+    ['by no answer within the time', { name: 'TimeoutError', $metadata: {} }],
+    ['by a broken connection', { name: 'Error', code: 'ECONNRESET' }],
+    ['with what is no answer of the service', { name: 'SyntaxError' }, SyntaxError],
+  ])('%s is an outage', async (_how, fields, Kind = Error) => {
+    const cause = Object.assign(new Kind('as it comes'), { name: 'SomethingElse', ...fields });
+    const failed = calling('list the instances of EC2', () => Promise.reject(cause));
+    await expect(failed).rejects.toMatchObject({ name: 'ServiceUnavailable', cause });
+  });
+
   it('for a reason of its own stays as it is', async () => {
     expect(await translationOf('ResourceNotFoundException')).toMatchObject({ message: 'as AWS says it' });
+    const cause = Object.assign(new Error('No.'), {
+      name: 'ResourceNotFoundException',
+      $metadata: { httpStatusCode: 404 },
+    });
+    await expect(calling('list', () => Promise.reject(cause))).rejects.toBe(cause);
   });
 });
