@@ -13,19 +13,27 @@ export const opsWorksCm = new OpsWorksCMClient({ ...clientOptions, maxAttempts: 
 /** The states that a server does not leave by itself. Source: OpsWorks CM DescribeServers, Status. */
 const HOPELESS = new Set(['FAILED', 'DELETING', 'TERMINATED']);
 
-/** @throws ServerNotFound. Source: OpsWorks CM DescribeServers. */
+/**
+ * Describes a server that has just answered, so that an answer that misses it is no verdict.
+ * @throws ServerNotReady while OpsWorks CM does not show it. Source: OpsWorks CM DescribeServers.
+ */
 export async function describeServer(
   { serverName }: OpsWorksCmServer,
   client: OpsWorksCMClient,
   signal: AbortSignal,
 ): Promise<Server> {
-  const { Servers } = await about(`describe the server ${serverName}`, () =>
-    client.send(new DescribeServersCommand({ ServerName: serverName }), { abortSignal: signal }),
-  );
-  const [described] = Servers ?? [];
-  if (!described)
-    throw new ServerNotFound(`OpsWorks CM has no server ${serverName}: correct serverName in profiles.yml.`);
-  return described;
+  const unseen = `OpsWorks CM does not show the server ${serverName} now, although it has just answered.`;
+  try {
+    const { Servers } = await calling(`describe the server ${serverName}`, () =>
+      client.send(new DescribeServersCommand({ ServerName: serverName }), { abortSignal: signal }),
+    );
+    const [described] = Servers ?? [];
+    if (described) return described;
+  } catch (cause) {
+    if (!isNamed(cause, 'ResourceNotFoundException')) throw cause;
+    throw new ServerNotReady(unseen, { cause });
+  }
+  throw new ServerNotReady(unseen);
 }
 
 /** Turns "not in a state to" into what to do about it: wait, or give up. */

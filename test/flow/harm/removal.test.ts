@@ -124,6 +124,38 @@ describe('a server that does not know a node', () => {
   });
 });
 
+describe('a server that OpsWorks CM does not describe, once', () => {
+  const DESCRIBE = { service: 'opsworks-cm', operation: 'DescribeServers', ...NOT_FOUND, times: 1 } as const;
+
+  it('although it has just refused to associate for its state, is asked again', async () => {
+    const world = await playWorld();
+    const refused = { service: 'opsworks-cm', operation: 'AssociateNode', error: 'InvalidStateException', times: 1 };
+    world.faults.set([refused, DESCRIBE]);
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    await world.clock.advance(20 * MINUTE);
+    expect(world.faults.list()).toEqual([]);
+    expect(await statusOf(world, instance)).toBe('enrolled');
+  });
+
+  it('although it has just signed a certificate, is asked again for its CA', async () => {
+    const world = await playWorld();
+    world.faults.set([DESCRIBE]);
+    const [instance = ''] = world.autoScaling.launch('database', 1);
+    await world.clock.advance(20 * MINUTE);
+    expect(world.faults.list()).toEqual([]);
+    expect(await statusOf(world, instance)).toBe('enrolled');
+  });
+
+  it('although it has just refused to disassociate for its state, is asked again', async () => {
+    const { world, instance } = await playEnrolled();
+    world.faults.set([{ ...DISASSOCIATE, error: 'InvalidStateException', times: 1 }, DESCRIBE]);
+    world.autoScaling.terminate(instance, true);
+    await world.clock.advance(20 * MINUTE);
+    expect(associations(world)).toEqual([]);
+    expect(world.machines.executions(world.retireNodeArn).map(({ status }) => status)).not.toContain('FAILED');
+  });
+});
+
 describe('a Puppet Server of one’s own that does not know a certificate', () => {
   let ca: PuppetCa;
   beforeAll(async () => {
