@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { Profile } from '../../lib/profile.ts';
 import { ESTATE } from '../../local/estate.ts';
 import { readProfiles } from '../../profiles/file.ts';
+import { findWaiting } from '../../services/waiting-actions.ts';
+import { loseEvents, stateOf, worldWith } from '../support/hooks.ts';
 import { sized } from '../support/size.ts';
 import { deploy } from '../support/sweeps.ts';
 import {
@@ -20,25 +22,6 @@ const HEARTBEAT_TIMEOUTS = sized({ small: [30, 180, 900, 7200], full: [30, 60, 1
 const limitOf = (heartbeatTimeout: number) => Math.min(48 * 3600, 100 * heartbeatTimeout);
 
 const MINUTE = 60_000;
-
-/** A world whose group web has hooks of this HeartbeatTimeout, and nothing that takes time but the server. */
-async function worldWith(
-  HeartbeatTimeout: number,
-  { onFailure = 'hold', ...options }: Partial<Parameters<typeof playWorld>[0] & Pick<Profile, 'onFailure'>> = {},
-) {
-  const profiles = readProfiles('profiles.yml').map(({ register: _, ...profile }) => ({ ...profile, onFailure }));
-  const hooks = ESTATE.hooks.map((hook) => ({ ...hook, HeartbeatTimeout }));
-  // A third of a long time-out is as good as a minute, and plays faster.
-  const scheduleSeconds = Math.max(60, 60 * Math.floor(HeartbeatTimeout / 180));
-  return playWorld({ profiles, estate: { ...ESTATE, hooks }, scheduleSeconds, ...options });
-}
-
-/** From now on no event arrives. */
-function loseEvents({ lambda }: Played): void {
-  lambda.interceptor = async ({ functionName }, next) => (/-start-/.test(functionName) ? {} : next());
-}
-
-const stateOf = (world: Played, instance: string) => world.autoScaling.members.get(instance)?.lifecycleState;
 
 const isRunning = (world: Played) => enrolments(world).map(({ outcome }) => outcome);
 
@@ -144,6 +127,13 @@ describe('what the watch leaves alone', () => {
     ]);
   });
 
+  it('is a launch that is let into service: nothing of it is left to look at', async () => {
+    const world = await worldWith(900);
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    await untilOneEnded(world);
+    expect(await findWaiting(instance, new AbortController().signal)).toBeUndefined();
+  });
+
   it('is a launch that its profile does not match after all', async () => {
     const [web, ...others] = readProfiles('profiles.yml');
     const profiles = [{ ...(web as Profile), match: { autoScalingGroup: 'web', tags: { role: 'web' } } }, ...others];
@@ -208,30 +198,6 @@ describe('the watch goes on', () => {
     await world.clock.advance(90 * MINUTE);
     expect(stateOf(world, instance)).toBe('InService');
     expect(launchActions(world)[0]).toMatchObject({ resolvedBy: 'caller', result: 'CONTINUE' });
-  });
-
-  it('with a second launch in a short hook within the minute of a first that is enrolled already', async () => {
-    const world = await worldWith(30);
-    const [first = ''] = world.autoScaling.launch('web', 1);
-    await world.clock.advance(25_000);
-    world.opsWorksCm.maintenance('ChefServer', 10 * 60);
-    const [second = ''] = world.autoScaling.launch('web', 1);
-    await world.clock.advance(20 * MINUTE);
-    expect([first, second].map((instance) => stateOf(world, instance))).toEqual(['InService', 'InService']);
-    expect(launchActions(world).map(({ resolvedBy }) => resolvedBy)).toEqual(['caller', 'caller']);
-  });
-
-  it('with a launch in a hook of half a minute that only its enrolment has recorded', async () => {
-    const world = await worldWith(30);
-    loseEvents(world);
-    world.opsWorksCm.maintenance('ChefServer', 10 * 60);
-    const [instance = ''] = world.autoScaling.launch('web', 1);
-    // Long before the next round of the watch.
-    await world.clock.advance(15_000);
-    startByHand(world, { instanceId: instance });
-    await world.clock.advance(20 * MINUTE);
-    expect(stateOf(world, instance)).toBe('InService');
-    expect(launchActions(world)).toMatchObject([{ result: 'CONTINUE', resolvedBy: 'caller' }]);
   });
 
   it('with a launch whose execution could not be started, and whose event is a dead letter', async () => {

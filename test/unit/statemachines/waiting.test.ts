@@ -20,8 +20,15 @@ const TASKS = Object.entries(States)
 
 type Play = (invocation: TaskInvocation, attempts: number, now: number) => TaskFailure | undefined;
 
+interface Options {
+  readonly hours: number;
+  readonly identity?: 'node' | 'request';
+  /** What tasks answer, in the place of what they answer here. */
+  readonly answers?: Record<string, unknown>;
+}
+
 /** Plays enrol-node with tasks that succeed at once, but for those that `fail` fails. */
-async function play(fail: Play, { hours, identity = 'node' }: { hours: number; identity?: 'node' | 'request' }) {
+async function play(fail: Play, { hours, identity = 'node', answers: others = {} }: Options) {
   const clock = new WorldClock({ speed: Number.POSITIVE_INFINITY, start: START });
   const deadline = new Date(START.getTime() + hours * HOUR).toISOString();
   const wants = { check: true, hardening: true, identity, registration: true, association: true };
@@ -34,6 +41,7 @@ async function play(fail: Play, { hours, identity = 'node' }: { hours: number; i
     ConfirmAssociation: { statusToken: null, isConfirmed: true },
     DecideFailure: { action: 'hold', undo: false, hook: null },
     ReportFailure: { error: 'Failed', cause: 'It failed.' },
+    ...others,
   };
   const attempts: Record<string, number> = {};
   const succeeded: string[] = [];
@@ -150,6 +158,19 @@ describe('KeepWaiting', () => {
     expect(succeeded.filter((task) => task === 'RegisterInstance')).toHaveLength(1);
   });
 
+  it.each(['DeadlinePassed', 'LaunchDecided', 'PermissionDenied', 'InvalidRequest', 'QuotaExceeded'])(
+    'ends the waiting with %s, which asking again would not change',
+    async (error) => {
+      const fail: Play = ({ stateName }) => {
+        if (stateName === 'AssociateNode') return new TaskFailure('ServerNotReady', '{}');
+        return stateName === 'KeepWaiting' ? new TaskFailure(error, '{}') : undefined;
+      };
+      const { execution, attempts } = await play(fail, { hours: 47 });
+      expect(execution.outcome.error).toBe('Failed');
+      expect(attempts.KeepWaiting).toBe(1);
+    },
+  );
+
   it('has room in one history when it never answers', async () => {
     const fail: Play = ({ stateName }, _attempt, now) => {
       if (stateName === 'AssociateNode') return new TaskFailure('ServerNotReady', '{}');
@@ -172,13 +193,26 @@ describe('a decision', () => {
     };
   const DECIDING = ['DecideFailure', 'ReportFailure'];
 
-  it.each(['ServiceUnavailable', 'Throttled', 'Lambda.NameOfNextYear', 'States.Timeout'])(
-    'outlasts an outage of a day: %s',
-    async (error) => {
-      const { execution, succeeded } = await play(outage(DECIDING, 24, error), { hours: 47 });
+  const passing = ['ClaimedElsewhere', 'Throttled', 'ServiceUnavailable', 'OutOfTime', 'States.Timeout'];
+  const ofLambda = ['Lambda.NameOfNextYear', 'Sandbox.NameOfNextYear', 'Runtime.NameOfNextYear'];
+  it.each([...passing, ...ofLambda])('outlasts an outage of a day: %s', async (error) => {
+    const { execution, succeeded } = await play(outage(DECIDING, 24, error), { hours: 47 });
+    expect(execution.outcome.error).toBe('Failed');
+    expect(DECIDING.map((name) => succeeded.filter((one) => one === name).length)).toEqual([1, 1]);
+    expect(execution.events.length).toBeLessThan(0.95 * HISTORY_LIMIT);
+  });
+
+  it.each(['ReleaseLaunch', 'UndoEnrolment', 'ReportFailure'])(
+    'is made and carried out once, although an outage of %s comes between',
+    async (name) => {
+      const answers = {
+        DecideFailure: { action: 'abandon', undo: true, hook: null },
+        ReleaseLaunch: { lifecycleAction: 'completed' },
+      };
+      const { execution, succeeded } = await play(outage([name], 3, 'ServiceUnavailable'), { hours: 47, answers });
       expect(execution.outcome.error).toBe('Failed');
-      expect(DECIDING.map((name) => succeeded.filter((one) => one === name).length)).toEqual([1, 1]);
-      expect(execution.events.length).toBeLessThan(0.95 * HISTORY_LIMIT);
+      const carriedOut = ['DecideFailure', 'ReleaseLaunch', 'UndoEnrolment', 'ReportFailure'];
+      expect(succeeded.filter((one) => carriedOut.includes(one))).toEqual(carriedOut);
     },
   );
 

@@ -192,6 +192,7 @@ describe('an answer that says something of the server', () => {
     ['ServerNotReady', [500, { error: ['internal service error'] }]],
     ['ServerNotReady', [502, '<html>Bad Gateway</html>']],
     ['ServerNotReady', [503, '']],
+    ['ServerNotReady', [408, '']],
     ['Throttled', [429, '']],
     ['PermissionDenied', [401, { error: ['Invalid signature'] }]],
     ['PermissionDenied', [403, { error: ['missing create permission'] }]],
