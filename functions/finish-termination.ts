@@ -4,7 +4,10 @@ import { task } from '../lib/task.ts';
 import { profilesForGroup } from '../profiles/match.ts';
 import { completeLifecycleAction } from '../services/auto-scaling.ts';
 
-/** Lets the instance go, first of all: nothing that comes after needs the machine. */
+/**
+ * Lets the instance go, first of all: nothing that comes after needs the machine. It holds no claim: every retirement does
+ * this first, so a late run does what the owner does at that moment.
+ */
 export const handler = task({ retirement: Retirement }, async ({ retirement }, { signal }) => {
   const completed = [];
   for (const hook of ourHooks(retirement)) {
