@@ -25,6 +25,18 @@ const MINUTE = 60_000;
 
 const isRunning = (world: Played) => enrolments(world).map(({ outcome }) => outcome);
 
+/** Makes the item of a waiting action one that cannot be read. */
+async function breakItem(subject: string): Promise<void> {
+  await new DynamoDBClient({}).send(
+    new UpdateItemCommand({
+      TableName: 'muster-dev-ledger',
+      Key: { instance: { S: `waiting/${subject}` } },
+      UpdateExpression: 'SET heartbeatTimeoutSeconds = :text',
+      ExpressionAttributeValues: { ':text': { S: 'five minutes' } },
+    }),
+  );
+}
+
 describe.each(HEARTBEAT_TIMEOUTS)('a hook with a HeartbeatTimeout of %i seconds', (heartbeatTimeout) => {
   const limit = limitOf(heartbeatTimeout);
 
@@ -225,19 +237,43 @@ describe('the watch goes on', () => {
     });
   });
 
+  it('with the termination of an instance whose launch was left to its hook, and whose event is lost', async () => {
+    const [web, ...others] = readProfiles('profiles.yml');
+    const profiles = [{ ...(web as Profile), match: { autoScalingGroup: 'web', tags: { role: 'web' } } }, ...others];
+    const world = await playWorld({ profiles });
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    await world.clock.advance(14 * MINUTE);
+    expect(enrolments(world)[0]).toMatchObject({ outcome: 'ignored' });
+    const theirs = { AutoScalingGroupName: 'web', LifecycleHookName: 'muster-launch', InstanceId: instance };
+    world.autoScaling.actions.complete(theirs, 'CONTINUE');
+    await world.clock.advance(MINUTE);
+    loseEvents(world);
+    world.autoScaling.terminate(instance, true);
+    await world.clock.advance(6 * MINUTE);
+    expect(launchActions(world).find(({ hook }) => hook === 'muster-terminate')).toMatchObject({
+      resolvedBy: 'caller',
+    });
+  });
+
+  it('with a launch whose event is lost, where the item of another cannot be read', async () => {
+    const world = await worldWith(300, { scheduleSeconds: 60 });
+    world.opsWorksCm.setStatus('ChefServer', 'UNDER_MAINTENANCE');
+    const [broken = ''] = world.autoScaling.launch('web', 1);
+    await world.clock.advance(2 * MINUTE);
+    await breakItem(broken);
+    world.opsWorksCm.setStatus('ChefServer', 'HEALTHY');
+    loseEvents(world);
+    const [instance = ''] = world.autoScaling.launch('web', 1);
+    await world.clock.advance(4 * MINUTE);
+    expect(enrolments(world)).toContainEqual(expect.objectContaining({ instance }));
+  });
+
   it('where one item cannot be read, and its launch is decided at its deadline', async () => {
     const world = await worldWith(300, { scheduleSeconds: 60, onFailure: 'abandon' });
     world.opsWorksCm.setStatus('ChefServer', 'UNDER_MAINTENANCE');
     const [broken = '', good = ''] = world.autoScaling.launch('web', 2);
     await world.clock.advance(2 * MINUTE);
-    await new DynamoDBClient({}).send(
-      new UpdateItemCommand({
-        TableName: 'muster-dev-ledger',
-        Key: { instance: { S: `waiting/${broken}` } },
-        UpdateExpression: 'SET heartbeatTimeoutSeconds = :text',
-        ExpressionAttributeValues: { ':text': { S: 'five minutes' } },
-      }),
-    );
+    await breakItem(broken);
     await world.clock.advance(30 * MINUTE);
     expect(stateOf(world, good)).toBe('Pending:Wait');
     world.opsWorksCm.setStatus('ChefServer', 'HEALTHY');
