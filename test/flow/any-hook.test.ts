@@ -139,11 +139,18 @@ describe('what the watch leaves alone', () => {
     ]);
   });
 
-  it('is a launch that is let into service: nothing of it is left to look at', async () => {
-    const world = await worldWith(900);
+  it('is the item of a launch that waits, until the launch is let into service: then nothing is left to look at', async () => {
+    const world = await worldWith(300, { scheduleSeconds: 60 });
+    const { signal } = new AbortController();
+    world.opsWorksCm.maintenance('ChefServer', 5 * 60);
     const [instance = ''] = world.autoScaling.launch('web', 1);
+    await world.clock.advance(MINUTE / 2);
+    const { since, execution } = (await findWaiting(instance, signal)) ?? {};
+    await world.clock.advance(4 * MINUTE);
+    expect(execution).toBeDefined();
+    expect(await findWaiting(instance, signal)).toMatchObject({ since, execution });
     await untilOneEnded(world);
-    expect(await findWaiting(instance, new AbortController().signal)).toBeUndefined();
+    expect(await findWaiting(instance, signal)).toBeUndefined();
   });
 
   it('is a launch that its profile does not match after all', async () => {
@@ -261,7 +268,6 @@ describe('the watch goes on', () => {
     const [broken = ''] = world.autoScaling.launch('web', 1);
     await world.clock.advance(2 * MINUTE);
     await breakItem(broken);
-    world.opsWorksCm.setStatus('ChefServer', 'HEALTHY');
     loseEvents(world);
     const [instance = ''] = world.autoScaling.launch('web', 1);
     await world.clock.advance(4 * MINUTE);
