@@ -114,6 +114,11 @@ export class PuppetCa {
       .map(([name]) => name);
   }
 
+  /** PEM; undefined where it has none, or none any more. */
+  certificateOf(name: string): string | undefined {
+    return this.#entries.get(name)?.certificate;
+  }
+
   /** Signs the next request, and closes the connection instead of saying so. */
   loseNextSignature(): void {
     this.interfere = (request) => {

@@ -96,6 +96,8 @@ export class Ec2 {
   readonly #timers: Timers;
   /** Until when instances cannot be found, by id: milliseconds since the epoch. */
   readonly #hiddenUntil = new Map<string, number>();
+  /** Until when instances are described without their tags, by id: milliseconds since the epoch. */
+  readonly #untaggedUntil = new Map<string, number>();
   #launches = 0;
 
   constructor(options: Ec2Options) {
@@ -131,6 +133,11 @@ export class Ec2 {
   /** Eventual consistency: for so long nothing finds the instance, although it was found before. */
   hide(instanceId: string, seconds: number): void {
     this.#hiddenUntil.set(this.#existing(instanceId).instanceId, this.#options.clock.now() + seconds * 1000);
+  }
+
+  /** Eventual consistency: for so long the instance is described without its tags. */
+  hideTags(instanceId: string, seconds: number): void {
+    this.#untaggedUntil.set(this.#existing(instanceId).instanceId, this.#options.clock.now() + seconds * 1000);
   }
 
   /** Whether a policy with a condition on a tag lets its caller act on the instance now. */
@@ -275,12 +282,14 @@ export class Ec2 {
     return visibleAfterSeconds === 0 || clock.now() >= instance.attachTime.getTime() + visibleAfterSeconds * 1000;
   }
 
-  /** The instance as others see it: the tags of a launch arrive late. */
+  /** The instance as others see it: the tags of a launch arrive late, and may be missing for a while later. */
   #shown(instance: Ec2Instance): Ec2Instance {
     const { tagsAfterSeconds, clock } = this.#options;
-    if (tagsAfterSeconds === 0 || clock.now() >= instance.attachTime.getTime() + tagsAfterSeconds * 1000)
-      return instance;
-    return { ...instance, tags: new Map() };
+    const untaggedUntil = Math.max(
+      tagsAfterSeconds === 0 ? 0 : instance.attachTime.getTime() + tagsAfterSeconds * 1000,
+      this.#untaggedUntil.get(instance.instanceId) ?? 0,
+    );
+    return clock.now() >= untaggedUntil ? instance : { ...instance, tags: new Map() };
   }
 
   /** IAM's answer while the tag of the condition is not there. */
