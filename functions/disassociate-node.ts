@@ -2,7 +2,7 @@ import { missed, SETTLED } from '../lib/absence.ts';
 import { associationsOf, serverId } from '../lib/associations.ts';
 import { formerServers, profiles } from '../lib/compiled.ts';
 import { traitsOf } from '../lib/engines.ts';
-import { InvalidRequest, PermissionDenied, ServerNotReady } from '../lib/errors.ts';
+import { DependencyMissing, InvalidRequest, PermissionDenied, ServerNotReady } from '../lib/errors.ts';
 import { Associate } from '../lib/servers.ts';
 import { Disassociation, Retirement } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
@@ -67,7 +67,7 @@ async function asNamedToday<Answer>(server: Associate, call: (server: Associate)
   try {
     return await call(server);
   } catch (error) {
-    const Refusal = [PermissionDenied, InvalidRequest].find((kind) => error instanceof kind);
+    const Refusal = [PermissionDenied, InvalidRequest, DependencyMissing].find((kind) => error instanceof kind);
     if (!Refusal || !(error instanceof Error)) throw error;
     throw new Refusal(
       `${error.message} No profile names ${traitsOf(server).displayName} any more: add it to profiles.yml as ` +

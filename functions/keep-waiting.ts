@@ -1,7 +1,8 @@
 import * as z from 'zod';
 import { EnrolmentRequest, namedIn } from '../events/request.ts';
+import { secondsUntilConfirmed } from '../lib/absence.ts';
 import { profilesIn } from '../lib/compiled.ts';
-import { DeadlinePassed, LaunchDecided, ServiceUnavailable, Throttled } from '../lib/errors.ts';
+import { DeadlinePassed, InvalidRequest, LaunchDecided, ServiceUnavailable, Throttled } from '../lib/errors.ts';
 import { type GroupMember, type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import { Enrolment, Failure, type Hook, sentenceOf, type TaskContext, Waiting } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
@@ -38,6 +39,8 @@ export const handler = task(
     const ref = namedIn(request);
     // First, because nothing that fails below may outlast it.
     if (soFar.enrolment) requireTime(soFar.enrolment.deadline, soFar.failure, task);
+    const dependencyMissingSince = missedSince('DependencyMissing', soFar.waiting?.dependencyMissingSince, soFar, task);
+    requireDependency(dependencyMissingSince, soFar.failure, task);
     const { hook, deadline, hasWaitedForUs } = await gatherLaunch(ref, soFar, task, signal);
     requireTime(deadline, soFar.failure, task);
     emit('SecondsWaiting', secondsBetween(task.startTime, task.enteredTime));
@@ -46,6 +49,7 @@ export const handler = task(
       ...pauseOf(task, deadline),
       absentSince: missedSince('InstanceNotFound', soFar.waiting?.absentSince, soFar, task),
       unregisteredSince: missedSince('RegistrationMissing', soFar.waiting?.unregisteredSince, soFar, task),
+      dependencyMissingSince,
       hasWaitedForUs,
     };
   },
@@ -103,6 +107,12 @@ function requireTime(deadline: string, failure: Failure, { enteredTime }: TaskCo
   );
 }
 
+/** @throws InvalidRequest if a second look, minutes after the first, has missed it too: then the profile is wrong */
+function requireDependency(missingSince: string | null, failure: Failure, { enteredTime }: TaskContext): void {
+  if (missingSince === null || secondsUntilConfirmed(missingSince, enteredTime) > 0) return;
+  throw new InvalidRequest(`${sentenceOf(failure)} It has been missing since ${missingSince}.`);
+}
+
 /** @throws LaunchDecided if the launch has waited for us, and is over now */
 function requireLaunching(
   hook: Hook,
@@ -116,9 +126,9 @@ function requireLaunching(
   );
 }
 
-/** One task alone throws this error. Any other failure comes after a sighting, or after no look at all. */
+/** Since when looks have missed the object that the error is about. Any other failure comes after a sighting, or after no look at all. */
 function missedSince(
-  error: 'InstanceNotFound' | 'RegistrationMissing',
+  error: 'InstanceNotFound' | 'RegistrationMissing' | 'DependencyMissing',
   before: string | null | undefined,
   { failure }: Progress,
   { enteredTime }: TaskContext,

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { secondsUntilConfirmed } from '../lib/absence.ts';
-import { InvalidRequest, PermissionDenied, RegistrationFailed, Throttled } from '../lib/errors.ts';
+import { DependencyMissing, PermissionDenied, RegistrationFailed, Throttled } from '../lib/errors.ts';
 import { Instance } from '../lib/instance.ts';
 import { Register } from '../lib/profile.ts';
 import { Enrolment, Identity } from '../lib/state.ts';
@@ -24,7 +24,8 @@ const ATTEMPT_SECONDS = 60;
  *   attempt 2                  waits until ATTEMPT_SECONDS are over ── looks: there it is ──► the same answer
  *
  * A registration that the ledger has and the stack does not show may only be missed: another is made once a second look,
- * minutes later, has missed it too. What is there before any attempt of ours is another team's: it is assigned to the layers, and a retirement leaves it.
+ * minutes later, has missed it too. What is there before any attempt of ours is another team's: it is assigned to the
+ * layers, and a retirement leaves it.
  */
 export const handler = task(
   {
@@ -74,5 +75,5 @@ async function whoRegistered(
 
 /** The stack has answered that it did not register the instance. A lost answer, or a failure, leaves that open. */
 function isRefusal(error: unknown): boolean {
-  return [RegistrationFailed, InvalidRequest, PermissionDenied, Throttled].some((kind) => error instanceof kind);
+  return [RegistrationFailed, DependencyMissing, PermissionDenied, Throttled].some((kind) => error instanceof kind);
 }

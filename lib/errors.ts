@@ -63,6 +63,11 @@ export class RegistrationMissing extends Error {
   override readonly name = 'RegistrationMissing';
 }
 
+/** A service says that what a profile names does not exist (server, stack, secret, document). A second look, minutes later, decides. */
+export class DependencyMissing extends Error {
+  override readonly name = 'DependencyMissing';
+}
+
 /** The node has not yet confirmed that its credentials are installed. */
 export class InstallationPending extends Error {
   override readonly name = 'InstallationPending';
@@ -170,6 +175,7 @@ export const NOT_YET = [
   'AssociationPending',
   'RegistrationPending',
   'RegistrationMissing',
+  'DependencyMissing',
   'InstallationPending',
   'MetadataOptionsPending',
 ] as const;

@@ -98,6 +98,8 @@ export const Waiting = z.object({
   absentSince: z.iso.datetime().nullable().default(null),
   /** When looks at the stack began to miss the registration that the ledger has, without a sighting since. */
   unregisteredSince: z.iso.datetime().nullable().default(null),
+  /** When looks began to miss a server, a stack or a secret of the profile, without a sighting since. */
+  dependencyMissingSince: z.iso.datetime().nullable().default(null),
 });
 
 /** `$.hardening`: how EnforceImdsV2 left the metadata options. */

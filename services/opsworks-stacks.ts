@@ -6,7 +6,7 @@ import {
   type Instance as OpsWorksInstance,
   RegisterInstanceCommand,
 } from '@aws-sdk/client-opsworks';
-import { InvalidRequest, RegistrationFailed, RegistrationPending } from '../lib/errors.ts';
+import { DependencyMissing, RegistrationFailed, RegistrationPending } from '../lib/errors.ts';
 import type { Instance } from '../lib/instance.ts';
 import { quoted } from '../lib/quoted.ts';
 import type { Identity } from '../lib/state.ts';
@@ -45,7 +45,7 @@ const LONGEST_ATTEMPT_SECONDS = 120;
  * The stack's registrations of the instance: none, or one; more only where it was registered more than once.
  * RegisterInstance takes no client token, so this look is what keeps a second run from a second registration. A host name
  * proves nothing.
- * @throws InvalidRequest when there is no such stack. Source: OpsWorks DescribeInstances.
+ * @throws DependencyMissing when there is no such stack. Source: OpsWorks DescribeInstances.
  */
 export async function findRegistrations(
   stackId: string,
@@ -69,7 +69,7 @@ export async function listRegistrations(
   try {
     return await findRegistrations(stackId, instanceId, signal);
   } catch (error) {
-    if (error instanceof InvalidRequest) return undefined;
+    if (error instanceof DependencyMissing) return undefined;
     throw error;
   }
 }
@@ -150,7 +150,7 @@ async function findRegistered(opsworksInstanceId: string, signal: AbortSignal): 
     const [instance] = await describe({ InstanceIds: [opsworksInstanceId] }, what, signal, opsWorksOnce);
     return instance;
   } catch (error) {
-    if (!(error instanceof InvalidRequest)) throw error;
+    if (!(error instanceof DependencyMissing)) throw error;
     throw new RegistrationPending(`OpsWorks does not show the instance ${opsworksInstanceId} yet.`, { cause: error });
   }
 }
@@ -188,7 +188,7 @@ async function refusing<Output>(what: string, call: () => Promise<Output>): Prom
     return await calling(what, call);
   } catch (cause) {
     if (isNamed(cause, 'ResourceNotFoundException'))
-      throw new InvalidRequest(
+      throw new DependencyMissing(
         `OpsWorks refuses to ${what}: ${quoted(cause.message)}. Correct stackId and layerIds in profiles.yml.`,
         { cause },
       );

@@ -7,7 +7,7 @@ import {
   SSMClient,
 } from '@aws-sdk/client-ssm';
 import { home } from '../lib/config.ts';
-import { IdentityRejected, InvalidRequest, PermissionDenied } from '../lib/errors.ts';
+import { DependencyMissing, IdentityRejected, InvalidRequest, PermissionDenied } from '../lib/errors.ts';
 import type { Instance, InstanceRef } from '../lib/instance.ts';
 import { quoted } from '../lib/quoted.ts';
 import { calling, inRegion, isNamed } from './aws.ts';
@@ -69,9 +69,9 @@ export async function sendCommand(
   }
 }
 
-function withoutDocument(documentName: string, node: ManagedNode, cause: Error): InvalidRequest {
+function withoutDocument(documentName: string, node: ManagedNode, cause: Error): DependencyMissing {
   const region = regionOf(node);
-  return new InvalidRequest(
+  return new DependencyMissing(
     `Systems Manager has no document ${documentName} in ${region}, so ${node.managedId} cannot be asked for anything. ` +
       `Deploy Muster's documents in ${region} too: docs/sweep.md, "Several Regions".`,
     { cause },

@@ -1,12 +1,12 @@
 import { DescribeSecretCommand, GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { InvalidRequest } from '../lib/errors.ts';
+import { DependencyMissing, InvalidRequest } from '../lib/errors.ts';
 import { calling, clientOptions, isNamed } from './aws.ts';
 
 const secretsManager = new SecretsManagerClient(clientOptions);
 
 /**
  * The text of a secret. It is read anew every time, so that a key that was changed is taken up by the next node.
- * @throws InvalidRequest for a secret that is missing, being deleted, or not text. Source: Secrets Manager
+ * @throws DependencyMissing; InvalidRequest for a secret that is being deleted, or not text. Source: Secrets Manager
  *   GetSecretValue.
  */
 export async function secretText(name: string, signal: AbortSignal): Promise<string> {
@@ -19,7 +19,7 @@ export async function secretText(name: string, signal: AbortSignal): Promise<str
 
 /**
  * Checks that a secret is there, without reading it.
- * @throws InvalidRequest for a secret that is missing or being deleted. Source: Secrets Manager DescribeSecret.
+ * @throws DependencyMissing; InvalidRequest for a secret that is being deleted. Source: Secrets Manager DescribeSecret.
  */
 export async function requireSecret(name: string, signal: AbortSignal): Promise<void> {
   const { DeletedDate } = await about(name, `describe the secret ${name}`, () =>
@@ -33,7 +33,9 @@ async function about<Output>(name: string, what: string, call: () => Promise<Out
     return await calling(what, call);
   } catch (cause) {
     if (isNamed(cause, 'ResourceNotFoundException'))
-      throw new InvalidRequest(`There is no secret ${name}: make it, or correct its name in profiles.yml.`, { cause });
+      throw new DependencyMissing(`There is no secret ${name}: make it, or correct its name in profiles.yml.`, {
+        cause,
+      });
     if (isNamed(cause, 'InvalidRequestException'))
       throw new InvalidRequest(`The secret ${name} cannot be read, because it is being deleted: restore it.`, {
         cause,

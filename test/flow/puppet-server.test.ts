@@ -98,6 +98,14 @@ describe('a secret that', () => {
     expect(JSON.stringify(world.logs)).not.toContain('hunter2');
   });
 
+  it.each(['DescribeSecret', 'GetSecretValue'])('one look of %s misses is looked for again', async (operation) => {
+    const world = await playPuppet();
+    world.faults.set([{ service: 'secretsmanager', operation, error: 'ResourceNotFoundException', times: 1 }]);
+    world.autoScaling.launch('database', 1);
+    expect(await untilOneEnded(world)).toMatchObject({ outcome: 'enrolled' });
+    expect(world.faults.list()).toEqual([]);
+  });
+
   it('was mended lets the next launch pass', async () => {
     const world = await playPuppet({ secrets: { 'puppet/enrol': '{}' } });
     world.autoScaling.launch('database', 1);

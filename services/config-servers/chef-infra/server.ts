@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import * as z from 'zod';
 import { chefServerUrl, organizationOf } from '../../../lib/engines.ts';
-import { AssociationFailed, IdentityRejected, ServerNotFound, ServerNotReady } from '../../../lib/errors.ts';
+import { AssociationFailed, DependencyMissing, IdentityRejected, ServerNotReady } from '../../../lib/errors.ts';
 import type { ChefInfraServer } from '../../../lib/servers.ts';
 import { keyFingerprint } from '../../identity/key.ts';
 import { secretText } from '../../secrets.ts';
@@ -88,8 +88,8 @@ export function chefInfraServer(
     throw new ServerNotReady(`${url} still has the client ${nodeName}.`);
   }
 
-  function notFound({ refusal }: ChefAnswer): ServerNotFound {
-    return new ServerNotFound(`There is no Chef organization at ${url}: correct url or organization. (${refusal})`);
+  function notFound({ refusal }: ChefAnswer): DependencyMissing {
+    return new DependencyMissing(`There is no Chef organization at ${url}: correct url or organization. (${refusal})`);
   }
 
   function unexpected({ status, refusal }: ChefAnswer, what: string): AssociationFailed {

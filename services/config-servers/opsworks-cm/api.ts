@@ -1,5 +1,5 @@
 import { DescribeServersCommand, OpsWorksCMClient, type Server } from '@aws-sdk/client-opsworkscm';
-import { ServerNotFound, ServerNotReady } from '../../../lib/errors.ts';
+import { DependencyMissing, ServerNotFound, ServerNotReady } from '../../../lib/errors.ts';
 import { quoted } from '../../../lib/quoted.ts';
 import type { OpsWorksCmServer } from '../../../lib/servers.ts';
 import { calling, clientOptions, isNamed } from '../../aws.ts';
@@ -60,11 +60,9 @@ export async function about<Output>(what: string, call: () => Promise<Output>): 
     return await calling(what, call);
   } catch (cause) {
     if (!isNamed(cause, 'ResourceNotFoundException')) throw cause;
-    throw new ServerNotFound(
+    throw new DependencyMissing(
       `OpsWorks CM refuses to ${what}: ${quoted(cause.message)}. Correct serverName in profiles.yml.`,
-      {
-        cause,
-      },
+      { cause },
     );
   }
 }

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { AssociateNodeCommand, DisassociateNodeCommand, type EngineAttribute } from '@aws-sdk/client-opsworkscm';
-import { AssociationFailed, PermissionDenied, ServerNotFound, Throttled } from '../../../lib/errors.ts';
+import { AssociationFailed, DependencyMissing, PermissionDenied, Throttled } from '../../../lib/errors.ts';
 import { quoted } from '../../../lib/quoted.ts';
 import type { OpsWorksCmServer } from '../../../lib/servers.ts';
 import { calling, isNamed } from '../../aws.ts';
@@ -44,7 +44,7 @@ export function associating(server: OpsWorksCmServer, client = opsWorksCm): Pick
         if (isNamed(cause, 'ValidationException'))
           throw new AssociationFailed(`OpsWorks CM refuses ${node.nodeName}: ${quoted(cause.message)}.`, { cause });
         const isAnswer =
-          cause instanceof ServerNotFound || cause instanceof PermissionDenied || cause instanceof Throttled;
+          cause instanceof DependencyMissing || cause instanceof PermissionDenied || cause instanceof Throttled;
         throw isAnswer ? notTaken(cause) : cause;
       }
     },

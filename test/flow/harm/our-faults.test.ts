@@ -20,7 +20,7 @@ const OURS: [error: string, fault: object, sentence: string][] = [
     "a policy of the organization denies it, whatever the function's role allows.",
   ],
   [
-    'ServerNotFound',
+    'InvalidRequest',
     { service: 'opsworks-cm', operation: 'AssociateNode', error: 'ResourceNotFoundException' },
     'Correct serverName in profiles.yml.',
   ],
@@ -28,6 +28,11 @@ const OURS: [error: string, fault: object, sentence: string][] = [
     'InvalidRequest',
     { service: 'opsworks', operation: 'DescribeInstances', error: 'ResourceNotFoundException' },
     'Correct stackId and layerIds in profiles.yml.',
+  ],
+  [
+    'InvalidRequest',
+    { service: 'ssm', operation: 'SendCommand', error: 'InvalidDocument' },
+    "Deploy Muster's documents in eu-west-1 too",
   ],
   [
     'InvalidRequest',
@@ -64,6 +69,23 @@ describe('a fault of ours', () => {
     expect(outcomes(world)).toMatchObject([
       { detailType: 'Instance Enrolment Failed', detail: { error, action: 'continue' } },
     ]);
+  });
+});
+
+describe('"not found" of what a profile names', () => {
+  const absences = OURS.map(([, fault]) => fault).filter(
+    (fault) => 'error' in fault && /NotFound|InvalidDocument/.test(`${fault.error}`),
+  );
+
+  it.each(absences)('is not believed at the first look: %o', async (fault) => {
+    const { ended } = await play('abandon', { ...fault, times: 1 });
+    expect(ended).toMatchObject({ outcome: 'enrolled' });
+  });
+
+  it.each(absences)('is believed after a second look, minutes later: %o', async (fault) => {
+    const { ended } = await play('abandon', fault);
+    expect(ended).toMatchObject({ outcome: 'failed', cause: expect.stringContaining('It has been missing since') });
+    expect(ended.seconds).toBeGreaterThan(300);
   });
 });
 

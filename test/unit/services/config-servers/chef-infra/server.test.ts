@@ -197,7 +197,7 @@ describe('an answer that says something of the server', () => {
     ['PermissionDenied', [401, { error: ['Invalid signature'] }]],
     ['PermissionDenied', [403, { error: ['missing create permission'] }]],
     ['ServerNotFound', [406, { error: 'invalid-x-ops-server-api-version', min_version: 2, max_version: 3 }]],
-    ['ServerNotFound', [404, { error: ["organization 'shop' does not exist."] }]],
+    ['DependencyMissing', [404, { error: ["organization 'shop' does not exist."] }]],
     ['ServerNotFound', [404, '<html>Not Found</html>']],
     ['ServerNotFound', [200, '']],
     ['ServerNotFound', [200, '<html>Welcome</html>']],
@@ -262,7 +262,7 @@ describe('retiring from a Chef Infra Server', () => {
     const { chef, at } = await shop();
     const elsewhere = at({ url: chef.url.replace(/shop$/, 'nowhere') });
     await expect(elsewhere.disassociate(recordedAs(node), begin, signal)).rejects.toMatchObject({
-      name: 'ServerNotFound',
+      name: 'DependencyMissing',
     });
   });
 
