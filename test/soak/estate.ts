@@ -30,7 +30,7 @@ export const PUPPET: Profile['associate'] = {
 };
 
 const DEFAULTS = {
-  metadata: { httpTokens: 'required', onFailure: 'continue', lookBackDays: 14, canary: '10%' },
+  metadata: { httpTokens: 'required', onFailure: 'continue', lookBackDays: 14, canary: '100%' },
   enrolWithinMinutes: 120,
   onFailure: 'hold',
   abandonLimit: 3,
@@ -69,7 +69,7 @@ export const SHARES: readonly (readonly [place: string, share: number])[] = [
   ['batch', 10],
   [STRANGERS.group, 2],
   ['lightsail site', 10],
-  ['lightsail plain', 10],
+  ['lightsail plain', 30],
 ];
 
 export const SOAK_ESTATE: Estate = {

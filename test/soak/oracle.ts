@@ -55,12 +55,20 @@ export function judgeCall(world: SoakWorld, { operation, input, error }: ApiCall
     return [{ kind: "a stranger's object was touched", instance, sentence: `Its hook ${hook} was completed.` }];
   if (hook !== 'muster-launch' || !life) return [];
   if (result === 'ABANDON') {
-    if (place?.startsWith('db-') && life.unfit) return [];
+    if (place?.startsWith('db-') && (life.unfit || isDeadlineOver(world, instance, place))) return [];
     return [{ kind: 'a wrong abandon', instance, sentence: `Its launch in ${place} was abandoned.` }];
   }
   const isThere = nodesOf(world).some(({ name }) => name === instance);
   if ((isThere && !life.unfit) || (life.unfit && place?.startsWith('cache-'))) return [];
   return [{ kind: 'in service without an enrolment', instance, sentence: `Its launch in ${place} was continued.` }];
+}
+
+/** A short hook has a limit that an outage of an hour outlasts: then the profile's `abandon` is right. */
+function isDeadlineOver({ autoScaling, clock }: SoakWorld, instance: string, place: string): boolean {
+  const seconds = autoScaling.group(place).hooks.get('muster-launch')?.HeartbeatTimeout ?? 0;
+  const action = autoScaling.actions.all.findLast(({ instanceId }) => instanceId === instance);
+  const waitedSeconds = (clock.now() - (action?.startedAt ?? clock.now())) / 1000;
+  return seconds < SHORTEST_PROMISED_SECONDS && waitedSeconds > (100 * seconds) / 2;
 }
 
 function instanceOf({ autoScaling }: SoakWorld, token: string | undefined): string {

@@ -1,6 +1,6 @@
 import type { Random } from '../../world/kernel/random.ts';
 import type { Fault } from '../../world/wire/faults.ts';
-import { between, isOneOf, MINUTE, oneOf, SECOND } from './chance.ts';
+import { between, MINUTE, oneOf, SECOND } from './chance.ts';
 import type { SoakWorld } from './world.ts';
 
 /** One thing that goes wrong for a while. Instants are milliseconds since the epoch. */
@@ -44,7 +44,7 @@ const TROUBLES: readonly Omit<Fault, 'service'>[] = [
   { delaySeconds: 12, drop: true, after: true },
 ];
 
-/** "Not found", once: no service is to be believed at the first. */
+/** "Not found", for minutes: no service is to be believed at the first look. */
 const ABSENCES: readonly Fault[] = [
   { service: 'ec2', operation: 'DescribeInstances', error: 'InvalidInstanceID.NotFound' },
   { service: 'lightsail', operation: 'GetInstance', error: 'NotFoundException' },
@@ -53,6 +53,9 @@ const ABSENCES: readonly Fault[] = [
   { service: 'opsworks-cm', operation: 'AssociateNode', error: 'ResourceNotFoundException' },
   { service: 'opsworks-cm', operation: 'DisassociateNode', error: 'ResourceNotFoundException' },
   { service: 'opsworks-cm', operation: 'DescribeNodeAssociationStatus', error: 'ResourceNotFoundException' },
+  { service: 'opsworks-cm', operation: 'DescribeServers', error: 'ResourceNotFoundException' },
+  { service: 'secretsmanager', operation: 'GetSecretValue', error: 'ResourceNotFoundException' },
+  { service: 'ssm', operation: 'SendCommand', error: 'InvalidDocument' },
 ];
 
 /**
@@ -74,15 +77,19 @@ export function planWeather(world: SoakWorld, random: Random, until: number): vo
       windows.push({ from, to, fault: { service, ...refusal } });
     }
   for (let instant = now; instant < until; instant += between(random, 1, 6) * MINUTE) {
-    const trouble = { service: oneOf(random, SERVICES), ...oneOf(random, TROUBLES) };
-    const fault = isOneOf(random, 0.2) ? oneOf(random, ABSENCES) : trouble;
-    const times = 1 + Math.floor(random() * 3);
-    windows.push({ from: instant, to: instant + 10 * MINUTE, fault: { ...fault, times } });
+    const fault = { service: oneOf(random, SERVICES), ...oneOf(random, TROUBLES), times: timesOf(random) };
+    windows.push({ from: instant, to: instant + 10 * MINUTE, fault });
   }
+  // A service misses for less than five minutes what is there: of one operation, the next time is long after.
+  for (const absence of ABSENCES)
+    for (let instant = now; instant < until; instant += between(random, 30, 180) * MINUTE)
+      windows.push({ from: instant, to: instant + 4 * MINUTE, fault: { ...absence, times: timesOf(random) } });
   inForce(world, windows);
   planServers(world, random, until);
   planSight(world, random, until);
 }
+
+const timesOf = (random: Random) => 1 + Math.floor(random() * 3);
 
 /** Keeps the world's faults those of the windows that are open. What a fault has met already counts on. */
 function inForce({ clock, faults, history }: SoakWorld, windows: readonly Window[]): void {
