@@ -17,42 +17,46 @@ const SIGNATURES = new Map([
   ['1.2.840.10045.4.3.4', { hash: 'sha512', key: 'ec' }],
 ]);
 
-/** P-256, P-384 and P-521 by OpenSSL's names, with the length of such a key that writes its point out in full. */
-const EC_KEY_BYTES = new Map([
-  ['prime256v1', 91],
-  ['secp384r1', 120],
-  ['secp521r1', 158],
+/** P-256, P-384 and P-521 by OpenSSL's names: the length of such a key, and where in it its point begins. */
+const EC_KEYS = new Map([
+  ['prime256v1', { bytes: 91, pointAt: 26 }],
+  ['secp384r1', { bytes: 120, pointAt: 23 }],
+  ['secp521r1', { bytes: 158, pointAt: 25 }],
 ]);
+
+/** SEC 1, 2.3.3: the point as x and y. A hybrid point (6 or 7) has the same length, and is another spelling. */
+const UNCOMPRESSED = 4;
 
 /** The key, if it is one that a server should have a node known by. */
 export function keyOf(spki: Buffer, onlyRsa: boolean, reject: Reject): KeyObject {
-  const key = readKey(spki, reject);
-  const { modulusLength = 0, publicExponent = 0n, namedCurve = '' } = key.asymmetricKeyDetails ?? {};
-  const isRsa =
-    key.asymmetricKeyType === 'rsa' &&
-    modulusLength >= SMALLEST_RSA_BITS &&
-    modulusLength <= LARGEST_RSA_BITS &&
-    publicExponent >= SMALLEST_RSA_EXPONENT;
-  const isEc = key.asymmetricKeyType === 'ec' && spki.length === EC_KEY_BYTES.get(namedCurve);
-  // Another spelling of a key would be another fingerprint of it.
-  const isCanonical = key.export({ type: 'spki', format: 'der' }).equals(spki);
-  if (isCanonical && (isRsa || (isEc && !onlyRsa))) return key;
   const kinds = `RSA of ${SMALLEST_RSA_BITS} to ${LARGEST_RSA_BITS} bits${onlyRsa ? '' : ', P-256, P-384 or P-521'}`;
+  try {
+    const key = createPublicKey({ key: spki, format: 'der', type: 'spki' });
+    // Another spelling of a key would have another fingerprint.
+    const isCanonical = key.export({ type: 'spki', format: 'der' }).equals(spki);
+    if (isCanonical && (isRsa(key) || (!onlyRsa && isEc(key, spki)))) return key;
+  } catch (cause) {
+    // OpenSSL reads some keys that it cannot write, such as the point at infinity.
+    throw reject('csr-key', `the key of its CSR cannot be read: it has to be ${kinds}`, cause);
+  }
   throw reject('csr-key', `the key of its CSR is not ${kinds}`);
+}
+
+function isRsa({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): boolean {
+  const { modulusLength = 0, publicExponent = 0n } = asymmetricKeyDetails ?? {};
+  const isLongEnough = modulusLength >= SMALLEST_RSA_BITS && modulusLength <= LARGEST_RSA_BITS;
+  return asymmetricKeyType === 'rsa' && isLongEnough && publicExponent >= SMALLEST_RSA_EXPONENT;
+}
+
+function isEc({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject, spki: Buffer): boolean {
+  const known = EC_KEYS.get(asymmetricKeyDetails?.namedCurve ?? '');
+  return asymmetricKeyType === 'ec' && spki.length === known?.bytes && spki[known.pointAt] === UNCOMPRESSED;
 }
 
 /** SHA-256 of the SPKI DER, in hexadecimal pairs with colons. OpsWorks does not say which fingerprint it expects. */
 export function keyFingerprint(key: KeyObject): string {
   const digest = createHash('sha256').update(key.export({ type: 'spki', format: 'der' }));
   return (digest.digest('hex').match(/../g) ?? []).join(':');
-}
-
-function readKey(spki: Buffer, reject: Reject): KeyObject {
-  try {
-    return createPublicKey({ key: spki, format: 'der', type: 'spki' });
-  } catch (cause) {
-    throw reject('csr-key', 'the key of its CSR cannot be read', cause);
-  }
 }
 
 /** Requires that the request is signed, as its algorithm says, by its own key: its maker has that key. */

@@ -1,4 +1,4 @@
-import { createECDH, createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { createECDH, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { IdentityRejected } from '../../../../lib/errors.ts';
 import type { Instance } from '../../../../lib/instance.ts';
@@ -266,11 +266,12 @@ describe('the bytes of a CSR', () => {
       'csr-key',
       requestOf({ ...own, spki: Buffer.concat([spki.subarray(0, -1), Buffer.of((spki.at(-1) ?? 0) ^ 1)]) }),
     ],
-    [
-      'a point cut short',
-      'csr-key',
-      requestOf({ ...own, spki: encode(Tag.SEQUENCE, algorithm, encode(Tag.BIT_STRING, Buffer.of(0), point)) }),
-    ],
+    ['a point cut short', 'csr-key', requestOf({ ...own, spki: withPoint(algorithm, point) })],
+    ['the point at infinity', 'csr-key', requestOf({ ...own, spki: withPoint(algorithm, Buffer.of(0)) })],
+    ...['P-256', 'P-384', 'P-521'].map((curve): [string, string, Buffer] => {
+      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: curve });
+      return [`a ${curve} point in hybrid form`, 'csr-key', requestOf({ privateKey, spki: hybrid(publicKey) })];
+    }),
     ['a key in another spelling', 'csr-key', requestOf({ ...own, spki: rsaWithoutParameters() })],
     ['an RSA key longer than anybody needs', 'csr-key', requestOf({ ...own, spki: rsaOf(8200, 65_537) })],
     ['an RSA key with the exponent 1', 'csr-key', requestOf({ ...own, spki: rsaOf(2048, 1) })],
@@ -288,6 +289,19 @@ describe('the bytes of a CSR', () => {
   /** A sequence in a sequence in a sequence … */
   function nested(depth: number): Buffer {
     return depth === 0 ? encode(Tag.SEQUENCE) : encode(Tag.SEQUENCE, nested(depth - 1));
+  }
+
+  function withPoint(kind: Buffer, bytes: Buffer): Buffer {
+    return encode(Tag.SEQUENCE, kind, encode(Tag.BIT_STRING, Buffer.of(0), bytes));
+  }
+
+  /** The same key and the same length: OpenSSL reads it, and writes it again as it was. */
+  function hybrid(key: KeyObject): Buffer {
+    const bytes = key.export({ type: 'spki', format: 'der' });
+    // x and y, of the same length, end the key; the octet before them says in which form they are.
+    const at = bytes.lastIndexOf(Buffer.of(0, 4)) + 1;
+    bytes[at] = 6 + ((bytes.at(-1) ?? 0) & 1);
+    return bytes;
   }
 
   /** OpenSSL reads it, and writes a NULL into it. */
