@@ -10,7 +10,7 @@ import { type ProfilesFile, readProfilesFile } from '../profiles/file.ts';
 import { profileVersion } from '../profiles/version.ts';
 import { WorldClock } from '../world/kernel/clock.ts';
 import { seededRandom } from '../world/kernel/random.ts';
-import { sharedKeys } from '../world/pki/keys.ts';
+import { thriftyKeys } from '../world/pki/thrifty-keys.ts';
 import { operationsOf } from '../world/wire/endpoint.ts';
 import { createGateway } from '../world/wire/listen.ts';
 import type { Service } from '../world/wire/service.ts';
@@ -52,7 +52,7 @@ export async function createFleet(count: number, options: Partial<WorldOptions> 
   const gateway = createGateway();
   const clock = new WorldClock({ speed: Number.POSITIVE_INFINITY, start: START });
   const world = await createWorld({
-    ...{ gateway, clock, port: await gateway.listen(0), random: seededRandom(1), keySource: sharedKeys(1) },
+    ...{ gateway, clock, port: await gateway.listen(0), random: seededRandom(1), keySource: thriftyKeys() },
     estate: { ...ESTATE, groups: [{ AutoScalingGroupName: 'web', MaxSize: count }], hooks: [] },
     profiles: readProfilesFile('profiles.yml').profiles.map(withHopLimit),
     onLog: () => {},

@@ -3,7 +3,8 @@ import { namedIn, outcomeOf } from '../local/enrolments.ts';
 import { createWorld, type World } from '../local/world.ts';
 import { WorldClock } from '../world/kernel/clock.ts';
 import { seededRandom } from '../world/kernel/random.ts';
-import { type KeySource, sharedKeys } from '../world/pki/keys.ts';
+import type { KeySource } from '../world/pki/keys.ts';
+import { thriftyKeys } from '../world/pki/thrifty-keys.ts';
 import type { ApiCall } from '../world/wire/apis.ts';
 import { createGateway } from '../world/wire/listen.ts';
 import { HandlerThread } from './handler-thread.ts';
@@ -25,7 +26,6 @@ export interface Figures {
 }
 
 const GROUP = 'web';
-const KEYS = 16;
 const START = new Date('2031-05-06T07:08:09Z');
 /** An instance that is not enrolled by then is lost: the longest wait of the hook. */
 const LIMIT_MILLISECONDS = 48 * 3600 * 1000;
@@ -39,7 +39,7 @@ const REST_MILLISECONDS = 60_000;
  * the handlers, loaded before, on another.
  */
 export async function playLaunches(count: number, isRateOn: boolean): Promise<Figures> {
-  const keySource = await preparedKeys();
+  const keySource = await preparedKeys(count);
   const gateway = createGateway();
   const associated = new Map<string, number>();
   const thread = new HandlerThread();
@@ -72,11 +72,11 @@ export async function playLaunches(count: number, isRateOn: boolean): Promise<Fi
   }
 }
 
-/** Prime numbers take longer than enrolments: they are found before, and shared. */
-async function preparedKeys(): Promise<KeySource> {
-  const keys = sharedKeys(KEYS);
-  await Promise.all(Array.from({ length: KEYS }, keys));
-  return keys;
+/** Making a key takes as long as an enrolment: the nodes' keys are made before. */
+async function preparedKeys(count: number): Promise<KeySource> {
+  const source = thriftyKeys();
+  const keys = await Promise.all(Array.from({ length: count }, source));
+  return async () => keys.pop() ?? source();
 }
 
 function countAssociation(associated: Map<string, number>, { operation, input, error }: ApiCall): void {

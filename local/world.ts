@@ -15,7 +15,8 @@ import { uuid } from '../world/kernel/uuid.ts';
 import { Fleet } from '../world/machines/fleet.ts';
 import { IdentitySigner } from '../world/machines/identity.ts';
 import { SimulatedNode, type SimulatedNodeOptions } from '../world/machines/node.ts';
-import { type KeySource, sharedKeys } from '../world/pki/keys.ts';
+import type { KeySource } from '../world/pki/keys.ts';
+import { thriftyKeys } from '../world/pki/thrifty-keys.ts';
 import { AutoScaling } from '../world/services/auto-scaling/auto-scaling.ts';
 import { CloudWatch, type CloudWatchOptions } from '../world/services/cloudwatch/cloudwatch.ts';
 import { Ec2, type Ec2Options } from '../world/services/ec2/ec2.ts';
@@ -83,7 +84,7 @@ export type World = Awaited<ReturnType<typeof createWorld>>;
 
 /** A world: the doubles of all services, what is deployed into them, and the machines, all on one clock. */
 export async function createWorld(options: WorldOptions) {
-  const { clock, random, gateway, port, estate = ESTATE, keySource = sharedKeys() } = options;
+  const { clock, random, gateway, port, estate = ESTATE, keySource = thriftyKeys() } = options;
   const { deployment = readDeployment() } = options;
   const { ledger: ledgerTable, reportsBucket } = deployment.resources;
   const signer = await IdentitySigner.create(new Date(clock.now()), options.signerKeySource);

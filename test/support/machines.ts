@@ -3,11 +3,11 @@ import { seededRandom } from '../../world/kernel/random.ts';
 import { Fleet } from '../../world/machines/fleet.ts';
 import { IdentitySigner, type Machine } from '../../world/machines/identity.ts';
 import { SimulatedNode, type SimulatedNodeOptions } from '../../world/machines/node.ts';
-import { sharedKeys } from '../../world/pki/keys.ts';
+import { oneKey, thriftyKeys } from '../../world/pki/thrifty-keys.ts';
 
-/** Real keys, generated only a few times. */
-const keySource = sharedKeys(4);
-const signerKeySource = sharedKeys(1);
+/** Real keys, and few primes. */
+const keySource = thriftyKeys();
+const signerKeySource = oneKey(thriftyKeys());
 
 /** A virtual clock, a fleet, and machines on demand. */
 export async function machines() {

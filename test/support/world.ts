@@ -4,7 +4,7 @@ import { createWorld, type World, type WorldOptions } from '../../local/world.ts
 import type { AwsEvent } from '../../world/eventbridge/aws-event.ts';
 import { WorldClock } from '../../world/kernel/clock.ts';
 import { seededRandom } from '../../world/kernel/random.ts';
-import { sharedKeys } from '../../world/pki/keys.ts';
+import { oneKey, thriftyKeys } from '../../world/pki/thrifty-keys.ts';
 import type { ExecutionView } from '../../world/states/engine.ts';
 import { TaskFailure } from '../../world/states/task-failure.ts';
 import type { ApiCall } from '../../world/wire/apis.ts';
@@ -14,8 +14,8 @@ import { closeAfterTest, closeOpened } from './opened.ts';
 // One port for all files that share these modules: the handlers' clients keep the first address, as in a warm Lambda.
 const gateway = createGateway();
 const port = await gateway.listen(0);
-const keySource = sharedKeys(4);
-const signerKeySource = sharedKeys(1);
+const keySource = thriftyKeys();
+const signerKeySource = oneKey(thriftyKeys());
 // Reading all of resources/ takes longer than most of a test.
 const deployment = readDeployment();
 

@@ -15,21 +15,6 @@ export type KeySource = () => Promise<webcrypto.CryptoKeyPair>;
 /** Every node its own key, at some 50 to 300 ms of processor time each. */
 export const freshKeys: KeySource = () => crypto.subtle.generateKey(RSA_2048, true, ['sign', 'verify']);
 
-/**
- * A world with a thousand nodes must not spend its time on prime numbers: the first `limit` nodes get keys of their
- * own, later ones share these keys in turn. Two nodes with one key are no trouble to the doubles, which bind a key to
- * a name and not the reverse.
- */
-export function sharedKeys(limit = 16, source: KeySource = freshKeys): KeySource {
-  const pool: Promise<webcrypto.CryptoKeyPair>[] = [];
-  let next = 0;
-  return () => {
-    const index = next++ % limit;
-    pool[index] ??= source();
-    return pool[index];
-  };
-}
-
 const pems = new WeakMap<webcrypto.CryptoKey, Promise<string>>();
 
 /** The public key as `openssl rsa -pubout` prints it: PEM, SubjectPublicKeyInfo. */

@@ -2,7 +2,7 @@ import { createPublicKey, verify, X509Certificate } from 'node:crypto';
 import { describe, expect, it, vi } from 'vitest';
 import { collectIdentity } from '../../../../local/documents.ts';
 import { CertificateAuthority, commonName } from '../../../../world/pki/certificate-authority.ts';
-import { freshKeys, publicKeySha256, sharedKeys } from '../../../../world/pki/keys.ts';
+import { freshKeys, publicKeySha256 } from '../../../../world/pki/keys.ts';
 import * as x509 from '../../../../world/pki/x509.ts';
 import { machines } from '../../../support/machines.ts';
 
@@ -125,15 +125,6 @@ describe('a simulated node', () => {
       identityDocument: document,
       identitySignature: signature,
     });
-  });
-});
-
-describe('shared keys', () => {
-  it('are fresh for the first nodes, then handed out again in turn', async () => {
-    let made = 0;
-    const source = sharedKeys(3, async () => ({ made: ++made }) as never);
-    const keys = await Promise.all(Array.from({ length: 8 }, () => source()));
-    expect(keys.map((key) => (key as unknown as { made: number }).made)).toEqual([1, 2, 3, 1, 2, 3, 1, 2]);
   });
 });
 
