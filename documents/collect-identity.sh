@@ -1,6 +1,7 @@
 # Runs on the node, as root: the Systems Manager document Muster-CollectIdentity. NODE_NAME and AGENT are its parameters.
 #
-# Makes the node's key if there is none, and prints one line of JSON: {"csr","identityDocument","identitySignature"}.
+# Makes the node's key if there is none, and prints one line of JSON: {"csr","identityDocument",
+# "identitySignature","identityRsa2048"}.
 # The key is that of AGENT (puppet or chef); where it is "any", Puppet's if its agent is installed, otherwise Chef's. The
 # key never leaves the node.
 set -eu
@@ -59,6 +60,7 @@ TOKEN=$(imds -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$IMDS/latest/
   fail "The metadata service of $NODE_NAME gives no IMDSv2 token."
 DOCUMENT=$(metadata dynamic/instance-identity/document)
 SIGNATURE=$(metadata dynamic/instance-identity/signature)
+RSA2048=$(metadata dynamic/instance-identity/rsa2048)
 
-printf '{"csr":%s,"identityDocument":%s,"identitySignature":%s}\n' \
-  "$(json "$CSR")" "$(json "$DOCUMENT")" "$(json "$SIGNATURE")"
+printf '{"csr":%s,"identityDocument":%s,"identitySignature":%s,"identityRsa2048":%s}\n' \
+  "$(json "$CSR")" "$(json "$DOCUMENT")" "$(json "$SIGNATURE")" "$(json "$RSA2048")"

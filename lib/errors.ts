@@ -94,6 +94,7 @@ export class InstanceGone extends Error {
 export type BrokenRule =
   | 'answer'
   | 'no-certificate'
+  | 'document-form'
   | 'document-signature'
   | 'document-other'
   | 'csr-pem'

@@ -5,11 +5,11 @@
 import type { ConfiguredAgent, SimulatedNode } from '../world/machines/node.ts';
 import type { CommandResult, Script } from '../world/services/ssm/documents.ts';
 
-/** Makes the node's key if it has none; prints `{"csr","identityDocument","identitySignature"}`. */
+/** Makes the node's key if it has none; prints `{"csr","identityDocument","identitySignature","identityRsa2048"}`. */
 export const collectIdentity: Script = async (node, { NodeName = '' }) => {
   const csr = await node.csr(NodeName);
-  const { document, signature } = await node.identity();
-  return printed({ csr, identityDocument: document, identitySignature: signature });
+  const { document, signature, rsa2048 } = await node.identity();
+  return printed({ csr, identityDocument: document, identitySignature: signature, identityRsa2048: rsa2048 });
 };
 
 /**

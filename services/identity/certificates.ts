@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { identityKeysText } from '../../lib/config.ts';
 import { InvalidRequest } from '../../lib/errors.ts';
+import { encode, readDer, Tag } from './der.ts';
 
 /**
  * The certificates that AWS signs identity documents with: PEM by Region. A Region may have several, so that the new
@@ -10,13 +11,18 @@ import { InvalidRequest } from '../../lib/errors.ts';
  */
 export type RegionCertificates = Readonly<Record<string, string>>;
 
-/** What a function needs of them, by Region: less than a third of their size. */
+/** What a function needs of them, by Region: less than half of their size. */
 export type RegionKeys = Readonly<Record<string, readonly RegionKey[]>>;
 
 export interface RegionKey {
   /** SPKI, DER, Base64. */
   readonly publicKey: string;
-  /** When its certificate runs out: ISO 8601. */
+  /**
+   * IssuerAndSerialNumber of its certificate, DER, Base64: the PKCS#7 of a key of 2048 bits names it. Missing for a key of
+   * 1024 bits, whose signature stands alone.
+   */
+  readonly signer?: string;
+  /** When its certificate expires: ISO 8601. */
   readonly validTo: string;
 }
 
@@ -33,17 +39,38 @@ export function compiledKeys(): RegionKeys {
   throw new InvalidRequest('No keys of AWS were compiled into this function. Build it with `npm run package`.');
 }
 
-/** The keys of certificates that were read before: what the build compiles in. */
+/**
+ * The keys of certificates that were read before: what the build compiles in. Where a Region has a key of 2048 bits, one of
+ * 1024 is left out, so that nothing falls back to it.
+ */
 export function keysOf(certificates: RegionCertificates): RegionKeys {
   const keys = Object.keys(certificates).map((region) => {
-    return [region, certificatesOf(region, certificates).map(keyOf)] as const;
+    const all = certificatesOf(region, certificates);
+    const strong = all.filter(isStrong);
+    return [region, (strong.length > 0 ? strong : all).map(keyOf)] as const;
   });
   return Object.fromEntries(keys);
 }
 
-function keyOf({ publicKey, validToDate }: X509Certificate): RegionKey {
+function keyOf(certificate: X509Certificate): RegionKey {
+  const { publicKey, validToDate } = certificate;
   const der = publicKey.export({ type: 'spki', format: 'der' });
-  return { publicKey: der.toString('base64'), validTo: validToDate.toISOString() };
+  return {
+    publicKey: der.toString('base64'),
+    validTo: validToDate.toISOString(),
+    ...(isStrong(certificate) && { signer: signerOf(certificate).toString('base64') }),
+  };
+}
+
+function isStrong({ publicKey }: X509Certificate): boolean {
+  return publicKey.asymmetricKeyDetails?.modulusLength === 2048;
+}
+
+/** RFC 5280, 4.1: version, serial number, signature, issuer. */
+function signerOf({ raw }: X509Certificate): Buffer {
+  const [, serial, , issuer] = readDer(raw).children[0]?.children ?? [];
+  if (!serial || !issuer) throw new SyntaxError('it has no issuer');
+  return encode(Tag.SEQUENCE, issuer.raw, serial.raw);
 }
 
 /** The key as it was compiled in, to verify with. */
@@ -69,16 +96,14 @@ export function readCertificates(folder: string): RegionCertificates {
   );
 }
 
-/** One sentence for each Region whose last certificate has run out by then. */
+/** One sentence for each Region whose last certificate expires before then. */
 export function runningOut(certificates: RegionCertificates, then: Date): string[] {
   return Object.keys(certificates).flatMap((region) => {
     const [last] = certificatesOf(region, certificates)
       .map(({ validToDate }) => validToDate)
       .sort((a, b) => b.getTime() - a.getTime());
     if (!last || last > then) return [];
-    return [
-      `AWS's certificate of ${region} runs out on ${last.toISOString().slice(0, 10)}: add the new one beside it.`,
-    ];
+    return [`AWS's certificate of ${region} expires on ${last.toISOString().slice(0, 10)}: add the new one beside it.`];
   });
 }
 
@@ -87,13 +112,18 @@ function faultsOf(file: string, pem: string): string[] {
   try {
     const certificates = certificatesOf('any', { any: pem });
     const all = certificates.length > 0 && certificates.every(isAwsKind);
-    return all ? [] : [`${file}: not a self-signed RSA certificate; take the Region's certificate of the type RSA.`];
+    keysOf({ any: pem });
+    return all
+      ? []
+      : [`${file}: not a self-signed RSA certificate; take the Region's certificate of the type RSA-2048.`];
   } catch (error) {
     return [`${file}: not certificates in PEM: ${error}`];
   }
 }
 
-/** AWS publishes a DSA certificate beside it, for another form of the signature. */
+/** AWS publishes a DSA certificate too, for another form of the signature. */
 function isAwsKind(certificate: X509Certificate): boolean {
-  return certificate.publicKey.asymmetricKeyType === 'rsa' && certificate.verify(certificate.publicKey);
+  const { asymmetricKeyType, asymmetricKeyDetails } = certificate.publicKey;
+  const isKnownLength = [1024, 2048].includes(asymmetricKeyDetails?.modulusLength ?? 0);
+  return asymmetricKeyType === 'rsa' && isKnownLength && certificate.verify(certificate.publicKey);
 }

@@ -1,16 +1,26 @@
 import { verify } from 'node:crypto';
 import * as z from 'zod';
+import { IdentityPending } from '../../lib/errors.ts';
 import type { Instance } from '../../lib/instance.ts';
-import type { Identity } from '../../lib/state.ts';
 import { publicKeyOf, type RegionKey, type RegionKeys } from './certificates.ts';
-import { rejecting } from './refusal.ts';
+import { isSignedBy, readSignature } from './pkcs7.ts';
+import { type Reject, rejecting } from './refusal.ts';
 
 /** What an identity document must agree with. */
 export interface DocumentTrust {
   /** AWS's, by Region. */
   readonly keys: RegionKeys;
-  /** The time by which a certificate has run out or not: ISO 8601. */
+  /** The time by which a certificate has expired or not: ISO 8601. */
   readonly now: string;
+}
+
+/** What a node has read from `/latest/dynamic/instance-identity/`. */
+export interface ShownDocument {
+  readonly document: string;
+  /** RSA-1024 and SHA-256 (PKCS#1 v1.5) over the document's bytes, Base64. */
+  readonly signature: string;
+  /** RSA-2048: PKCS#7 around the document, Base64. Undefined from the script of an earlier version. */
+  readonly rsa2048: string | undefined;
 }
 
 const IdentityDocument = z.object({ accountId: z.string(), region: z.string(), instanceId: z.string() });
@@ -19,30 +29,75 @@ type IdentityDocument = z.infer<typeof IdentityDocument>;
 /** Where operators add what AWS publishes. */
 const FOLDER = 'services/identity/aws-certificates';
 
-/** Base64, broken into lines as the metadata service does. */
-const BASE64 = /^[A-Za-z0-9+/\n]+={0,2}\n?$/;
-
 /**
- * Checks that AWS signed the instance identity document in the instance's Region, and that it is this instance's.
- * It never changes, and everyone on the instance can read it: it proves where a key came from, the first time only.
- * Source: EC2 user guide, "Verify the instance identity document": RSA with SHA-256 (PKCS#1 v1.5) over its very bytes.
- * @throws IdentityRejected with the rule that is broken.
+ * Checks that AWS signed the instance identity document in the instance's Region, and that it is this instance's. Every
+ * process on the instance can read it: it proves where a key came from, the first time only.
+ * Source: EC2 user guide, "Verify the instance identity document".
+ * @throws IdentityRejected with the rule that is broken; IdentityPending for an answer of an earlier version's script
  */
-export function requireOwnDocument(
-  shown: Pick<Identity, 'document' | 'signature'>,
-  instance: Instance,
-  trust: DocumentTrust,
-): void {
-  const { instanceId, region } = instance;
-  if (!usableKeys(instance, trust).some((key) => isSignedBy(key, shown)))
-    throw rejecting(instanceId)(
-      'document-signature',
-      `the signature of its identity document is not by AWS in ${region}, as far as ${FOLDER}/${region}.pem tells`,
-    );
-  const document = readDocument(shown.document, instanceId);
+export function requireOwnDocument(shown: ShownDocument, instance: Instance, trust: DocumentTrust): void {
+  const reject = rejecting(instance.instanceId);
+  requireSignature(shown, usableKeys(instance, trust), instance, reject);
+  const document = readDocument(shown.document, reject);
   for (const name of ['instanceId', 'accountId', 'region'] as const) {
     if (document[name] !== instance[name])
-      throw rejecting(instanceId)('document-other', `the ${name} of its identity document is not ${instance[name]}`);
+      throw reject('document-other', `the ${name} of its identity document is not ${instance[name]}`);
+  }
+}
+
+/** The keys of a Region are of one kind: of 2048 bits where AWS has published one. */
+function requireSignature(
+  shown: ShownDocument,
+  keys: readonly RegionKey[],
+  { instanceId, region }: Instance,
+  reject: Reject,
+): void {
+  const isOurs = keys.some(({ signer }) => signer !== undefined)
+    ? isSignedInPkcs7(shown, keys, instanceId, reject)
+    : keys.some((key) => isSignedAlone(shown, key));
+  if (!isOurs)
+    throw reject(
+      'document-signature',
+      `the signature of its identity document is not by AWS in ${region}, as far as ${FOLDER}/${region}.pem shows`,
+    );
+}
+
+function isSignedInPkcs7(
+  { document, rsa2048 }: ShownDocument,
+  keys: readonly RegionKey[],
+  instanceId: string,
+  reject: Reject,
+): boolean {
+  if (rsa2048 === undefined)
+    throw new IdentityPending(
+      `${instanceId} answered as the script of an earlier version does, without the RSA-2048 signature of its identity ` +
+        'document. It will be asked again.',
+    );
+  try {
+    const read = readSignature(bytesOf(rsa2048), document);
+    return keys.some((key) => isSignedBy(key, read, document));
+  } catch (cause) {
+    throw reject(
+      'document-form',
+      'the RSA-2048 signature of its identity document is not PKCS#7 as AWS writes it',
+      cause,
+    );
+  }
+}
+
+/** One signature has one spelling, but for its lines. @throws SyntaxError */
+function bytesOf(text: string): Buffer {
+  const letters = text.replaceAll('\n', '');
+  const bytes = Buffer.from(letters, 'base64');
+  if (bytes.toString('base64') !== letters) throw new SyntaxError('it is not Base64');
+  return bytes;
+}
+
+function isSignedAlone({ document, signature }: ShownDocument, key: RegionKey): boolean {
+  try {
+    return verify('sha256', Buffer.from(document), publicKeyOf(key), bytesOf(signature));
+  } catch {
+    return false;
   }
 }
 
@@ -56,19 +111,14 @@ function usableKeys({ instanceId, region }: Instance, { keys, now }: DocumentTru
     'no-certificate',
     last.length === 0
       ? `AWS's certificate of ${region} is not known: add it as ${file}, and deploy again`
-      : `AWS's certificate of ${region} ran out on ${last.at(-1)}: add the new one to ${file}, and deploy again`,
+      : `AWS's certificate of ${region} expired on ${last.at(-1)}: add the new one to ${file}, and deploy again`,
   );
 }
 
-function isSignedBy(key: RegionKey, { document, signature }: Pick<Identity, 'document' | 'signature'>): boolean {
-  if (!BASE64.test(signature)) return false;
-  return verify('sha256', Buffer.from(document), publicKeyOf(key), Buffer.from(signature, 'base64'));
-}
-
-function readDocument(text: string, instanceId: string): IdentityDocument {
+function readDocument(text: string, reject: Reject): IdentityDocument {
   try {
     return IdentityDocument.parse(JSON.parse(text));
   } catch (cause) {
-    throw rejecting(instanceId)('document-other', 'its identity document cannot be read', cause);
+    throw reject('document-other', 'its identity document cannot be read', cause);
   }
 }

@@ -6,11 +6,17 @@ import { checkRequest, type RequestPolicy } from './csr.ts';
 import { type DocumentTrust, requireOwnDocument } from './document.ts';
 import { rejecting } from './refusal.ts';
 
-/** A CSR with an RSA-8192 key is under 5 kB in PEM; the rest of the answer is under 4 kB. */
+/** A CSR with an RSA-8192 key is under 5 kB in PEM; the rest of the answer is under 6 kB. Run Command cuts it at 24,000. */
 const LARGEST_ANSWER_CHARACTERS = 16_384;
 
 /** What the document Muster-CollectIdentity prints on the node. */
-const Answer = z.object({ csr: z.string(), identityDocument: z.string(), identitySignature: z.string() });
+const Answer = z.object({
+  csr: z.string(),
+  identityDocument: z.string(),
+  identitySignature: z.string(),
+  /** A script that was sent before a deployment prints none. */
+  identityRsa2048: z.string().optional(),
+});
 
 /**
  * Reads and checks what a node says of itself; it is untrusted input. The CSR proves that the node has the key, the
@@ -20,8 +26,9 @@ const Answer = z.object({ csr: z.string(), identityDocument: z.string(), identit
  * @throws IdentityRejected with the rule that is broken.
  */
 export function readIdentity(output: string, instance: Instance, policy: RequestPolicy & DocumentTrust): Identity {
-  const { csr, identityDocument: document, identitySignature: signature } = parseAnswer(output, instance);
-  if (instance.platform === 'ec2') requireOwnDocument({ document, signature }, instance, policy);
+  const answer = parseAnswer(output, instance);
+  const { csr, identityDocument: document, identitySignature: signature, identityRsa2048: rsa2048 } = answer;
+  if (instance.platform === 'ec2') requireOwnDocument({ document, signature, rsa2048 }, instance, policy);
   return { ...checkRequest(csr, instance, policy), document, signature };
 }
 
@@ -46,7 +53,7 @@ function parseAnswer(output: string, { instanceId }: Instance): z.infer<typeof A
   } catch (cause) {
     throw rejecting(instanceId)(
       'answer',
-      'its answer is not JSON with csr, identityDocument and identitySignature',
+      'its answer is not JSON with csr, identityDocument, identitySignature and identityRsa2048',
       cause,
     );
   }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ClaimedElsewhere, IdentityRejected } from '../../lib/errors.ts';
 import { bindKey, claim, findItem } from '../../services/ledger.ts';
+import { IdentitySigner } from '../../world/machines/identity.ts';
 import { SimulatedNode } from '../../world/machines/node.ts';
 import {
   associations,
@@ -84,6 +85,27 @@ describe('the first key', () => {
   });
 });
 
+describe('a node that a script of an earlier version has asked', () => {
+  it('is asked again, and enrolled, where a deployment came between', async () => {
+    const world = await playWorld();
+    const [instance = ''] = world.autoScaling.launch('database', 1);
+    const node = nodeOf(world, instance);
+    let asked = 0;
+    const former = async () => {
+      const shown = await SimulatedNode.prototype.identity.call(node);
+      asked += 1;
+      return asked === 1 ? { ...shown, rsa2048: undefined } : shown;
+    };
+    Object.assign(node, { identity: former });
+    expect(await untilEnded(world, 1)).toMatchObject([{ instance, outcome: 'enrolled' }]);
+    expect(asked).toBe(2);
+    expect(rejections(world)).toEqual([]);
+    expect(world.logs.filter(({ error }) => error === 'IdentityPending')).toContainEqual(
+      expect.objectContaining({ reason: expect.stringContaining('as the script of an earlier version does') }),
+    );
+  });
+});
+
 describe('a node that shows', () => {
   it.each([
     [
@@ -101,7 +123,10 @@ describe('a node that shows', () => {
     [
       'an identity document that AWS did not sign',
       (node: SimulatedNode) => ({
-        identity: async () => ({ ...(await SimulatedNode.prototype.identity.call(node)), signature: 'bm8=' }),
+        identity: async () => {
+          const { document } = await SimulatedNode.prototype.identity.call(node);
+          return (await IdentitySigner.create(START)).sign(document);
+        },
       }),
       'the signature of its identity document is not by AWS in eu-west-1',
       'document-signature',

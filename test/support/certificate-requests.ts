@@ -44,6 +44,7 @@ export function workshop() {
   return {
     openssl: (...args: string[]) => execFileSync('openssl', args, { cwd, stdio: 'pipe' }).toString(),
     read: (file: string) => readFileSync(join(cwd, file), 'utf8'),
+    readBytes: (file: string) => readFileSync(join(cwd, file)),
     write: (file: string, content: string | Buffer) => writeFileSync(join(cwd, file), content),
   };
 }

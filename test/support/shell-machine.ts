@@ -27,7 +27,7 @@ export const IDENTITY = {
 };
 export const INSTANCE = { ...IDENTITY, platform: 'ec2', nodeName: IDENTITY.instanceId } as unknown as Instance;
 const SIGNER = await IdentitySigner.create(new Date());
-const { document: DOCUMENT, signature } = await SIGNER.sign(JSON.stringify(IDENTITY, null, 2));
+const { document: DOCUMENT, signature, rsa2048 } = await SIGNER.sign(JSON.stringify(IDENTITY, null, 2));
 export const SIGNATURE = signature;
 export const POLICY = {
   keys: keysOf({ [IDENTITY.region]: SIGNER.certificatePem }),
@@ -77,6 +77,7 @@ async function metadataService(refusals: number): Promise<string> {
   const pages: Record<string, string> = {
     '/latest/dynamic/instance-identity/document': DOCUMENT,
     '/latest/dynamic/instance-identity/signature': SIGNATURE,
+    '/latest/dynamic/instance-identity/rsa2048': rsa2048,
   };
   const server = createServer((request, response) => {
     if (left-- > 0) return void response.writeHead(503).end();

@@ -1,10 +1,11 @@
 /**
- * The instance metadata service's part in a node's identity: the instance identity document and its signature, made
+ * The instance metadata service's part in a node's identity: the instance identity document and its signatures, made
  * with a key of this world that is born at start and never leaves the process.
  */
 import type { webcrypto } from 'node:crypto';
 import { ACCOUNT_ID, regionOf } from '../kernel/account.ts';
 import { freshKeys, type KeySource, RSA_2048 } from '../pki/keys.ts';
+import { signedData } from '../pki/signed-data.ts';
 import * as x509 from '../pki/x509.ts';
 
 /** What the control plane knows of a machine and writes into its identity document. */
@@ -23,8 +24,10 @@ export interface Machine {
 export interface SignedIdentity {
   /** The document's exact bytes: parsing and printing it again breaks the signature. */
   readonly document: string;
-  /** Base64 over several lines, as the metadata service serves it. */
+  /** `/signature`: over the document's bytes. Base64 over several lines, as the metadata service serves it. */
   readonly signature: string;
+  /** `/rsa2048`: PKCS#7 with the document in it, likewise. */
+  readonly rsa2048: string;
 }
 
 const YEAR = 365 * 24 * 3600 * 1000;
@@ -51,15 +54,17 @@ export function identityDocument(machine: Machine): string {
   return JSON.stringify(document, null, 2).replaceAll(/^( {2}"\w+"):/gm, '$1 :');
 }
 
-/** Signs identity documents as AWS does for `/signature`: RSA, SHA-256, PKCS#1 v1.5 over the document's bytes. */
+/** Signs identity documents as AWS does, with RSA-2048 and SHA-256 (PKCS#1 v1.5); where AWS has two keys, this has one. */
 export class IdentitySigner {
   /** The public half, as AWS publishes its own for each Region: a self-signed certificate in PEM. */
   readonly certificatePem: string;
   readonly #keys: webcrypto.CryptoKeyPair;
+  readonly #certificate: x509.X509Certificate;
 
-  private constructor(keys: webcrypto.CryptoKeyPair, certificatePem: string) {
+  private constructor(keys: webcrypto.CryptoKeyPair, certificate: x509.X509Certificate) {
     this.#keys = keys;
-    this.certificatePem = certificatePem;
+    this.#certificate = certificate;
+    this.certificatePem = certificate.toString('pem');
   }
 
   static async create(now: Date, keySource: KeySource = freshKeys): Promise<IdentitySigner> {
@@ -72,19 +77,22 @@ export class IdentitySigner {
       signingAlgorithm: RSA_2048,
       keys,
     });
-    return new IdentitySigner(keys, certificate.toString('pem'));
+    return new IdentitySigner(keys, certificate);
   }
 
-  async sign(document: string): Promise<SignedIdentity> {
-    const signature = await crypto.subtle.sign(RSA_2048.name, this.#keys.privateKey, Buffer.from(document));
-    const lines = Buffer.from(signature)
-      .toString('base64')
-      .match(/.{1,64}/g);
-    return { document, signature: (lines ?? []).join('\n') };
+  async sign(document: string, now = new Date()): Promise<SignedIdentity> {
+    const sign = (bytes: Buffer) => crypto.subtle.sign(RSA_2048.name, this.#keys.privateKey, bytes);
+    const content = Buffer.from(document);
+    const rsa2048 = await signedData(content, this.#certificate, now, sign);
+    return { document, signature: inLines(Buffer.from(await sign(content)), 64), rsa2048: inLines(rsa2048, 76) };
   }
 
-  verify({ document, signature }: SignedIdentity): Promise<boolean> {
+  verify({ document, signature }: Pick<SignedIdentity, 'document' | 'signature'>): Promise<boolean> {
     const bytes = Buffer.from(signature, 'base64');
     return crypto.subtle.verify(RSA_2048.name, this.#keys.publicKey, bytes, Buffer.from(document));
   }
+}
+
+function inLines(bytes: Buffer, characters: number): string {
+  return (bytes.toString('base64').match(new RegExp(`.{1,${characters}}`, 'g')) ?? []).join('\n');
 }

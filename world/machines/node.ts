@@ -117,7 +117,8 @@ export class SimulatedNode {
 
   /** What the node reads from its metadata service. */
   identity(): Promise<SignedIdentity> {
-    this.#identity ??= this.#options.signer.sign(identityDocument(this.machine));
+    const { signer, clock } = this.#options;
+    this.#identity ??= signer.sign(identityDocument(this.machine), new Date(clock.now()));
     return this.#identity;
   }
 

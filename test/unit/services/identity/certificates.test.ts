@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { certificatesOf, readCertificates, runningOut } from '../../../../services/identity/certificates.ts';
+import { certificatesOf, keysOf, readCertificates, runningOut } from '../../../../services/identity/certificates.ts';
 import { IdentitySigner } from '../../../../world/machines/identity.ts';
 import { hasOpenssl, root, workshop } from '../../../support/certificate-requests.ts';
 
@@ -12,15 +12,26 @@ const README = readFileSync(join(FOLDER, 'README.md'), 'utf8');
 const HALF_A_YEAR_MILLISECONDS = 182 * 24 * 3600 * 1000;
 
 describe('the certificates of AWS', () => {
-  it('none of them runs out within half a year', () => {
+  it('do not expire within half a year', () => {
     expect(runningOut(CERTIFICATES, new Date(Date.now() + HALF_A_YEAR_MILLISECONDS))).toEqual([]);
   });
 
-  it('say which of them runs out first', () => {
-    expect(runningOut(CERTIFICATES, new Date('2028-08-01T00:00:00Z'))).toEqual([
-      "AWS's certificate of cn-north-1 runs out on 2028-07-02: add the new one beside it.",
-      "AWS's certificate of cn-northwest-1 runs out on 2028-07-02: add the new one beside it.",
-    ]);
+  it('are watched: the first to expire is named', () => {
+    expect(runningOut(CERTIFICATES, new Date('2195-02-01T00:00:00Z'))).toContain(
+      "AWS's certificate of us-east-1 expires on 2195-01-17: add the new one beside it.",
+    );
+  });
+
+  it('cover the 39 public Regions', () => {
+    expect(Object.keys(CERTIFICATES)).toHaveLength(39);
+    expect(Object.keys(CERTIFICATES)).toEqual(expect.arrayContaining(['ap-southeast-6', 'eusc-de-east-1']));
+  });
+
+  it('are compiled in as keys of 2048 bits, each with the certificate that its signatures name', () => {
+    const keys = keysOf(CERTIFICATES);
+    const signers = Object.values(keys).flatMap((ofRegion) => ofRegion.map(({ signer }) => signer));
+    expect(signers).toEqual(signers.map(() => expect.stringMatching(/^MGkwXDELMAkGA1UE/)));
+    expect(new Set(signers).size).toBe(39);
   });
 
   it('are those of the Regions that the README lists, with the days that it says', () => {
@@ -35,11 +46,11 @@ describe('the certificates of AWS', () => {
     expect(listed).toEqual(there);
   });
 
-  it('are Amazon’s, of the type RSA', () => {
+  it('are Amazon’s, of the type RSA-2048', () => {
     for (const region of Object.keys(CERTIFICATES)) {
       const [certificate, ...more] = certificatesOf(region, CERTIFICATES);
       expect(certificate?.subject).toMatch(/O=Amazon(\.com Inc\.| Web Services LLC)/);
-      expect(certificate?.publicKey.asymmetricKeyType).toBe('rsa');
+      expect(certificate?.publicKey.asymmetricKeyDetails?.modulusLength).toBe(2048);
       expect(more).toEqual([]);
     }
   });
@@ -64,7 +75,7 @@ describe('a folder of certificates', () => {
     const folder = folderWith(files);
     expect(() => readCertificates(folder)).toThrow(
       [
-        `${folder}/eu-west-1.pem: not a self-signed RSA certificate; take the Region's certificate of the type RSA.`,
+        `${folder}/eu-west-1.pem: not a self-signed RSA certificate; take the Region's certificate of the type RSA-2048.`,
         `${folder}/eu-west-2.pem: not certificates in PEM: `,
       ].join('\n'),
     );
@@ -73,12 +84,22 @@ describe('a folder of certificates', () => {
     );
   });
 
+  it.runIf(hasOpenssl)('may hold one of 1024 bits, which counts only where none has 2048', async () => {
+    const weak = weakCertificate();
+    const read = readCertificates(
+      folderWith({ 'eu-west-1.pem': weak, 'eu-west-2.pem': `${weak}${await certificate()}` }),
+    );
+    const { 'eu-west-1': one = [], 'eu-west-2': other = [] } = keysOf(read);
+    expect(one.map(({ signer }) => typeof signer)).toEqual(['undefined']);
+    expect(other.map(({ signer }) => typeof signer)).toEqual(['string']);
+  });
+
   it.runIf(hasOpenssl)('is refused with AWS’s other kind of certificate, DSA', () => {
     const { openssl, read } = workshop();
     openssl('dsaparam', '-out', 'parameters', '1024');
     openssl('gendsa', '-out', 'key', 'parameters');
     openssl('req', '-x509', '-new', '-key', 'key', '-out', 'dsa.pem', '-subj', '/O=Amazon Web Services LLC');
-    expect(() => readCertificates(folderWith({ 'eu-west-1.pem': read('dsa.pem') }))).toThrow('of the type RSA');
+    expect(() => readCertificates(folderWith({ 'eu-west-1.pem': read('dsa.pem') }))).toThrow('of the type RSA-2048');
   });
 });
 
@@ -86,6 +107,12 @@ const NOT_A_CERTIFICATE = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICA
 
 async function certificate(): Promise<string> {
   return (await IdentitySigner.create(new Date())).certificatePem;
+}
+
+function weakCertificate(): string {
+  const { openssl, read } = workshop();
+  openssl('req', '-x509', '-newkey', 'rsa:1024', '-nodes', '-keyout', 'key', '-out', 'weak.pem', '-subj', '/O=Amazon');
+  return read('weak.pem');
 }
 
 function folderWith(files: Record<string, string>): string {

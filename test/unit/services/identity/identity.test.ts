@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { IdentityRejected } from '../../../../lib/errors.ts';
+import { IdentityPending, IdentityRejected } from '../../../../lib/errors.ts';
 import { keysOf } from '../../../../services/identity/certificates.ts';
 import { readIdentity, readRequestedIdentity, takesOnlyRsa } from '../../../../services/identity/index.ts';
 import { IdentitySigner } from '../../../../world/machines/identity.ts';
@@ -9,10 +9,10 @@ import { INSTANCE, pemOf, requestOf } from '../../../support/certificate-request
 
 const signer = await IdentitySigner.create(new Date('2030-01-01T00:00:00Z'));
 const { accountId, instanceId, region } = INSTANCE;
-const { document, signature } = await signer.sign(JSON.stringify({ accountId, instanceId, region }));
+const { document, signature, rsa2048 } = await signer.sign(JSON.stringify({ accountId, instanceId, region }));
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const CSR = pemOf(requestOf({ privateKey, spki: publicKey.export({ type: 'spki', format: 'der' }) }));
-const ANSWER = { csr: CSR, identityDocument: document, identitySignature: signature };
+const ANSWER = { csr: CSR, identityDocument: document, identitySignature: signature, identityRsa2048: rsa2048 };
 const POLICY = {
   keys: keysOf({ 'eu-west-1': signer.certificatePem }),
   now: '2030-06-07T08:09:10.000Z',
@@ -41,6 +41,14 @@ describe('what a node answers', () => {
     );
   });
 
+  it('fits into what Run Command hands over, with the longest request and a long document', async () => {
+    const long = await signer.sign(document.padEnd(2000));
+    const answer = { ...ANSWER, csr: pemOf(Buffer.alloc(4096)), identityDocument: long.document };
+    const output = JSON.stringify({ ...answer, identitySignature: long.signature, identityRsa2048: long.rsa2048 });
+    expect(() => readIdentity(output, INSTANCE, POLICY)).toThrow('its CSR is not a PKCS#10 request in DER');
+    expect(output.length).toBeLessThan(24_000);
+  });
+
   it('is refused, and never an error of our own, whatever it is', () => {
     const rejects = (output: string) => {
       try {
@@ -50,9 +58,9 @@ describe('what a node answers', () => {
       }
       return false;
     };
-    const text = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom(CSR, document, signature));
+    const text = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom(CSR, document, signature, rsa2048));
     const answer = fc
-      .record({ csr: text, identityDocument: text, identitySignature: text })
+      .record({ csr: text, identityDocument: text, identitySignature: text, identityRsa2048: text })
       .filter((one) => JSON.stringify(one) !== JSON.stringify(ANSWER));
     fc.assert(
       fc.property(
@@ -67,9 +75,22 @@ describe('what a node answers', () => {
   });
 
   it('needs no document on Lightsail, where none tells the instance’s own account', () => {
-    const answer = JSON.stringify({ ...ANSWER, identityDocument: '{}', identitySignature: '' });
+    const answer = JSON.stringify({ ...ANSWER, identityDocument: '{}', identitySignature: '', identityRsa2048: '' });
     expect(readIdentity(answer, { ...INSTANCE, platform: 'lightsail' }, POLICY)).toMatchObject({ csr: CSR.trim() });
     expect(() => readIdentity(answer, INSTANCE, POLICY)).toThrow(IdentityRejected);
+  });
+});
+
+describe('an answer of the script of an earlier version', () => {
+  const former = JSON.stringify({ ...ANSWER, identityRsa2048: undefined });
+
+  it('is not yet an answer: the node is asked again', () => {
+    expect(() => readIdentity(former, INSTANCE, POLICY)).toThrow(IdentityPending);
+    expect(() => readIdentity(former, INSTANCE, POLICY)).toThrow('It will be asked again.');
+  });
+
+  it('is enough on Lightsail', () => {
+    expect(readIdentity(former, { ...INSTANCE, platform: 'lightsail' }, POLICY)).toMatchObject({ csr: CSR.trim() });
   });
 });
 

@@ -118,12 +118,13 @@ describe('a simulated node', () => {
     const { launch } = await machines();
     const node = launch();
     const { stdout, exitCode } = await collectIdentity(node, { NodeName: 'web-1' });
-    const { document, signature } = await node.identity();
+    const { document, signature, rsa2048 } = await node.identity();
     expect(exitCode).toBe(0);
     expect(JSON.parse(stdout)).toEqual({
       csr: await node.csr('web-1'),
       identityDocument: document,
       identitySignature: signature,
+      identityRsa2048: rsa2048,
     });
   });
 });
