@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { Instance } from '../lib/instance.ts';
-import { Association, Decision, Enrolment, Failure, Registration, Release, sentenceOf } from '../lib/state.ts';
+import { Association, Decision, Enrolment, Failure, Registration, Release, sentenceOf, Waiting } from '../lib/state.ts';
 import { causeOf } from './failure-cause.ts';
 import { aboutEnrolment, NOTHING_KNOWN } from './outcomes.ts';
 import { type EnrolmentRequest, labelOf, namedIn, naming } from './request.ts';
@@ -11,6 +11,7 @@ export const EnrolmentProgress = z.object({
   enrolment: Enrolment.optional(),
   registration: Registration.optional(),
   association: Association.optional(),
+  waiting: Waiting.optional(),
   failure: Failure,
 });
 export type EnrolmentProgress = z.infer<typeof EnrolmentProgress>;

@@ -1,17 +1,23 @@
-import { IdentityPending, IdentityRejected } from '../lib/errors.ts';
+import { accountId } from '../lib/config.ts';
+import { IdentityOutdated, IdentityPending, IdentityRejected, IdentityUnproved } from '../lib/errors.ts';
 import { Instance } from '../lib/instance.ts';
-import { Command, Enrolment, type Identity } from '../lib/state.ts';
+import { Command, Enrolment, type Identity, type TaskContext, Waiting } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
+import { secondsBetween } from '../profiles/waiting.ts';
 import { compiledKeys } from '../services/identity/certificates.ts';
 import { readIdentity, takesOnlyRsa } from '../services/identity/index.ts';
 import { countingRejections } from '../services/identity/refusal.ts';
 import { bindKey, claimOf } from '../services/ledger.ts';
 import { commandResult } from '../services/run-command.ts';
 
+/** A document that is still from before the launch then is not about to be made anew. */
+const ASKED_AGAIN_FOR_SECONDS = 300;
+
 /** Takes the node's answer, checks it, and binds its key to the instance: the first key wins. */
 export const handler = task(
-  { instance: Instance, enrolment: Enrolment, command: Command },
-  async ({ instance, enrolment, command: { commandId, managedId }, task }, call): Promise<Identity> => {
+  // An execution that began before a deployment does not hand over what it waits for.
+  { instance: Instance, enrolment: Enrolment, command: Command, waiting: Waiting.optional() },
+  async ({ instance, enrolment, command: { commandId, managedId }, waiting, task }, call): Promise<Identity> => {
     const { instanceId } = instance;
     const result = await commandResult(commandId, { ...instance, managedId }, call.signal);
     if (result.outcome === 'running' || result.outcome === 'lost')
@@ -21,14 +27,26 @@ export const handler = task(
         throw new IdentityRejected(`${instanceId} could not make its CSR; its script printed ${result.errorOutput}.`, {
           rule: 'answer',
         });
-      const identity = readIdentity(result.output, instance, {
-        keys: compiledKeys(),
-        now: task.enteredTime,
-        onlyRsa: takesOnlyRsa(enrolment),
-        managedId,
-      });
+      const trust = { keys: compiledKeys(), now: task.enteredTime, accountId: accountId() };
+      const policy = { ...trust, onlyRsa: takesOnlyRsa(enrolment), managedId };
+      const identity = askingAgain(waiting, task, () => readIdentity(result.output, instance, policy));
       await bindKey(claimOf(enrolment), identity.publicKeyFingerprint, call.signal);
       return identity;
     });
   },
 );
+
+/**
+ * A document older than the launch is asked for again for some minutes. Then a person decides, because EC2 moves the time of
+ * a launch: it is no verdict on the instance. The state machine of an earlier version does not know how to ask again.
+ */
+function askingAgain<Read>(waiting: Waiting | undefined, { enteredTime }: TaskContext, read: () => Read): Read {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof IdentityOutdated)) throw cause;
+    const since = waiting ? (waiting.outdatedSince ?? enteredTime) : null;
+    if (since !== null && secondsBetween(since, enteredTime) < ASKED_AGAIN_FOR_SECONDS) throw cause;
+    throw new IdentityUnproved(cause.message, { cause });
+  }
+}

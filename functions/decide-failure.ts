@@ -38,7 +38,7 @@ async function settle(
 
 async function gather(
   request: EnrolmentRequest | undefined,
-  { enrolment, failure }: EnrolmentProgress,
+  { enrolment, failure, waiting }: EnrolmentProgress,
   execution: string,
   signal: AbortSignal,
 ): Promise<FailureFacts> {
@@ -46,6 +46,7 @@ async function gather(
   const item = isClaimed ? await findItem(enrolment.ledgerKey, signal) : undefined;
   return {
     error: failure.Error,
+    isUnproved: Boolean(waiting?.outdatedSince),
     enrolment,
     hook: enrolment ? enrolment.hook : await announcedHook(request, execution, signal),
     isEnrolled: item?.status === 'enrolled' && item.generation === enrolment?.generation,

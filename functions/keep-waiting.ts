@@ -2,7 +2,14 @@ import * as z from 'zod';
 import { EnrolmentRequest, namedIn } from '../events/request.ts';
 import { secondsUntilConfirmed } from '../lib/absence.ts';
 import { profilesIn } from '../lib/compiled.ts';
-import { DeadlinePassed, InvalidRequest, LaunchDecided, ServiceUnavailable, Throttled } from '../lib/errors.ts';
+import {
+  DeadlinePassed,
+  IdentityUnproved,
+  InvalidRequest,
+  LaunchDecided,
+  ServiceUnavailable,
+  Throttled,
+} from '../lib/errors.ts';
 import { type GroupMember, type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import { Enrolment, Failure, type Hook, sentenceOf, type TaskContext, Waiting } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
@@ -50,6 +57,7 @@ export const handler = task(
       absentSince: missedSince('InstanceNotFound', soFar.waiting?.absentSince, soFar, task),
       unregisteredSince: missedSince('RegistrationMissing', soFar.waiting?.unregisteredSince, soFar, task),
       dependencyMissingSince,
+      outdatedSince: outdatedSince(soFar, task),
       hasWaitedForUs,
     };
   },
@@ -99,10 +107,11 @@ async function probableHook(ref: InstanceRef, signal: AbortSignal): Promise<Hook
   return profile ? launchHook(undefined, member, profile) : null;
 }
 
-/** @throws DeadlinePassed with what was waited for */
+/** @throws DeadlinePassed with what was waited for; IdentityUnproved where that is no verdict on the instance */
 function requireTime(deadline: string, failure: Failure, { enteredTime }: TaskContext): void {
   if (Date.parse(enteredTime) < Date.parse(deadline)) return;
-  throw new DeadlinePassed(
+  const Over = failure.Error === 'IdentityOutdated' ? IdentityUnproved : DeadlinePassed;
+  throw new Over(
     `The time for this launch was over at ${deadline}. It waited because of ${failure.Error}: ${sentenceOf(failure)}`,
   );
 }
@@ -134,4 +143,10 @@ function missedSince(
   { enteredTime }: TaskContext,
 ): string | null {
   return failure.Error === error ? (before ?? enteredTime) : null;
+}
+
+/** Between two looks at the document, the node's agent may not answer; any other failure is about something else. */
+function outdatedSince({ failure, waiting }: Progress, { enteredTime }: TaskContext): string | null {
+  if (failure.Error === 'IdentityOutdated') return waiting?.outdatedSince ?? enteredTime;
+  return failure.Error === 'IdentityPending' ? (waiting?.outdatedSince ?? null) : null;
 }

@@ -62,9 +62,12 @@ export function home(): string {
   return environment('AWS_REGION');
 }
 
-/** The stack's own account. */
+/** The stack's own account. @throws InvalidRequest where the environment does not say it: nothing is taken for ours then */
 export function accountId(): string {
-  return environment('RETIRE_NODE_STATE_MACHINE_ARN').split(':')[4] ?? '';
+  const arn = environment('RETIRE_NODE_STATE_MACHINE_ARN');
+  const [account] = arn.split(':').slice(4);
+  if (account && /^\d{12}$/.test(account)) return account;
+  throw new InvalidRequest(`RETIRE_NODE_STATE_MACHINE_ARN is ${arn}, which names no account. Deploy again.`);
 }
 
 /** The credentials of the function's role. @throws PermissionDenied if it has none */

@@ -28,6 +28,11 @@ export class IdentityPending extends Error {
   override readonly name = 'IdentityPending';
 }
 
+/** The node's identity document is older than its launch: the node is asked again. */
+export class IdentityOutdated extends Error {
+  override readonly name = 'IdentityOutdated';
+}
+
 /** The configuration server cannot be reached, is starting, or takes no nodes now (maintenance, backup). */
 export class ServerNotReady extends Error {
   override readonly name = 'ServerNotReady';
@@ -97,6 +102,7 @@ export type BrokenRule =
   | 'document-form'
   | 'document-signature'
   | 'document-other'
+  | 'document-account'
   | 'csr-pem'
   | 'csr-der'
   | 'csr-subject'
@@ -105,6 +111,7 @@ export type BrokenRule =
   | 'csr-algorithm'
   | 'csr-signature'
   | 'another-key'
+  | 'unexpected'
   | 'other';
 
 /** What the node presented as its identity breaks a rule; the message names the rule. */
@@ -116,6 +123,11 @@ export class IdentityRejected extends Error {
     super(message, options);
     this.rule = rule;
   }
+}
+
+/** The node's identity document stayed older than its launch: no verdict on the instance, so that a person decides. */
+export class IdentityUnproved extends Error {
+  override readonly name = 'IdentityUnproved';
 }
 
 /** There is no such configuration server, or it is beyond hope (failed, deleting, terminated). */
@@ -169,6 +181,7 @@ export const NOT_YET = [
   'InstanceNotFound',
   'ClaimedElsewhere',
   'IdentityPending',
+  'IdentityOutdated',
   'ServerNotReady',
   'Throttled',
   'ServiceUnavailable',
@@ -195,4 +208,4 @@ export const VERDICTS = [
 export const OURS = ['InvalidRequest', 'ServerNotFound', 'PermissionDenied', 'QuotaExceeded'] as const;
 
 /** What is "never": the enrolment fails. */
-export const NEVER = [...VERDICTS, ...OURS, 'InstanceGone', 'LaunchDecided'] as const;
+export const NEVER = [...VERDICTS, ...OURS, 'IdentityUnproved', 'InstanceGone', 'LaunchDecided'] as const;

@@ -100,7 +100,10 @@ export const Waiting = z.object({
   unregisteredSince: z.iso.datetime().nullable().default(null),
   /** When looks began to miss a server, a stack or a secret of the profile, without a sighting since. */
   dependencyMissingSince: z.iso.datetime().nullable().default(null),
+  /** When the node began to show an identity document older than its launch, and has shown none since that is not. */
+  outdatedSince: z.iso.datetime().nullable().default(null),
 });
+export type Waiting = z.infer<typeof Waiting>;
 
 /** `$.hardening`: how EnforceImdsV2 left the metadata options. */
 export const Hardening = z.object({

@@ -388,6 +388,9 @@ function machineOf(instance: Ec2Instance) {
     architecture: instance.architecture,
     availabilityZone: instance.availabilityZone,
     privateIp: instance.privateIpAddress,
-    launchedAt: instance.launchTime,
+    // A stop and a start move it.
+    get launchedAt() {
+      return instance.launchTime;
+    },
   };
 }

@@ -5,6 +5,8 @@ import type { Enrolment, FailureDecision, Hook } from '../lib/state.ts';
 export interface FailureFacts {
   /** The error's name. */
   readonly error: string;
+  /** Whether the node showed an identity document older than its launch, and has shown none since that is not. */
+  readonly isUnproved: boolean;
   /** Undefined if the enrolment failed before ResolveProfile had answered. */
   readonly enrolment: Pick<Enrolment, 'status' | 'onFailure'> | undefined;
   /** The hook in which the launch waits. */
@@ -22,20 +24,21 @@ export interface FailureFacts {
  *   it is enrolled, only its launch is not finished ► hold      a good node is never abandoned
  *   onFailure: hold ───────────────────────────────► hold
  *   onFailure: continue ───────────────────────────► continue  into service as it is, because the profile says so
- *   onFailure: abandon ─┬─ no verdict on the instance ► hold    an outage, or a role, secret, profile or quota of ours
+ *   onFailure: abandon ─┬─ no verdict on the instance ► hold    an outage, a role, secret, profile or quota of ours, or an
+ *                       │                                      identity document that stayed older than the launch
  *                       ├─ abandonLimit is reached ► hold      a server that is down must not make a group replace its
  *                       │                                      instances in a loop
  *                       └─ else ───────────────────► abandon   undone; Auto Scaling launches another
  *
  * "Not ready yet" never gets here before its deadline: it waits in KeepWaiting, and arrives as DeadlinePassed.
  */
-export function decideFailure({ error, enrolment, hook, isEnrolled }: FailureFacts): FailureDecision {
+export function decideFailure({ error, isUnproved, enrolment, hook, isEnrolled }: FailureFacts): FailureDecision {
   if (error === 'InstanceGone') return { ...decision('none'), undo: enrolment?.status === 'enrolling' };
   if (!hook || error === 'LaunchDecided') return decision('none');
   if (!enrolment || isEnrolled) return decision('hold');
   if (enrolment.onFailure !== 'abandon') return decision(enrolment.onFailure);
-  if (!VERDICTS.some((name) => name === error))
-    return decision('hold', 'It is held and not abandoned, because this is no verdict on the instance.');
+  const isVerdict = VERDICTS.some((name) => name === error) && !(isUnproved && error === 'DeadlinePassed');
+  if (!isVerdict) return decision('hold', 'It is held and not abandoned, because this is no verdict on the instance.');
   return { action: 'abandon', undo: true, instead: null };
 }
 

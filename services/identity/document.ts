@@ -1,6 +1,6 @@
 import { verify } from 'node:crypto';
 import * as z from 'zod';
-import { IdentityPending } from '../../lib/errors.ts';
+import { IdentityOutdated, IdentityPending } from '../../lib/errors.ts';
 import type { Instance } from '../../lib/instance.ts';
 import { publicKeyOf, type RegionKey, type RegionKeys } from './certificates.ts';
 import { isSignedBy, readSignature } from './pkcs7.ts';
@@ -12,6 +12,8 @@ export interface DocumentTrust {
   readonly keys: RegionKeys;
   /** The time by which a certificate has expired or not: ISO 8601. */
   readonly now: string;
+  /** The stack's own: only its instances are enrolled. */
+  readonly accountId: string;
 }
 
 /** What a node has read from `/latest/dynamic/instance-identity/`. */
@@ -23,8 +25,19 @@ export interface ShownDocument {
   readonly rsa2048: string | undefined;
 }
 
-const IdentityDocument = z.object({ accountId: z.string(), region: z.string(), instanceId: z.string() });
+const IdentityDocument = z.object({
+  accountId: z.string(),
+  region: z.string(),
+  instanceId: z.string(),
+  pendingTime: z.iso.datetime(),
+});
 type IdentityDocument = z.infer<typeof IdentityDocument>;
+
+/**
+ * EC2 and the metadata service note the time of a launch each on its own. A guess: AWS names no limit, and a document from
+ * before a stop is older than the stop took.
+ */
+const NOTED_WITHIN_SECONDS = 300;
 
 /** Where operators add what AWS publishes. */
 const FOLDER = 'services/identity/aws-certificates';
@@ -33,16 +46,44 @@ const FOLDER = 'services/identity/aws-certificates';
  * Checks that AWS signed the instance identity document in the instance's Region, and that it is this instance's. Every
  * process on the instance can read it: it proves where a key came from, the first time only.
  * Source: EC2 user guide, "Verify the instance identity document".
- * @throws IdentityRejected with the rule that is broken; IdentityPending for an answer of an earlier version's script
+ * @throws IdentityRejected with the rule that is broken; IdentityPending for an answer of an earlier version's script;
+ * IdentityOutdated for a document from before the launch
  */
 export function requireOwnDocument(shown: ShownDocument, instance: Instance, trust: DocumentTrust): void {
   const reject = rejecting(instance.instanceId);
   requireSignature(shown, usableKeys(instance, trust), instance, reject);
   const document = readDocument(shown.document, reject);
-  for (const name of ['instanceId', 'accountId', 'region'] as const) {
+  for (const name of ['instanceId', 'region'] as const) {
     if (document[name] !== instance[name])
       throw reject('document-other', `the ${name} of its identity document is not ${instance[name]}`);
   }
+  requireOurAccount(document, instance, trust, reject);
+  requireThisLaunch(document, instance);
+}
+
+/** Neither what the document says nor what EC2 says is enough alone. */
+function requireOurAccount(
+  document: IdentityDocument,
+  instance: Instance,
+  { accountId }: DocumentTrust,
+  reject: Reject,
+): void {
+  if (document.accountId !== accountId)
+    throw reject('document-account', `the accountId of its identity document is not ${accountId}, the stack's own`);
+  if (instance.accountId !== accountId)
+    throw reject('document-account', `EC2 does not show it as an instance of ${accountId}, the stack's own account`);
+}
+
+/** A stop and a start move the time of the launch, and the document follows. */
+function requireThisLaunch({ pendingTime }: IdentityDocument, { instanceId, launchTime }: Instance): void {
+  const oldest = launchTime === null ? Number.POSITIVE_INFINITY : Date.parse(launchTime) - NOTED_WITHIN_SECONDS * 1000;
+  if (Date.parse(pendingTime) >= oldest) return;
+  const since =
+    launchTime === null ? 'EC2 does not say when it was launched' : `EC2 says that it was launched at ${launchTime}`;
+  throw new IdentityOutdated(
+    `The identity document of ${instanceId} is of ${pendingTime}, and ${since}. If the node still shows this document, ` +
+      'stop and start the instance: its metadata service makes a new one.',
+  );
 }
 
 /** The keys of a Region are of one kind: of 2048 bits where AWS has published one. */

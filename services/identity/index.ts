@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { traitsOf } from '../../lib/engines.ts';
+import { IdentityOutdated, IdentityPending, IdentityRejected } from '../../lib/errors.ts';
 import type { Instance } from '../../lib/instance.ts';
 import type { Enrolment, Identity } from '../../lib/state.ts';
 import { checkRequest, type RequestPolicy } from './csr.ts';
@@ -23,13 +24,18 @@ const Answer = z.object({
  * document that it is the machine the control plane knows. A Lightsail machine's document names an account of AWS's own,
  * so there the request and the managed node's registration at Systems Manager have to do.
  * @param output what its command printed
- * @throws IdentityRejected with the rule that is broken.
+ * @throws IdentityRejected with the rule that is broken; IdentityPending or IdentityOutdated where the node has to be asked
+ * again
  */
 export function readIdentity(output: string, instance: Instance, policy: RequestPolicy & DocumentTrust): Identity {
-  const answer = parseAnswer(output, instance);
-  const { csr, identityDocument: document, identitySignature: signature, identityRsa2048: rsa2048 } = answer;
-  if (instance.platform === 'ec2') requireOwnDocument({ document, signature, rsa2048 }, instance, policy);
-  return { ...checkRequest(csr, instance, policy), document, signature };
+  return rejectingTheUnexpected(instance, () => {
+    const answer = parseAnswer(output, instance);
+    const { csr, identityDocument: document, identitySignature: signature, identityRsa2048: rsa2048 } = answer;
+    // The age comes last: a document that is another's, or a CSR that is refused, is not asked for again.
+    const checked = checkRequest(csr, instance, policy);
+    if (instance.platform === 'ec2') requireOwnDocument({ document, signature, rsa2048 }, instance, policy);
+    return { ...checked, document, signature };
+  });
 }
 
 /**
@@ -37,7 +43,21 @@ export function readIdentity(output: string, instance: Instance, policy: Request
  * @throws IdentityRejected with the rule that is broken.
  */
 export function readRequestedIdentity(csr: string, instance: Instance, policy: RequestPolicy): Identity {
-  return { ...checkRequest(csr, instance, policy), document: '', signature: '' };
+  return rejectingTheUnexpected(instance, () => {
+    return { ...checkRequest(csr, instance, policy), document: '', signature: '' };
+  });
+}
+
+/** What a node shows must not break the check: an error that no rule foresees is a rejection too. */
+function rejectingTheUnexpected<Checked>({ instanceId }: Instance, check: () => Checked): Checked {
+  try {
+    return check();
+  } catch (cause) {
+    const isForeseen = [IdentityRejected, IdentityPending, IdentityOutdated].some((Known) => cause instanceof Known);
+    if (isForeseen) throw cause;
+    const name = cause instanceof Error ? cause.name : typeof cause;
+    throw rejecting(instanceId)('unexpected', `the check of what it showed broke off with ${name}`, cause);
+  }
 }
 
 /** Whether one of the enrolment's servers refuses elliptic curves. OpsWorks Stacks does. */

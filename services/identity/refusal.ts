@@ -1,4 +1,4 @@
-import { type BrokenRule, IdentityRejected } from '../../lib/errors.ts';
+import { type BrokenRule, IdentityRejected, IdentityUnproved } from '../../lib/errors.ts';
 import { emit } from '../../lib/telemetry.ts';
 
 /**
@@ -19,6 +19,7 @@ export async function countingRejections<Output>(work: () => Promise<Output>): P
     return await work();
   } catch (error) {
     if (error instanceof IdentityRejected) emit('IdentitiesRejected', 1, { rule: error.rule });
+    if (error instanceof IdentityUnproved) emit('IdentitiesRejected', 1, { rule: 'document-age' });
     throw error;
   }
 }

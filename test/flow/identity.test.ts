@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import * as z from 'zod';
 import { ClaimedElsewhere, IdentityRejected } from '../../lib/errors.ts';
+import { readProfiles } from '../../profiles/file.ts';
 import { bindKey, claim, findItem } from '../../services/ledger.ts';
-import { IdentitySigner } from '../../world/machines/identity.ts';
+import { ACCOUNT_ID } from '../../world/kernel/account.ts';
+import { IdentitySigner, identityDocument } from '../../world/machines/identity.ts';
 import { SimulatedNode } from '../../world/machines/node.ts';
+import { oneKey, thriftyKeys } from '../../world/pki/thrifty-keys.ts';
 import {
   associations,
   changes,
@@ -19,6 +23,15 @@ function giveKeyOf(node: SimulatedNode, other: SimulatedNode): void {
   Object.assign(other, { machine: node.machine });
   Object.assign(node, { csr: (name: string) => other.csr(name), publicKeyPem: () => other.publicKeyPem() });
 }
+
+const Wait = z.looseObject({
+  soFar: z.looseObject({ enrolment: z.looseObject({ deadline: z.string() }) }),
+  task: z.looseObject({}),
+});
+
+/** Signs for the worlds that have its key. */
+const signerKeySource = oneKey(thriftyKeys());
+const SIGNER = await IdentitySigner.create(START, signerKeySource);
 
 /** What was counted as rejected, by the rule that was broken. */
 function rejections(world: Played): unknown[] {
@@ -106,6 +119,82 @@ describe('a node that a script of an earlier version has asked', () => {
   });
 });
 
+describe('an identity document from before the launch', () => {
+  /** Its document says, so many times, that the instance was launched an hour before. */
+  function showOld(node: SimulatedNode, times: number): { asked: number } {
+    const seen = { asked: 0 };
+    const identity = async () => {
+      const shown = await SimulatedNode.prototype.identity.call(node);
+      seen.asked += 1;
+      if (seen.asked > times) return shown;
+      const launchedAt = new Date(node.machine.launchedAt.getTime() - 3_600_000);
+      return SIGNER.sign(identityDocument({ ...node.machine, launchedAt }));
+    };
+    Object.assign(node, { identity });
+    return seen;
+  }
+
+  const abandoning = readProfiles('profiles.yml').map((profile) => ({ ...profile, onFailure: 'abandon' as const }));
+
+  it('is asked for again, and the node is enrolled once it is new', async () => {
+    const world = await playWorld({ signerKeySource });
+    const [instance = ''] = world.autoScaling.launch('database', 1);
+    const seen = showOld(nodeOf(world, instance), 1);
+    expect(await untilEnded(world, 1)).toMatchObject([{ instance, outcome: 'enrolled' }]);
+    expect(seen.asked).toBe(2);
+    expect(rejections(world)).toEqual([]);
+  });
+
+  it('holds the launch after minutes of asking, although the profile says abandon', async () => {
+    const world = await playWorld({ signerKeySource, profiles: abandoning });
+    const [instance = ''] = world.autoScaling.launch('database', 1);
+    const seen = showOld(nodeOf(world, instance), Number.POSITIVE_INFINITY);
+    const [held] = await untilEnded(world, 1);
+    expect(held).toMatchObject({ outcome: 'failed', lifecycle: 'Pending:Wait' });
+    expect(held?.cause).toMatch(
+      /The identity document of \S+ is of .* It is held and not abandoned, because this is no/,
+    );
+    expect(held?.seconds).toBeGreaterThan(300);
+    expect(held?.seconds).toBeLessThan(900);
+    expect(seen.asked).toBeGreaterThan(2);
+    expect(world.machines.executions()[0]?.outcome.error).toBe('IdentityUnproved');
+    expect(rejections(world)).toEqual(['document-age']);
+    expect(registrations(world)).toEqual([]);
+  });
+
+  it('holds the launch at its deadline too', async () => {
+    const world = await playWorld({ signerKeySource, profiles: abandoning });
+    const waits: unknown[] = [];
+    world.lambda.interceptor = ({ functionName, payload }, next) => {
+      if (functionName.endsWith('-keep-waiting')) waits.push(payload);
+      return next();
+    };
+    const [instance = ''] = world.autoScaling.launch('database', 1);
+    showOld(nodeOf(world, instance), 1);
+    await untilEnded(world, 1);
+    const { request, soFar, task } = Wait.parse(waits[0]);
+    const atTheDeadline = { request, soFar, task: { ...task, enteredTime: soFar.enrolment.deadline } };
+    await expect(world.lambda.invoke('muster-dev-keep-waiting', atTheDeadline)).rejects.toMatchObject({
+      error: 'IdentityUnproved',
+      cause: expect.stringMatching(/The time for this launch was over .* because of IdentityOutdated: The identity/),
+    });
+  });
+
+  it('is made anew when the instance is stopped and started', async () => {
+    const world = await playWorld();
+    world.lambda.interceptor = async () => null;
+    const [instance = ''] = world.autoScaling.launch('batch-nightly', 1);
+    await world.clock.advance(3_600_000);
+    world.ec2.stop(instance);
+    await world.clock.advance(30_000);
+    world.ec2.start(instance);
+    await world.clock.advance(20_000);
+    world.lambda.interceptor = (_invocation, next) => next();
+    startByHand(world, { instanceId: instance });
+    expect(await untilEnded(world, 1)).toMatchObject([{ instance, outcome: 'enrolled' }]);
+  });
+});
+
 describe('a node that shows', () => {
   it.each([
     [
@@ -113,6 +202,17 @@ describe('a node that shows', () => {
       (node: SimulatedNode, other: SimulatedNode) => ({ identity: () => other.identity(), csr: node.csr.bind(node) }),
       'the instanceId of its identity document',
       'document-other',
+    ],
+    [
+      'another account’s identity document',
+      (node: SimulatedNode) => ({
+        identity: async () => {
+          const { document } = await SimulatedNode.prototype.identity.call(node);
+          return SIGNER.sign(document.replace(ACCOUNT_ID, '210987654321'));
+        },
+      }),
+      'the accountId of its identity document is not 123456789012',
+      'document-account',
     ],
     [
       'a CSR for another name',
@@ -133,7 +233,7 @@ describe('a node that shows', () => {
     ],
     ['no CSR', () => ({ csr: async () => 'nothing' }), 'its CSR is not exactly one PEM block', 'csr-pem'],
   ])('%s is rejected, and counted', async (_what, lie, sentence, rule) => {
-    const world = await playWorld();
+    const world = await playWorld({ signerKeySource });
     const [instance = '', other = ''] = world.autoScaling.launch('web', 2);
     Object.assign(nodeOf(world, instance), lie(nodeOf(world, instance), nodeOf(world, other)));
     const failed = (await untilEnded(world, 2)).find((one) => one.instance === instance);

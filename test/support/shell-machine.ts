@@ -23,9 +23,15 @@ export const IDENTITY = {
   accountId: '123456789012',
   region: 'eu-west-1',
   instanceId: 'i-0123456789abcdef0',
+  pendingTime: '2030-01-02T03:04:05Z',
   note: 'a\\b\t"c"',
 };
-export const INSTANCE = { ...IDENTITY, platform: 'ec2', nodeName: IDENTITY.instanceId } as unknown as Instance;
+export const INSTANCE = {
+  ...IDENTITY,
+  platform: 'ec2',
+  nodeName: IDENTITY.instanceId,
+  launchTime: IDENTITY.pendingTime,
+} as unknown as Instance;
 const SIGNER = await IdentitySigner.create(new Date());
 const { document: DOCUMENT, signature, rsa2048 } = await SIGNER.sign(JSON.stringify(IDENTITY, null, 2));
 export const SIGNATURE = signature;
@@ -33,6 +39,7 @@ export const POLICY = {
   keys: keysOf({ [IDENTITY.region]: SIGNER.certificatePem }),
   now: new Date().toISOString(),
   onlyRsa: true,
+  accountId: IDENTITY.accountId,
 };
 
 /** A script as Systems Manager runs it: the parameters are written into its text. */

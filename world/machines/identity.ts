@@ -17,6 +17,7 @@ export interface Machine {
   readonly architecture: string;
   readonly availabilityZone: string;
   readonly privateIp: string;
+  /** When it was last started. */
   readonly launchedAt: Date;
 }
 

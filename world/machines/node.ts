@@ -62,7 +62,7 @@ export class SimulatedNode {
   readonly #options: SimulatedNodeOptions;
   readonly #csrs = new Map<string, Promise<string>>();
   #keys: Promise<webcrypto.CryptoKeyPair> | undefined;
-  #identity: Promise<SignedIdentity> | undefined;
+  #identity: { readonly document: string; readonly signed: Promise<SignedIdentity> } | undefined;
   #agentUpAt = Number.POSITIVE_INFINITY;
   #isOn = false;
 
@@ -115,11 +115,13 @@ export class SimulatedNode {
     return known;
   }
 
-  /** What the node reads from its metadata service. */
+  /** What the node reads from its metadata service: signed once for each start of the machine. */
   identity(): Promise<SignedIdentity> {
     const { signer, clock } = this.#options;
-    this.#identity ??= signer.sign(identityDocument(this.machine), new Date(clock.now()));
-    return this.#identity;
+    const document = identityDocument(this.machine);
+    if (this.#identity?.document !== document)
+      this.#identity = { document, signed: signer.sign(document, new Date(clock.now())) };
+    return this.#identity.signed;
   }
 
   /**

@@ -15,13 +15,14 @@ interface Case {
   /** How far the enrolment got: nowhere (no profile yet), claimed, or enrolled with only its launch left. */
   progress?: 'nowhere' | 'claimed' | 'enrolled';
   status?: Enrolment['status'];
+  isUnproved?: boolean;
 }
 
 function decided(given: Case): FailureDecision {
   const { error = 'AssociationFailed', onFailure = 'hold', hook = HOOK } = given;
-  const { progress = 'claimed', status = 'enrolling' } = given;
+  const { progress = 'claimed', status = 'enrolling', isUnproved = false } = given;
   const enrolment = progress === 'nowhere' ? undefined : { onFailure, status };
-  return decideFailure({ error, hook, enrolment, isEnrolled: progress === 'enrolled' });
+  return decideFailure({ error, isUnproved, hook, enrolment, isEnrolled: progress === 'enrolled' });
 }
 
 const HOLD = { action: 'hold', undo: false, instead: null };
@@ -32,6 +33,7 @@ const held = (because: string) => ({ action: 'hold', undo: false, instead: expec
 
 const WITHOUT_VERDICT = [
   ...OURS,
+  'IdentityUnproved',
   'Error',
   'TypeError',
   'States.TaskFailed',
@@ -73,6 +75,12 @@ describe('the failure policy', () => {
   it('abandons within the limit of the group, and holds above it', () => {
     expect(decideAbandon(3, true)).toEqual(ABANDON);
     expect(decideAbandon(3, false)).toEqual(held('3 launches of its group were abandoned within an hour'));
+  });
+
+  it('never abandons for a deadline that passed while the identity document was older than the launch', () => {
+    const waited = { onFailure: 'abandon', isUnproved: true } as const;
+    expect(decided({ ...waited, error: 'DeadlinePassed' })).toEqual(held('this is no verdict on the instance'));
+    expect(decided({ ...waited, error: 'IdentityRejected' })).toEqual(ABANDON);
   });
 
   it.each(VERDICTS)('abandons for %s, which is a verdict on the instance', (error) =>

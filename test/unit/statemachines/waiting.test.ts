@@ -57,7 +57,8 @@ async function play(fail: Play, { hours, identity = 'node', answers: others = {}
       if (stateName === 'KeepWaiting') {
         const { task } = input as { task: { startTime: string; enteredTime: string } };
         if (task.enteredTime >= deadline) throw new TaskFailure('DeadlinePassed', 'Over.');
-        return { ...pauseOf(task, deadline), absentSince: null, unregisteredSince: null, hasWaitedForUs: true };
+        const since = { absentSince: null, unregisteredSince: null, outdatedSince: null };
+        return { ...pauseOf(task, deadline), ...since, hasWaitedForUs: true };
       }
       return answers[stateName] ?? {};
     },

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, sign, X509Certificate } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { IdentityRejected } from '../../../../lib/errors.ts';
+import { IdentityOutdated, IdentityRejected } from '../../../../lib/errors.ts';
 import type { Instance } from '../../../../lib/instance.ts';
 import { keysOf } from '../../../../services/identity/certificates.ts';
 import { type DocumentTrust, requireOwnDocument, type ShownDocument } from '../../../../services/identity/document.ts';
@@ -10,7 +10,11 @@ import { hasOpenssl, INSTANCE, workshop } from '../../../support/certificate-req
 const NOW = '2030-06-07T08:09:10.000Z';
 const signer = await IdentitySigner.create(new Date('2030-01-01T00:00:00Z'));
 const stranger = await IdentitySigner.create(new Date('2030-01-01T00:00:00Z'));
-const TRUST: DocumentTrust = { keys: keysOf({ 'eu-west-1': signer.certificatePem }), now: NOW };
+const TRUST: DocumentTrust = {
+  keys: keysOf({ 'eu-west-1': signer.certificatePem }),
+  now: NOW,
+  accountId: INSTANCE.accountId,
+};
 
 const MACHINE = {
   instanceId: INSTANCE.instanceId,
@@ -106,7 +110,6 @@ describe('an instance identity document', () => {
 
   it.each([
     ['instanceId', { instanceId: 'i-0fedcba9876543210' }],
-    ['accountId', { accountId: '210987654321' }],
     ['region', { region: 'us-east-1' }],
   ])('is refused when its %s is not what the control plane says', (name, other) => {
     const trust = { ...TRUST, keys: { ...TRUST.keys, ...keysOf({ 'us-east-1': signer.certificatePem }) } };
@@ -115,7 +118,26 @@ describe('an instance identity document', () => {
     );
   });
 
-  it.each(['', 'null', '[]', '{"instanceId":7}'])('is refused when AWS signed something else: %s', async (text) => {
+  it('is refused when it is another account’s, whatever EC2 says', () => {
+    const ofAnother = { ...TRUST, accountId: '210987654321' };
+    expect(rule(SHOWN, ofAnother)).toBe('document-account');
+    expect(rule(SHOWN, ofAnother, { ...INSTANCE, accountId: '210987654321' })).toBe('document-account');
+    expect(checking(SHOWN, ofAnother)).toThrow(
+      "the accountId of its identity document is not 210987654321, the stack's own.",
+    );
+  });
+
+  it.each(['', '210987654321'])('is refused when EC2 shows the instance in the account "%s"', (accountId) => {
+    expect(rule(SHOWN, TRUST, { ...INSTANCE, accountId })).toBe('document-account');
+  });
+
+  it.each([
+    '',
+    'null',
+    '[]',
+    '{"instanceId":7}',
+    DOCUMENT.replace(/"pendingTime" : "[^"]+"/, '"pendingTime" : "soon"'),
+  ])('is refused when AWS signed something else: %s', async (text) => {
     expect(checking(await signer.sign(text))).toThrow('its identity document cannot be read');
   });
 
@@ -139,16 +161,43 @@ describe('an instance identity document', () => {
   }
 });
 
+describe('the age of an identity document', () => {
+  const launchedAt = (launchTime: string | null) => checking(SHOWN, TRUST, { ...INSTANCE, launchTime });
+
+  it.each(['2030-01-02T03:04:05Z', '2030-01-02T03:09:05Z', '2030-01-01T00:00:00Z'])(
+    'is right for a launch at %s: the same, minutes later as another clock notes it, or any time before',
+    (launchTime) => {
+      expect(launchedAt(launchTime)).not.toThrow();
+    },
+  );
+
+  it('is a reason to ask again, and no rejection, when EC2 says that the instance was launched since', () => {
+    expect(launchedAt('2030-01-02T03:09:06Z')).toThrow(IdentityOutdated);
+    expect(launchedAt('2030-01-02T03:09:06Z')).toThrow(
+      'The identity document of i-0123456789abcdef0 is of 2030-01-02T03:04:05Z, and EC2 says that it was launched at ' +
+        '2030-01-02T03:09:06Z.',
+    );
+    expect(launchedAt(null)).toThrow(IdentityOutdated);
+  });
+
+  it('is asked for only where all else is right', () => {
+    const later = { ...INSTANCE, launchTime: '2031-01-01T00:00:00Z' };
+    expect(rule(BY_A_STRANGER, TRUST, later)).toBe('document-signature');
+    expect(rule(SHOWN, { ...TRUST, accountId: '210987654321' }, later)).toBe('document-account');
+  });
+});
+
 describe.runIf(hasOpenssl)('a PKCS#7 by openssl', () => {
-  /** Signed by a key of openssl's, with the options that are given. */
-  function signed(...options: string[]) {
+  /** Signed by a key of openssl's, with the options that are given. `second` is another certificate of the same key. */
+  function signed(options: string[], known: 'certificate' | 'second' = 'certificate') {
     const { openssl, read, readBytes, write } = workshop();
     const newKey = ['-newkey', 'rsa:2048', '-nodes', '-keyout', 'key', '-subj', '/O=Amazon'];
     openssl('req', '-x509', ...newKey, '-days', '36500', '-out', 'certificate');
+    openssl('req', '-x509', '-key', 'key', '-subj', '/O=Amazon', '-days', '36500', '-out', 'second');
     write('document', DOCUMENT);
     const by = ['-signer', 'certificate', '-inkey', 'key', '-in', 'document', '-out', 'signed', '-outform', 'DER'];
     openssl('cms', '-sign', '-binary', ...by, ...options);
-    const trust = { ...TRUST, keys: keysOf({ 'eu-west-1': read('certificate') }) };
+    const trust = { ...TRUST, keys: keysOf({ 'eu-west-1': read(known) }) };
     return rule(with2048(readBytes('signed')), trust);
   }
   const AS_AWS = ['-nodetach', '-nocerts', '-md', 'sha256', '-nosmimecap'];
@@ -157,7 +206,7 @@ describe.runIf(hasOpenssl)('a PKCS#7 by openssl', () => {
     ['DER', AS_AWS],
     ['BER, in pieces, as AWS writes it', [...AS_AWS, '-stream']],
   ])('is taken in %s', (_what, options) => {
-    expect(signed(...options)).toBeUndefined();
+    expect(signed(options)).toBeUndefined();
   });
 
   it.each([
@@ -168,7 +217,11 @@ describe.runIf(hasOpenssl)('a PKCS#7 by openssl', () => {
     ['another padding', [...AS_AWS, '-keyopt', 'rsa_padding_mode:pss']],
     ['the key’s name for its certificate’s', [...AS_AWS, '-keyid']],
   ])('is refused with %s', (_what, options) => {
-    expect(signed(...options)).toBe('document-form');
+    expect(signed(options)).toBe('document-form');
+  });
+
+  it('is refused when it names another certificate than the Region’s, also of the same key', () => {
+    expect(signed(AS_AWS, 'second')).toBe('document-signature');
   });
 });
 

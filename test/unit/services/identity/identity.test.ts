@@ -1,15 +1,19 @@
 import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { IdentityPending, IdentityRejected } from '../../../../lib/errors.ts';
 import { keysOf } from '../../../../services/identity/certificates.ts';
 import { readIdentity, readRequestedIdentity, takesOnlyRsa } from '../../../../services/identity/index.ts';
+import { countingRejections } from '../../../../services/identity/refusal.ts';
 import { IdentitySigner } from '../../../../world/machines/identity.ts';
 import { INSTANCE, pemOf, requestOf } from '../../../support/certificate-requests.ts';
 
+const LAUNCHED = '2030-01-02T03:04:05Z';
 const signer = await IdentitySigner.create(new Date('2030-01-01T00:00:00Z'));
 const { accountId, instanceId, region } = INSTANCE;
-const { document, signature, rsa2048 } = await signer.sign(JSON.stringify({ accountId, instanceId, region }));
+const { document, signature, rsa2048 } = await signer.sign(
+  JSON.stringify({ accountId, instanceId, region, pendingTime: LAUNCHED }),
+);
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const CSR = pemOf(requestOf({ privateKey, spki: publicKey.export({ type: 'spki', format: 'der' }) }));
 const ANSWER = { csr: CSR, identityDocument: document, identitySignature: signature, identityRsa2048: rsa2048 };
@@ -17,6 +21,7 @@ const POLICY = {
   keys: keysOf({ 'eu-west-1': signer.certificatePem }),
   now: '2030-06-07T08:09:10.000Z',
   onlyRsa: false,
+  accountId,
 };
 
 describe('what a node answers', () => {
@@ -78,6 +83,40 @@ describe('what a node answers', () => {
     const answer = JSON.stringify({ ...ANSWER, identityDocument: '{}', identitySignature: '', identityRsa2048: '' });
     expect(readIdentity(answer, { ...INSTANCE, platform: 'lightsail' }, POLICY)).toMatchObject({ csr: CSR.trim() });
     expect(() => readIdentity(answer, INSTANCE, POLICY)).toThrow(IdentityRejected);
+  });
+});
+
+describe('an error that no rule foresees', () => {
+  const broken = new Proxy(POLICY.keys, {
+    get() {
+      throw new RangeError('Maximum call stack size exceeded');
+    },
+  });
+
+  it('is a rejection by a rule of its own, which is counted', async () => {
+    const written = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+    onTestFinished(() => written.mockRestore());
+    const checked = countingRejections(async () =>
+      readIdentity(JSON.stringify(ANSWER), INSTANCE, { ...POLICY, keys: broken }),
+    );
+    await expect(checked).rejects.toMatchObject({
+      name: 'IdentityRejected',
+      rule: 'unexpected',
+      message: 'i-0123456789abcdef0 is not enrolled: the check of what it showed broke off with RangeError.',
+    });
+    expect(written.mock.calls.map(([line]) => JSON.parse(String(line)))).toMatchObject([
+      { IdentitiesRejected: 1, rule: 'unexpected' },
+    ]);
+  });
+
+  it('is a rejection where the request brought the CSR', () => {
+    const unreadable = {
+      ...INSTANCE,
+      get nodeName(): string {
+        throw new TypeError('unreadable');
+      },
+    };
+    expect(() => readRequestedIdentity(CSR, unreadable, POLICY)).toThrow(IdentityRejected);
   });
 });
 
