@@ -7,7 +7,8 @@ import { secondsBetween } from '../profiles/waiting.ts';
 import { compiledKeys } from '../services/identity/certificates.ts';
 import { readIdentity, takesOnlyRsa } from '../services/identity/index.ts';
 import { countingRejections } from '../services/identity/refusal.ts';
-import { bindKey, claimOf } from '../services/ledger.ts';
+import { claimOf } from '../services/ledger.ts';
+import { bindNodeKey } from '../services/node-keys.ts';
 import { commandResult } from '../services/run-command.ts';
 
 /** A document that is still from before the launch then is not about to be made anew. */
@@ -30,7 +31,7 @@ export const handler = task(
       const trust = { keys: compiledKeys(), now: task.enteredTime, accountId: accountId() };
       const policy = { ...trust, onlyRsa: takesOnlyRsa(enrolment), managedId };
       const identity = askingAgain(waiting, task, () => readIdentity(result.output, instance, policy));
-      await bindKey(claimOf(enrolment), identity.publicKeyFingerprint, call.signal);
+      await bindNodeKey(claimOf(enrolment), identity.publicKeyFingerprint, call.signal);
       return identity;
     });
   },

@@ -3,6 +3,7 @@ import { Retirement } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { emit } from '../lib/telemetry.ts';
 import { claimOf, record } from '../services/ledger.ts';
+import { releaseKeysOf } from '../services/node-keys.ts';
 import { releaseNodeName } from '../services/node-names.ts';
 import { announceOutcome } from '../services/notifications.ts';
 
@@ -16,6 +17,7 @@ export const handler = task(
     const owner = claimOf(retirement);
     const expiresAt = Math.floor(Date.parse(enteredTime) / 1000) + KEPT_DAYS * 24 * 3600;
     await record(owner, { status: 'retired', endedAt: enteredTime, expiresAt }, call.signal);
+    await releaseKeysOf(owner, call.signal);
     const { platform, nodeName, ledgerKey } = retirement;
     if (platform === 'lightsail' && nodeName) await releaseNodeName(nodeName, ledgerKey, call.signal);
     if (retirement.profile === null) return { retired: true };

@@ -5,7 +5,8 @@ import { Enrolment, type Identity } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { readRequestedIdentity, takesOnlyRsa } from '../services/identity/index.ts';
 import { countingRejections } from '../services/identity/refusal.ts';
-import { bindKey, claimOf } from '../services/ledger.ts';
+import { claimOf } from '../services/ledger.ts';
+import { bindNodeKey } from '../services/node-keys.ts';
 
 /** Takes the CSR that the request brought, checks it, and binds its key to the instance: the first key wins. */
 export const handler = task(
@@ -14,7 +15,7 @@ export const handler = task(
     if (!shown) throw new InvalidRequest('The request brings no identity: add identity.csr.');
     return countingRejections(async () => {
       const identity = readRequestedIdentity(shown.csr, instance, { onlyRsa: takesOnlyRsa(enrolment) });
-      await bindKey(claimOf(enrolment), identity.publicKeyFingerprint, call.signal);
+      await bindNodeKey(claimOf(enrolment), identity.publicKeyFingerprint, call.signal);
       return identity;
     });
   },

@@ -111,6 +111,7 @@ export type BrokenRule =
   | 'csr-algorithm'
   | 'csr-signature'
   | 'another-key'
+  | 'key-of-another'
   | 'unexpected'
   | 'other';
 

@@ -110,3 +110,9 @@ export function isOfEarlierInstance(
 
 /** What binds a key to an instance. Only a function that binds, undoes or ends a binding may write it: resources/functions.yml. */
 export const BINDING_ATTRIBUTES = ['publicKeyFingerprint', 'associations'] as const satisfies (keyof LedgerItem)[];
+
+/**
+ * Which instance has a node name or a key: services/node-names.ts, services/node-keys.ts. It is written with its whole item,
+ * under the keys that a role names; no role may change it in an item.
+ */
+export const HOLDER_ATTRIBUTE = 'holder';

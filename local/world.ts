@@ -262,7 +262,7 @@ export async function createWorld(options: WorldOptions) {
     const items: Record<string, unknown>[] = [];
     for await (const { Items = [] } of paginateScan({ client: dynamoDb }, { TableName: ledgerTable.TableName }))
       items.push(...Items.map((item) => unmarshall(item)));
-    return items.filter(({ instance }) => !/^(announcement|node|waiting)\//.test(String(instance)));
+    return items.filter(({ instance }) => !/^(announcement|key|node|waiting)\//.test(String(instance)));
   }
 
   async function snapshot() {

@@ -1,7 +1,7 @@
 /** Reads functions.yml, the table of functions, and makes what serverless.yml and resources/ include of it. */
 import { join } from 'node:path';
 import * as z from 'zod';
-import { BINDING_ATTRIBUTES } from '../lib/ledger-item.ts';
+import { BINDING_ATTRIBUTES, HOLDER_ATTRIBUTE } from '../lib/ledger-item.ts';
 import { parseYaml } from '../lib/schema-faults.ts';
 import { openYaml, type YamlFile } from '../lib/yaml-file.ts';
 
@@ -272,9 +272,9 @@ const networkOf = (name: string) => [
  * a request without the key. Source: IAM, "Multivalued context keys"; DynamoDB, "Using IAM policy conditions".
  */
 function bindingsDenied({ grants, binds }: Entry): unknown[] {
-  const denied = BINDING_ATTRIBUTES.filter((attribute) => !binds.includes(attribute));
+  const denied = [...BINDING_ATTRIBUTES.filter((attribute) => !binds.includes(attribute)), HOLDER_ATTRIBUTE];
   const writes = grants.filter(({ on }) => on.includes('Ledger')).flatMap(({ allow }) => allow);
-  if (denied.length === 0 || !writes.includes('dynamodb:UpdateItem')) return [];
+  if (!writes.includes('dynamodb:UpdateItem')) return [];
   return [
     {
       Effect: 'Deny',

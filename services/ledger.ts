@@ -65,7 +65,7 @@ export async function* listItems(signal: AbortSignal): AsyncGenerator<LedgerItem
   } while (ExclusiveStartKey);
 }
 
-/** The ledger also has items of groups, of node names and of announcements. */
+/** The ledger also has items of groups, of node names, of keys and of announcements. */
 function isInstance(key: string): boolean {
   return key.startsWith('i-') || key.startsWith('lightsail/');
 }
@@ -122,7 +122,8 @@ function outdated(seen: LedgerItem | undefined, { instance, launchTime, arn = nu
 }
 
 /**
- * Binds the node's key to the instance, once and for ever: of two attempts in one moment, one wins.
+ * Binds the node's key to the instance, once and for ever: of two attempts in one moment, one wins. The key has to be the
+ * instance's already: services/node-keys.ts.
  * @throws IdentityRejected when another key is bound already; ClaimedElsewhere when the claim is lost.
  */
 export async function bindKey(owner: Claim, publicKeyFingerprint: string, signal: AbortSignal): Promise<void> {
@@ -134,14 +135,18 @@ export async function bindKey(owner: Claim, publicKeyFingerprint: string, signal
       absentOr: ['publicKeyFingerprint', '=', publicKeyFingerprint],
       refusal: ({ publicKeyFingerprint: bound }) => {
         if (bound === undefined || bound === publicKeyFingerprint) return undefined;
-        return new IdentityRejected(
-          `${owner.instance} shows another key than the one it was first enrolled with. If the node was given a new key on ` +
-            'purpose, remove publicKeyFingerprint from its item in the ledger and start the enrolment again.',
-          { rule: 'another-key' },
-        );
+        return anotherKey(owner.instance);
       },
     },
     signal,
+  );
+}
+
+export function anotherKey(instance: string): IdentityRejected {
+  return new IdentityRejected(
+    `${instance} shows another key than the one it was first enrolled with. If the node was given a new key on purpose, ` +
+      'remove publicKeyFingerprint from its item in the ledger and start the enrolment again.',
+    { rule: 'another-key' },
   );
 }
 

@@ -175,6 +175,8 @@ describe('whole lives of instances', () => {
     ['finish-launch', 'associations'],
     ['collect-identity', 'associations'],
     ['associate-node', 'publicKeyFingerprint'],
+    ['collect-identity', 'holder'],
+    ['sweep', 'holder'],
   ])('would be refused where %s wrote %s', (functionName, attribute) => {
     const keys = { 'dynamodb:LeadingKeys': ['i-0123456789abcdef0'], 'dynamodb:Attributes': ['status'] };
     expect(isPermitted({ functionName, action: 'dynamodb:UpdateItem', keys })).toBe(true);
@@ -195,6 +197,13 @@ describe('whole lives of instances', () => {
       expect(isPermitted({ ...put(''), keys: {} })).toBe(false);
     },
   );
+
+  it.each(['dynamodb:PutItem', 'dynamodb:DeleteItem'])('lets few functions %s what says whose a key is', (action) => {
+    const keys = { 'dynamodb:LeadingKeys': ['key/aa'] };
+    const allowed = Object.keys(table).filter((functionName) => isPermitted({ functionName, action, keys }));
+    const taking = ['collect-identity', 'take-identity'];
+    expect(allowed).toEqual(action === 'dynamodb:PutItem' ? taking : [...taking, 'forget-node']);
+  });
 
   it('would be refused where a function sent the event of another, or of another source', () => {
     const sent = (source: string, type: string) => ({
