@@ -15,6 +15,7 @@ import { KINDS } from './oracle.ts';
 import { playSoak, type Soaked } from './play.ts';
 
 const HEAP_MEGABYTES = 6000;
+const MOST_TOLD = 20;
 
 interface Options {
   readonly seed: number;
@@ -66,7 +67,7 @@ async function playAll(): Promise<void> {
   const worker = async () => {
     for (let next = left.shift(); next !== undefined; next = left.shift()) {
       const one = await inItsOwnProcess(next);
-      console.error(`Seed ${next}: ends with ${one.violations.length} violations.`);
+      console.error([`Seed ${next}: ends with ${one.violations.length} violations.`, ...toldOf(one)].join('\n'));
       soaked.push(one);
     }
   };
@@ -96,10 +97,13 @@ function report(soaked: readonly Soaked[]): void {
       [kind]: soaked.map(({ violations }) => String(violations.filter((one) => one.kind === kind).length)),
     });
   console.log(table.toString());
-  for (const { seed: failed, violations } of soaked)
-    for (const { kind, instance, sentence, history } of violations.slice(0, 20))
-      console.log(
-        `\nSeed ${failed}: ${kind}: ${instance}: ${sentence}\n${history.map((line) => `  ${line}`).join('\n')}`,
-      );
   if (soaked.some(({ violations }) => violations.length > 0)) process.exitCode = 1;
+}
+
+/** Each violation, with the history of its instance. */
+function toldOf({ seed: failed, violations }: Soaked): string[] {
+  return violations.slice(0, MOST_TOLD).map(({ kind, instance, sentence, history }) => {
+    const lines = history.map((line) => `  ${line}`).join('\n');
+    return `\nSeed ${failed}: ${kind}: ${instance}: ${sentence}\n${lines}`;
+  });
 }

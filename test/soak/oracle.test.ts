@@ -23,7 +23,7 @@ const instances: Record<string, string> = {};
 
 /** Enrolled instances in every family, and from then on no function of ours runs. */
 beforeAll(async () => {
-  world = await createSoakWorld(1, 16);
+  world = await createSoakWorld(1);
   world.onCall = (call) => found.push(...judgeCall(world, call));
   planLives(world, seededRandom(1), { count: 0, until: world.clock.now() });
   for (const place of ['web-900', 'web-3600', 'db-900', 'cache-900', 'batch', 'moving'])

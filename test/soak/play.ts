@@ -28,12 +28,10 @@ export interface Soaked {
 
 /** After the last trouble: time for two sweeps, for what they start, and for what waits. */
 const CALM_HOURS = 7;
-/** Nodes that live at the same time have keys of their own. */
-const MOST_KEYS = 1024;
 
 /** Plays launches and terminations among troubles of every kind, and judges what comes of them. */
 export async function playSoak({ seed, launches, hours, onHour }: SoakOptions): Promise<Soaked> {
-  const world = await createSoakWorld(seed, Math.min(MOST_KEYS, launches));
+  const world = await createSoakWorld(seed);
   const violations: Violation[] = [];
   const { clock, machines } = world;
   world.onCall = (call) => violations.push(...judgeCall(world, call));

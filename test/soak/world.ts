@@ -7,7 +7,8 @@ import { createWorld, type World } from '../../local/world.ts';
 import { REGION } from '../../world/kernel/account.ts';
 import { WorldClock } from '../../world/kernel/clock.ts';
 import { seededRandom } from '../../world/kernel/random.ts';
-import { type KeySource, publicKeySha256, sharedKeys } from '../../world/pki/keys.ts';
+import { type KeySource, publicKeySha256 } from '../../world/pki/keys.ts';
+import { thriftyKeys } from '../../world/pki/thrifty-keys.ts';
 import { ChefInfra } from '../../world/services/chef-infra/chef-infra.ts';
 import { PuppetCa } from '../../world/services/puppet-ca.ts';
 import { createGateway } from '../../world/wire/listen.ts';
@@ -56,7 +57,7 @@ interface OpenWorld extends SoakWorld {
   end: () => Promise<void>;
 }
 
-export async function createSoakWorld(seed: number, keys: number): Promise<OpenWorld> {
+export async function createSoakWorld(seed: number): Promise<OpenWorld> {
   const clock = new WorldClock({ speed: Number.POSITIVE_INFINITY, start: START });
   const now = () => new Date(clock.now());
   // It compares the callers' clock, which is the real one, with its own.
@@ -64,11 +65,10 @@ export async function createSoakWorld(seed: number, keys: number): Promise<OpenW
   const puppet = await PuppetCa.start({ now, managed: /^site-\d+$/ });
   const own = { chefInfra: chefProfile(chef), puppet: puppetProfile(puppet) };
   const gateway = createGateway();
-  const keySource = await madeBefore(keys);
   const history = new History(() => clock.now());
   const holder: Pick<OpenWorld, 'onCall'> = { onCall: undefined };
   const world = await createWorld({
-    ...{ clock, gateway, keySource, estate: SOAK_ESTATE, deployment: readDeployment() },
+    ...{ clock, gateway, keySource: thriftyKeys(), estate: SOAK_ESTATE, deployment: readDeployment() },
     random: seededRandom(seed + 1),
     port: await gateway.listen(0),
     profiles: profilesWith({ chefInfra: own.chefInfra.associate, puppet: own.puppet.associate }),
@@ -84,7 +84,7 @@ export async function createSoakWorld(seed: number, keys: number): Promise<OpenW
   });
   deploy((file) => Object.assign(file, { sweep: { maxStarts: 1000, maxRetirements: 1000 } }));
   const lives: Life[] = [];
-  const strangerKeys = sharedKeys(4);
+  const strangerKeys = thriftyKeys();
   const open = Object.assign(holder, world, { chef, puppet, history, lives, strangerKeys });
   const strangers = await settleStrangers(open);
   return Object.assign(open, strangers, {
@@ -93,13 +93,6 @@ export async function createSoakWorld(seed: number, keys: number): Promise<OpenW
       await Promise.all([gateway.close(), chef.close(), puppet.close()]);
     },
   });
-}
-
-/** Prime numbers take longer than enrolments: they are found before. */
-async function madeBefore(count: number): Promise<KeySource> {
-  const keys = sharedKeys(count);
-  await Promise.all(Array.from({ length: count }, keys));
-  return keys;
 }
 
 /** What belongs to others, before anything of ours launches. */
