@@ -345,6 +345,14 @@ describe('a server that no profile names any more', () => {
     expect(ca.signed).toEqual(['db-1']);
   });
 
+  it('has its node taken off although looks for its secret miss it for a minute', async () => {
+    const world = await playDatabase();
+    world.faults.set([{ ...DENIED, error: 'ResourceNotFoundException', times: 2 }]);
+    await deleteDatabase(world);
+    expect(ca.signed).toEqual([]);
+    expect(world.machines.executions(world.retireNodeArn).map(({ status }) => status)).not.toContain('FAILED');
+  });
+
   it('has its node taken off with the secrets that formerServers names', async () => {
     const world = await playDatabase();
     const { associate, secrets } = puppetProfile(ca);
