@@ -66,7 +66,7 @@ export function judgeCall(world: SoakWorld, { operation, input, error }: ApiCall
 /** A short hook has a limit that an outage of an hour outlasts: then the profile's `abandon` is right. */
 function isDeadlineOver({ autoScaling, clock }: SoakWorld, instance: string, place: string): boolean {
   const seconds = autoScaling.group(place).hooks.get('muster-launch')?.HeartbeatTimeout ?? 0;
-  const action = autoScaling.actions.all.findLast(({ instanceId }) => instanceId === instance);
+  const action = autoScaling.actions.all.find((one) => one.instanceId === instance && one.hook === 'muster-launch');
   const waitedSeconds = (clock.now() - (action?.startedAt ?? clock.now())) / 1000;
   return seconds < SHORTEST_PROMISED_SECONDS && waitedSeconds > (100 * seconds) / 2;
 }
@@ -97,8 +97,11 @@ export function judgeEnd(
   return [];
 }
 
-function isAlive({ ec2, lightsail }: SoakWorld, instance: string): boolean {
+/** An instance that its group is about to terminate still runs at EC2, and has ended for Muster. */
+function isAlive({ autoScaling, ec2, lightsail }: SoakWorld, instance: string): boolean {
   if (!instance.startsWith('i-')) return lightsail.instance(instance)?.state === 'running';
+  const member = autoScaling.members.get(instance);
+  if (!member || member.group.leaving.has(member)) return false;
   return ['pending', 'running', 'stopped'].includes(ec2.instance(instance)?.state ?? '');
 }
 
