@@ -11,7 +11,7 @@ import { claimOf } from '../services/ledger.ts';
 import { bindNodeKey } from '../services/node-keys.ts';
 import { commandResult } from '../services/run-command.ts';
 
-/** A document that is still from before the launch then is not about to be made anew. */
+/** How long to retry an outdated document. EC2 is unlikely to replace it later than this. */
 const ASKED_AGAIN_FOR_SECONDS = 300;
 
 /** Takes the node's answer, checks it, and binds its key to the instance: the first key wins. */
@@ -38,8 +38,9 @@ export const handler = task(
 );
 
 /**
- * A document older than the launch is asked for again for some minutes. Then a person decides, because EC2 moves the time of
- * a launch: it is no verdict on the instance. The state machine of an earlier version does not know how to ask again.
+ * Retries a document that is older than the launch for some minutes, then throws IdentityUnproved: EC2 can change the launch
+ * time, so an old document doesn't condemn the instance. A state machine from before `waiting` existed can't retry, so this
+ * throws at once.
  */
 function askingAgain<Read>(waiting: Waiting | undefined, { enteredTime }: TaskContext, read: () => Read): Read {
   try {

@@ -15,8 +15,8 @@ import { claimOf, findItem } from '../services/ledger.ts';
 const Input = { retirement: Retirement, associate: Associate, before: Disassociation.nullish() };
 
 /**
- * Has one configuration server forget the node, if what the server has under its name is what the ledger recorded. A server
- * that does not know the node is asked again minutes later.
+ * Has one configuration server forget the node, if its key there matches the ledger. OpsWorks CM shows no keys, so there
+ * the ledger's record alone decides. A "not found" is confirmed minutes later.
  */
 export const handler = task(
   Input,
@@ -43,7 +43,9 @@ export const handler = task(
         );
     if (answer.outcome === 'anothers') {
       log('Left untouched', {
-        reason: `${displayName} has ${nodeName} with another key than the ledger: it is not the node that we enrolled.`,
+        reason: isUnknown
+          ? `The ledger has no key for ${nodeName}, so we can't tell whether the node on ${displayName} is ours. Check it, and remove it by hand.`
+          : `${displayName} has ${nodeName} with another key than the ledger: it is not the node that we enrolled.`,
       });
       await record({ status: 'refused', at: enteredTime });
     }

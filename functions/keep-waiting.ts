@@ -32,7 +32,7 @@ type Progress = z.infer<typeof Progress>;
 interface Launch {
   readonly hook: Hook | null;
   readonly deadline: string;
-  /** Whether our hook was seen to wait: then the launch is over for us once it no longer launches. */
+  /** Whether we saw the instance wait in our hook. Only then does leaving Pending mean that its launch is over. */
   readonly hasWaitedForUs: boolean;
 }
 
@@ -44,7 +44,7 @@ export const handler = task(
   { request: EnrolmentRequest, soFar: Progress },
   async ({ request, soFar, task }, { signal }) => {
     const ref = namedIn(request);
-    // First, because nothing that fails below may outlast it.
+    // Check the deadline first, so that an error below can't postpone it.
     if (soFar.enrolment) requireTime(soFar.enrolment.deadline, soFar.failure, task);
     const dependencyMissingSince = missedSince('DependencyMissing', soFar.waiting?.dependencyMissingSince, soFar, task);
     requireDependency(dependencyMissingSince, soFar.failure, task);
@@ -107,7 +107,7 @@ async function probableHook(ref: InstanceRef, signal: AbortSignal): Promise<Hook
   return profile ? launchHook(undefined, member, profile) : null;
 }
 
-/** @throws DeadlinePassed with what was waited for; IdentityUnproved where that is no verdict on the instance */
+/** @throws DeadlinePassed with the reason for the wait; IdentityUnproved if that reason is IdentityOutdated */
 function requireTime(deadline: string, failure: Failure, { enteredTime }: TaskContext): void {
   if (Date.parse(enteredTime) < Date.parse(deadline)) return;
   const Over = failure.Error === 'IdentityOutdated' ? IdentityUnproved : DeadlinePassed;
@@ -135,7 +135,7 @@ function requireLaunching(
   );
 }
 
-/** Since when looks have missed the object that the error is about. Any other failure comes after a sighting, or after no look at all. */
+/** When the object was first missed. Any other failure resets it: the object was found, or wasn't looked up. */
 function missedSince(
   error: 'InstanceNotFound' | 'RegistrationMissing' | 'DependencyMissing',
   before: string | null | undefined,
@@ -145,7 +145,7 @@ function missedSince(
   return failure.Error === error ? (before ?? enteredTime) : null;
 }
 
-/** Between two looks at the document, the node's agent may not answer; any other failure is about something else. */
+/** IdentityPending keeps the start time, because the agent may be silent between two checks. Any other failure resets it. */
 function outdatedSince({ failure, waiting }: Progress, { enteredTime }: TaskContext): string | null {
   if (failure.Error === 'IdentityOutdated') return waiting?.outdatedSince ?? enteredTime;
   return failure.Error === 'IdentityPending' ? (waiting?.outdatedSince ?? null) : null;

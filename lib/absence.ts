@@ -1,6 +1,6 @@
 /**
- * A single answer that misses an object proves nothing: a service can forget for minutes what is there. An absence counts
- * once two looks this far apart have both missed the object, without a sighting between them.
+ * A single answer that misses an object proves nothing: a service can fail to show an existing object for minutes. An
+ * absence counts once two looks this far apart have both missed the object, without a sighting between them.
  */
 const CONFIRMED_AFTER_SECONDS = 300;
 
@@ -14,7 +14,10 @@ export function secondsUntilConfirmed(absentSince: string | null | undefined, no
   return Math.max(0, Math.ceil(CONFIRMED_AFTER_SECONDS - waitedSeconds));
 }
 
-/** What a task answers that has missed an object: since when, and the pause before its next look; null if it is settled. */
+/**
+ * A task's result after a lookup: when the object was first missed (null: found, or confirmed absent), and the pause before
+ * the next lookup.
+ */
 export interface Absence {
   readonly absentSince: string | null;
   readonly pauseSeconds: number;
@@ -23,7 +26,7 @@ export interface Absence {
 /** Nothing is missed, or the absence is confirmed. */
 export const SETTLED: Absence = { absentSince: null, pauseSeconds: 0 };
 
-/** A look that misses the object: the answer is SETTLED once it confirms the absence. */
+/** Call after a lookup that missed the object. Returns SETTLED once the absence is confirmed. */
 export function missed(absentSince: string | null | undefined, now: string): Absence {
   const pauseSeconds = secondsUntilConfirmed(absentSince, now);
   return pauseSeconds === 0 ? SETTLED : { absentSince: absentSince ?? now, pauseSeconds };

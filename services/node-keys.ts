@@ -12,8 +12,8 @@ import { documents, get } from './ledger-writes.ts';
  *
  *   key/SHA256 ──► i-0123456789abcdef0, as of generation 3
  *
- * The item is written before the key is bound to the instance, so that an attempt that breaks off in between leaves the key
- * taken and not free. It holds as long as its holder has the key, or may still bind it in the generation that has taken it.
+ * The item is written before the key is bound to the instance, so that an attempt that fails in between leaves the key
+ * reserved. It is valid while its holder has the key, or can still bind it in that generation.
  */
 const KEY_PREFIX = 'key/';
 
@@ -21,16 +21,16 @@ const NodeKey = z.object({ holder: z.string(), generation: z.int() });
 type NodeKey = z.infer<typeof NodeKey>;
 
 /**
- * Binds the node's key to the instance, once and for ever, and the instance to the key.
- * @throws IdentityRejected when the instance has another key, or another instance has this one; ClaimedElsewhere when the
- * claim is lost, or while the other instance is being retired
+ * Binds the key to the instance and the instance to the key, until the instance is retired.
+ * @throws IdentityRejected when the instance has another key, or another instance has this one; ClaimedElsewhere when the claim
+ * is lost, when another instance wins a race for the key, or while the key's holder is being retired
  */
 export async function bindNodeKey(owner: Claim, fingerprint: string, signal: AbortSignal): Promise<void> {
   await takeKey(owner, fingerprint, signal);
   try {
     await bindKey(owner, fingerprint, signal);
   } catch (error) {
-    // It is not the instance's key, and must not be kept from the instance that has it.
+    // The instance has another key. Release this one for its real owner.
     if (error instanceof IdentityRejected) await releaseKey(owner, fingerprint, signal);
     throw error;
   }
@@ -45,7 +45,7 @@ export async function releaseKeysOf(owner: Claim, signal: AbortSignal): Promise<
 }
 
 async function takeKey(owner: Claim, fingerprint: string, signal: AbortSignal): Promise<void> {
-  // A key that is given back between two looks is taken by the next.
+  // Retry once: the key may be released between our write and our read.
   for (let attempt = 0; attempt < 2; attempt++) {
     if (await put(owner, fingerprint, undefined, signal)) return;
     const former = NodeKey.safeParse(await get(`${KEY_PREFIX}${fingerprint}`, signal)).data;
@@ -55,7 +55,7 @@ async function takeKey(owner: Claim, fingerprint: string, signal: AbortSignal): 
     if (isHeld(former, holder, fingerprint)) throw await refusal(owner, former.holder, holder, fingerprint, signal);
     if (await put(owner, fingerprint, former, signal)) return;
   }
-  throw new ClaimedElsewhere(`Others take the key of ${owner.instance} in the same moment.`);
+  throw new ClaimedElsewhere(`${owner.instance} lost a race for its key. It will be tried again.`);
 }
 
 /** Whether the holder has the key, or may still bind it. A holder that was retired, or given another key, does not. */

@@ -34,8 +34,8 @@ const IdentityDocument = z.object({
 type IdentityDocument = z.infer<typeof IdentityDocument>;
 
 /**
- * EC2 and the metadata service note the time of a launch each on its own. A guess: AWS names no limit, and a document from
- * before a stop is older than the stop took.
+ * EC2 and the metadata service record the launch time independently. AWS documents no limit for the difference, so this is
+ * a guess. A document from before a stop is normally much older.
  */
 const NOTED_WITHIN_SECONDS = 300;
 
@@ -43,8 +43,9 @@ const NOTED_WITHIN_SECONDS = 300;
 const FOLDER = 'services/identity/aws-certificates';
 
 /**
- * Checks that AWS signed the instance identity document in the instance's Region, and that it is this instance's. Every
- * process on the instance can read it: it proves where a key came from, the first time only.
+ * Checks that AWS signed the instance identity document in the instance's Region, and that it is this instance's. Any
+ * process on the instance can read the document, so it proves which instance answers, not where the key came from:
+ * docs/security.md, "What an identity document proves".
  * Source: EC2 user guide, "Verify the instance identity document".
  * @throws IdentityRejected with the rule that is broken; IdentityPending for an answer of an earlier version's script;
  * IdentityOutdated for a document from before the launch

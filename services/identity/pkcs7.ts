@@ -4,7 +4,7 @@ import { AsnConvert } from '@peculiar/asn1-schema';
 import { publicKeyOf, type RegionKey } from './certificates.ts';
 import { type Element, encode, fields, oidOf, readDer, Tag } from './der.ts';
 
-/** An identity document's signature by a key of 2048 bits, as far as it is not the document. */
+/** The parts of an RSA-2048 document signature, without the document itself. */
 export interface DocumentSignature {
   /** IssuerAndSerialNumber of the signer's certificate, DER. */
   readonly signer: Buffer;
@@ -28,12 +28,13 @@ const DIGESTS = [encode(Tag.SEQUENCE, SHA256_NAME, NULL), encode(Tag.SEQUENCE, S
 /** PKCS#1 v1.5, under the key's name and under its own: AWS wrote the first until 2018, and writes the second since. */
 const RSA_SIGNATURES = [pkcs(1, 1, 1), pkcs(1, 1, 11)].map((name) => encode(Tag.SEQUENCE, name, NULL));
 
-/** AWS's writer cuts what it writes into pieces of so many octets. */
+/** AWS splits the document into chunks of this many bytes. */
 const PIECE_OCTETS = 1000;
 
 /**
- * Reads the PKCS#7 that the metadata service answers for `rsa2048` (RFC 5652, 5). The library reads BER, in which one value
- * has many encodings. So what it has read is written again, as AWS writes it and in DER: it has to be one of these spellings.
+ * Reads the PKCS#7 that the metadata service answers for `rsa2048` (RFC 5652, 5). The library accepts BER, where one value
+ * has many encodings. We therefore encode the result again in AWS's forms and in DER, and require an exact match with one of
+ * them.
  * @param document the text that the signature has to contain
  * @throws SyntaxError, or an error of the library's, for everything else
  */
@@ -66,7 +67,7 @@ export function isSignedBy(key: RegionKey, read: DocumentSignature, document: st
   return isOfDocument === true && verify('sha256', read.attributes, publicKeyOf(key), read.signature);
 }
 
-/** The value of each attribute, by its type. @throws SyntaxError for a type that is there twice */
+/** The value of each attribute, by its type. @throws SyntaxError unless each type occurs once, with one value */
 function attributesOf({ children }: Element): ReadonlyMap<string, Buffer> {
   const attributes = new Map<string, Buffer>();
   for (const attribute of children) {

@@ -47,11 +47,11 @@ function startSomething(world: SoakWorld, random: Random): void {
   const life = lives[Math.floor(random() * lives.length)];
   const start = shared(random, STARTS);
   const isMistyped = life === undefined || isOneOf(random, 0.05);
-  if (!isMistyped) history.add(life.name, 'a person starts an execution');
+  if (!isMistyped) history.add(life.name, 'a person may start an execution');
   start(world, isMistyped ? UNKNOWN : requestOf(life), isMistyped ? undefined : life);
 }
 
-/** Of a stranger's instance nothing is in the ledger: nothing must come of it. */
+/** Another team's instance has no ledger item, so retiring it must do nothing. */
 function retireRunning(world: SoakWorld, input: Input, life: Life | undefined): void {
   if (!life || !isSettled(world, life)) return;
   if (life.place !== STRANGERS.group) life.isRetiredByHand = true;

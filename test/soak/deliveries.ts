@@ -3,11 +3,11 @@ import { TaskFailure } from '../../world/states/task-failure.ts';
 import { between, HOUR, isOneOf, oneOf } from './chance.ts';
 import type { SoakWorld } from './world.ts';
 
-/** How an event of AWS's arrives, and of a hundred how many. Most arrive once and at once. */
+/** Shares of events that are lost, delayed or repeated. The rest arrive once, immediately. */
 const LOST = 0.03;
 const DELAYED = 0.05;
 const REPEATED = 0.05;
-/** Of a hundred invocations, how many end by an error of Lambda's own. */
+/** Share of invocations that Lambda kills. */
 const KILLED = 0.01;
 
 /** What Lambda says of itself, in Step Functions' words. */

@@ -8,7 +8,7 @@ const HEARTBEAT_TIMEOUTS = [30, 60, 180, 300, 900, 2000, 3600, 7200];
 /** From here on no hook of ours may expire. Shorter ones have limits that the README names. */
 export const SHORTEST_PROMISED_SECONDS = 300;
 
-/** One in ten of its instances waits in the warm pool. */
+/** Has a warm pool of five, refilled after every launch. */
 const WARM_GROUP = 'cache-900';
 /** Halfway through a soak its profile names the other server, with `move: true`. */
 export const MOVING_GROUP = 'moving';
@@ -58,7 +58,7 @@ export function profilesWith(servers: { chefInfra: ChefInfraServer; puppet: Pupp
   ];
 }
 
-/** Where instances launch, and how many of a hundred. */
+/** Where instances launch, with relative weights. */
 export const SHARES: readonly (readonly [place: string, share: number])[] = [
   ...HEARTBEAT_TIMEOUTS.flatMap((seconds): [string, number][] => [
     [`web-${seconds}`, 3],

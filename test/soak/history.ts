@@ -5,7 +5,7 @@ import type { ApiCall } from '../../world/wire/apis.ts';
 /** An EC2 instance id, or the name of one of the soak's Lightsail instances. */
 const INSTANCE = /\b(?:i-[0-9a-f]{17}|(?:site|plain|foreign)-\d+)\b/g;
 const MOST_LINES = 60;
-/** The weather of so many milliseconds before a line stands beside it. */
+/** How far back to include weather, in milliseconds. */
 const BEFORE = 10 * 60_000;
 
 interface Line {

@@ -79,7 +79,7 @@ function lie({ fleet, history }: SoakWorld, random: Random, node: SimulatedNode)
   return what;
 }
 
-/** A stranger's node takes the name at the server before ours is there: some services name nodes by what they find. */
+/** Another team's node takes the name on the server before ours. */
 async function squat(world: SoakWorld, life: Life): Promise<void> {
   const { clock, endpoint, history, strangeNodes } = world;
   const isPuppet = life.place.startsWith('db-');
@@ -96,7 +96,7 @@ async function squat(world: SoakWorld, life: Life): Promise<void> {
     strangeNodes.push({ server: ServerName, name: life.name, fingerprint: publicKeySha256(identity.publicKey) });
     history.add(life.name, `a stranger takes its name at ${ServerName}`);
   } catch {
-    // The server is away, or refuses for its rate: then the name is free.
+    // Ignore outages and throttling: the name stays free.
   } finally {
     release();
   }
@@ -113,8 +113,9 @@ function lifetime(random: Random): number {
 function terminate({ autoScaling, ec2, history }: SoakWorld, instanceId: string, isBehindTheGroup: boolean): void {
   const member = autoScaling.members.get(instanceId);
   if (!member || member.group.leaving.has(member)) return;
-  history.add(instanceId, isBehindTheGroup ? 'is terminated at EC2' : 'is terminated by its group');
-  if (isBehindTheGroup || member.group.warm.has(member)) ec2.terminate(instanceId);
+  const isDirect = isBehindTheGroup || member.group.warm.has(member);
+  history.add(instanceId, isDirect ? 'is terminated at EC2' : 'is terminated by its group');
+  if (isDirect) ec2.terminate(instanceId);
   else autoScaling.terminate(instanceId, true);
 }
 

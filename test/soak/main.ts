@@ -29,7 +29,7 @@ interface Options {
 program
   .name('npm run soak --')
   .description(
-    'Plays days of launches and terminations among troubles of every kind, and looks for what must never be.',
+    'Plays days of launches and terminations among troubles of every kind, and checks that no promise is broken.',
   )
   .option('--seed <number>', 'the first seed', whole, 1)
   .option('--seeds <number>', 'how many seeds, one after another', whole, 5)

@@ -8,7 +8,7 @@ import { MOVING_GROUP, SHORTEST_PROMISED_SECONDS, STRANGERS } from './estate.ts'
 import { nodesOf, type ServerNode } from './servers.ts';
 import type { Life, SoakWorld } from './world.ts';
 
-/** What must never be: each is counted, and none may be found. */
+/** The kinds of violation. A passing run has none. */
 export const KINDS = [
   'a node without its instance',
   'an instance without its node',
@@ -31,7 +31,7 @@ export interface Violation {
 }
 
 /**
- * Which server the instances of a place have their nodes at. Of the group that moves, a sweep has moved those that ran.
+ * The server where a place's nodes belong at the end. A sweep has moved those of the moving group by then.
  */
 function serverOf(place: string): string | undefined {
   if (/^(web-|batch$)/.test(place)) return 'ChefServer';
@@ -63,7 +63,7 @@ export function judgeCall(world: SoakWorld, { operation, input, error }: ApiCall
   return [{ kind: 'in service without an enrolment', instance, sentence: `Its launch in ${place} was continued.` }];
 }
 
-/** A short hook has a limit that an outage of an hour outlasts: then the profile's `abandon` is right. */
+/** An outage of an hour can outlast the limit of a short hook. Abandoning is then correct. */
 function isDeadlineOver({ autoScaling, clock }: SoakWorld, instance: string, place: string): boolean {
   const seconds = autoScaling.group(place).hooks.get('muster-launch')?.HeartbeatTimeout ?? 0;
   const action = autoScaling.actions.all.find((one) => one.instanceId === instance && one.hook === 'muster-launch');
@@ -105,7 +105,7 @@ function isAlive({ autoScaling, ec2, lightsail }: SoakWorld, instance: string): 
   return ['pending', 'running', 'stopped'].includes(ec2.instance(instance)?.state ?? '');
 }
 
-/** Judges the registrations of now: OpsWorks Stacks takes an instance twice. */
+/** Judges the registrations of now: OpsWorks Stacks allows duplicates. */
 export function judgeRegistrations({ opsWorks }: SoakWorld): Violation[] {
   const ids = opsWorks.snapshot().instances.map(({ ec2InstanceId = '' }) => ec2InstanceId);
   const repeated = ids.filter((id, index) => ids.indexOf(id) !== index);
@@ -265,9 +265,9 @@ function inService({ autoScaling }: SoakWorld, { living }: Facts): Violation[] {
   return autoScaling.members.all.flatMap(({ instance, lifecycleState }): Violation[] => {
     const life = living.get(instance.instanceId);
     if (!life || lifecycleState !== 'InService' || !life.unfit) return [];
-    // Let in by its profile, or by no hook.
+    // Elsewhere it may be in service: `onFailure: continue`, or no launch hook.
     if (!/^(web-|db-|moving)/.test(life.place)) return [];
-    const sentence = `It shows ${life.unfit}, and is in service in ${life.place}.`;
+    const sentence = `It is in service in ${life.place}, although it can't be enrolled (${life.unfit}).`;
     return [{ kind: 'in service without an enrolment', instance: life.name, sentence }];
   });
 }

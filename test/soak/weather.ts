@@ -32,7 +32,7 @@ const OF_TASKS: readonly (readonly [service: Fault['service'], mostMinutes: numb
 ];
 const SERVICES = [...OF_HEARTBEATS, ...OF_TASKS].map(([service]) => service);
 
-/** Each meets a few calls. */
+/** Each affects one to three calls. */
 const TROUBLES: readonly Omit<Fault, 'service'>[] = [
   { statusCode: 500 },
   { statusCode: 500, after: true },
@@ -80,7 +80,7 @@ export function planWeather(world: SoakWorld, random: Random, until: number): vo
     const fault = { service: oneOf(random, SERVICES), ...oneOf(random, TROUBLES), times: timesOf(random) };
     windows.push({ from: instant, to: instant + 10 * MINUTE, fault });
   }
-  // A service misses for less than five minutes what is there: of one operation, the next time is long after.
+  // Each absence ends within four minutes, so a second look five minutes later can't meet it.
   for (const absence of ABSENCES)
     for (let instant = now; instant < until; instant += between(random, 30, 180) * MINUTE)
       windows.push({ from: instant, to: instant + 4 * MINUTE, fault: { ...absence, times: timesOf(random) } });
@@ -91,7 +91,7 @@ export function planWeather(world: SoakWorld, random: Random, until: number): vo
 
 const timesOf = (random: Random) => 1 + Math.floor(random() * 3);
 
-/** Keeps the world's faults those of the windows that are open. What a fault has met already counts on. */
+/** Opens and closes faults with their windows. Call counts carry over. */
 function inForce({ clock, faults, history }: SoakWorld, windows: readonly Window[]): void {
   const nameOf = (index: number) => `weather ${index}`;
   for (const [index, { from, to, fault }] of windows.entries()) {

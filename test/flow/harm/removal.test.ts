@@ -24,7 +24,7 @@ const MINUTE = 60_000;
 const NOT_FOUND = { error: 'ResourceNotFoundException' } as const;
 const DISASSOCIATE = { service: 'opsworks-cm', operation: 'DisassociateNode' } as const;
 
-/** One instance of the group, enrolled; its node is about to be taken off. */
+/** A world with one enrolled instance in the group. */
 async function playEnrolled(group: 'web' | 'database' = 'web', options: Parameters<typeof playWorld>[0] = {}) {
   const world = await playWorld(options);
   const [instance = ''] = world.autoScaling.launch(group, 1);
