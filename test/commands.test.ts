@@ -19,6 +19,7 @@ const MARK = /^# (Needs an AWS account|On the (Puppet|Chef) server)\b/;
 const INSTEAD: Record<string, string> = {
   ...sized({ small: { 'npm run bench:sweep': 'npm run bench:sweep -- --instances=1000' }, full: {} }),
   'npm run bench': 'npm run bench -- --launches=2',
+  'npm run soak': 'npm run soak -- --seeds=1 --launches=5 --hours=1',
   'npm run bench:cold': 'npm run bench:cold -- --rounds=1 --most=Infinity',
   'npx biome check --write .': 'npx biome check .',
   'npm start -- --event FILE': 'npm start -- --port 0 --event events/samples/typed-ec2.json',

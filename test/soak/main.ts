@@ -12,7 +12,7 @@ import Table from 'cli-table3';
 import { InvalidArgumentError, Option, program } from 'commander';
 import { shortenBackoff } from './backoff.ts';
 import { KINDS } from './oracle.ts';
-import { playSoak, type Soaked } from './play.ts';
+import type { Soaked } from './play.ts';
 
 const HEAP_MEGABYTES = 6000;
 const MOST_TOLD = 20;
@@ -53,6 +53,8 @@ function whole(text: string): number {
 
 async function playOne(): Promise<void> {
   shortenBackoff();
+  // Only here: the world's modules listen on a port, which would keep the process that waits for the seeds alive.
+  const { playSoak } = await import('./play.ts');
   const onHour = (hour: number, launched: number) => {
     if (hour % 4 === 0) console.error(`Seed ${seed}: ${hour} of ${hours} hours, ${launched} launches.`);
   };
