@@ -2,6 +2,7 @@ import { seededRandom } from '../../world/kernel/random.ts';
 import { planHands, planSweeps } from './by-hand.ts';
 import { HOUR, MINUTE } from './chance.ts';
 import { disturbDeliveries } from './deliveries.ts';
+import { STRANGERS } from './estate.ts';
 import { planLives } from './lives.ts';
 import { judgeCall, judgeEnd, judgeEndState, judgeRegistrations, type Violation } from './oracle.ts';
 import { planWeather } from './weather.ts';
@@ -28,6 +29,7 @@ export interface Soaked {
 
 /** After the last trouble: time for two sweeps, for what they start, and for what waits. */
 const CALM_HOURS = 7;
+const LAST_ROUNDS = 10 * MINUTE;
 
 /** Plays launches and terminations among troubles of every kind, and judges what comes of them. */
 export async function playSoak({ seed, launches, hours, onHour }: SoakOptions): Promise<Soaked> {
@@ -53,7 +55,11 @@ export async function playSoak({ seed, launches, hours, onHour }: SoakOptions): 
       onHour?.(hour + 1, world.lives.length);
     }
     world.faults.set([]);
-    await clock.advance(CALM_HOURS * HOUR - MINUTE);
+    await clock.advance(CALM_HOURS * HOUR - LAST_ROUNDS);
+    // The local schedule rests while no instance waits in a hook, and AWS's never does. A launch of another team wakes it, so
+    // that the watch removes what is over.
+    world.autoScaling.launch(STRANGERS.group, 1);
+    await clock.advance(LAST_ROUNDS - MINUTE);
     violations.push(...(await judgeEndState(world)));
     const ended = machines.executions().map(({ stateName }) => stateName);
     return {

@@ -76,13 +76,17 @@ async function runScript(folder: string, script: string, node: SimulatedNode): P
 }
 
 async function metadataService(node: SimulatedNode) {
-  const { document, signature } = await node.identity();
+  const { document, signature, rsa2048 } = await node.identity();
   const pages = new Map([
     ['/latest/api/token', 'the-token'],
     ['/latest/dynamic/instance-identity/document', document],
     ['/latest/dynamic/instance-identity/signature', signature],
+    ['/latest/dynamic/instance-identity/rsa2048', rsa2048],
   ]);
-  const server = createServer((request, response) => response.end(pages.get(request.url ?? '')));
+  const server = createServer((request, response) => {
+    const page = pages.get(request.url ?? '');
+    response.writeHead(page === undefined ? 404 : 200).end(page);
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return server;
