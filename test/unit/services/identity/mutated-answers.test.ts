@@ -57,10 +57,15 @@ function spkiOf(key: KeyObject): Buffer {
   return key.export({ type: 'spki', format: 'der' });
 }
 
-/** All that counts of an answer, whatever the lines and spaces are in which it is written. */
+/** All that counts of an answer, whatever its lines, its spaces, and the name of its algorithm are. */
 function meaning({ csr, identityDocument, identitySignature, identityRsa2048 }: Answer, keys: RegionKeys): string {
-  const signature = keys === STRONG ? identityRsa2048 : identitySignature;
-  return JSON.stringify([csr.replaceAll('\r\n', '\n').trim(), identityDocument, signature?.replaceAll('\n', '')]);
+  const signature = keys === STRONG ? withoutName(identityRsa2048 ?? '') : identitySignature.replaceAll('\n', '');
+  return JSON.stringify([csr.replaceAll('\r\n', '\n').trim(), identityDocument, signature]);
+}
+
+/** The algorithm has two names, rsaEncryption and sha256WithRSAEncryption, and AWS has written both: pkcs7.ts takes either. */
+function withoutName(rsa2048: string): string {
+  return Buffer.from(rsa2048, 'base64').toString('hex').replace('06092a864886f70d01010b', '06092a864886f70d010101');
 }
 
 function mutationsOf(by: IdentitySigner, { below, pick, bytes, tree, text }: ReturnType<typeof mutator>) {
