@@ -21,7 +21,10 @@ const LIES: Readonly<Record<string, (node: SimulatedNode, other: SimulatedNode) 
   'the identity document of another instance': (_node, other) => ({ identity: () => other.identity() }),
   'a CSR for another name': (node) => ({ csr: node.csr.bind(node, 'mainframe') }),
   'a document that AWS did not sign': (node) => ({
-    identity: async () => ({ ...(await SimulatedNode.prototype.identity.call(node)), signature: 'bm8=' }),
+    identity: async () => {
+      const forged = { signature: 'bm8=', rsa2048: 'bm8=' };
+      return { ...(await SimulatedNode.prototype.identity.call(node)), ...forged };
+    },
   }),
   'no CSR': () => ({ csr: async () => 'nothing' }),
   'terminal escapes': () => ({ csr: async () => '\u001b[2J\u202e'.repeat(500) }),

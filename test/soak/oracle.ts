@@ -59,11 +59,12 @@ export function judgeCall(world: SoakWorld, { operation, input, error }: ApiCall
     return [{ kind: 'a wrong abandon', instance, sentence: `Its launch in ${place} was abandoned.` }];
   }
   const isThere = nodesOf(world).some(({ name }) => name === instance);
-  if ((isThere && !life.unfit) || (life.unfit && place?.startsWith('cache-'))) return [];
+  const isItsPolicy = place?.startsWith('cache-') && (life.unfit || isDeadlineOver(world, instance, place));
+  if ((isThere && !life.unfit) || isItsPolicy) return [];
   return [{ kind: 'in service without an enrolment', instance, sentence: `Its launch in ${place} was continued.` }];
 }
 
-/** An outage of an hour can outlast the limit of a short hook. Abandoning is then correct. */
+/** An outage of an hour can outlast the limit of a short hook. The profile's `abandon` or `continue` is then correct. */
 function isDeadlineOver({ autoScaling, clock }: SoakWorld, instance: string, place: string): boolean {
   const seconds = autoScaling.group(place).hooks.get('muster-launch')?.HeartbeatTimeout ?? 0;
   const action = autoScaling.actions.all.find((one) => one.instanceId === instance && one.hook === 'muster-launch');
