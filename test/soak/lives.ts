@@ -1,9 +1,10 @@
-import { AssociateNodeCommand, OpsWorksCMClient } from '@aws-sdk/client-opsworkscm';
 import { REGION } from '../../world/kernel/account.ts';
 import type { Random } from '../../world/kernel/random.ts';
 import { SimulatedNode } from '../../world/machines/node.ts';
 import { publicKeySha256 } from '../../world/pki/keys.ts';
 import type { Ec2Instance } from '../../world/services/ec2/instance.ts';
+import { ServiceError } from '../../world/wire/service.ts';
+import { call } from '../support/call.ts';
 import { makeNode } from '../support/make-node.ts';
 import { between, HOUR, isOneOf, MINUTE, oneOf, SECOND, shared } from './chance.ts';
 import { SHARES, STRANGERS } from './estate.ts';
@@ -76,7 +77,11 @@ async function fingerprintOf(node: SimulatedNode | undefined): Promise<string> {
 /** @returns the lie */
 function lie({ fleet, history }: SoakWorld, random: Random, node: SimulatedNode): string {
   const [what, answers] = oneOf(random, Object.entries(LIES));
-  const { node: other = node } = oneOf(random, [...fleet.members]);
+  // Its own document would be the truth.
+  const { node: other } = oneOf(
+    random,
+    [...fleet.members].filter((member) => member.node !== node),
+  );
   Object.assign(node, answers(node, other));
   history.add(node.instanceId, `shows ${what}`);
   return what;
@@ -84,28 +89,28 @@ function lie({ fleet, history }: SoakWorld, random: Random, node: SimulatedNode)
 
 /** Another team's node takes the name on the server before ours. */
 async function squat(world: SoakWorld, life: Life): Promise<void> {
-  const { clock, endpoint, history, strangeNodes } = world;
+  const { clock, history, opsWorksCm, strangeNodes } = world;
   const isPuppet = life.place.startsWith('db-');
   if (!isPuppet && !/^(web-|batch|moving)/.test(life.place)) return;
   const release = clock.hold();
   try {
     const { identity } = await makeNode(life.name, await world.strangerKeys());
-    const client = new OpsWorksCMClient({ endpoint, region: REGION, maxAttempts: 1, credentials: STRANGER });
     const ServerName = isPuppet ? 'PuppetServer' : 'ChefServer';
     const Value = isPuppet ? identity.csr : identity.publicKey;
     const EngineAttributes = [{ Name: isPuppet ? 'PUPPET_NODE_CSR' : 'CHEF_NODE_PUBLIC_KEY', Value }];
-    await client.send(new AssociateNodeCommand({ ServerName, NodeName: life.name, EngineAttributes }));
+    // Past the faults: a lost answer would leave open whose name it is.
+    await call(opsWorksCm.service, 'AssociateNode', { ServerName, NodeName: life.name, EngineAttributes });
     life.unfit = 'a stranger has its name';
     strangeNodes.push({ server: ServerName, name: life.name, fingerprint: publicKeySha256(identity.publicKey) });
     history.add(life.name, `a stranger takes its name at ${ServerName}`);
-  } catch {
-    // Ignore outages and throttling: the name stays free.
+  } catch (error) {
+    // In maintenance, or at its rate, the server refuses: then the name stays free.
+    if (!(error instanceof ServiceError)) throw error;
+    history.add(life.name, `a stranger does not get its name: ${error.message}`);
   } finally {
     release();
   }
 }
-
-const STRANGER = { accessKeyId: 'stranger', secretAccessKey: 'stranger' };
 
 /** One in ten goes within three minutes of its launch, in the middle of its enrolment; the others within hours. */
 function lifetime(random: Random): number {
