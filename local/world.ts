@@ -21,6 +21,7 @@ import { AutoScaling } from '../world/services/auto-scaling/auto-scaling.ts';
 import { CloudWatch, type CloudWatchOptions } from '../world/services/cloudwatch/cloudwatch.ts';
 import { Ec2, type Ec2Options } from '../world/services/ec2/ec2.ts';
 import type { Ec2Instance } from '../world/services/ec2/instance.ts';
+import type { RootVolumeOptions } from '../world/services/ec2/root-volumes.ts';
 import { type Delivery, type Handler, LambdaHost, type LogListener } from '../world/services/lambda.ts';
 import { Lightsail, type LightsailOptions } from '../world/services/lightsail/lightsail.ts';
 import { OpsWorks } from '../world/services/opsworks/opsworks.ts';
@@ -63,7 +64,8 @@ export interface WorldOptions {
   readonly deployment?: Deployment;
   /** Run on the nodes instead of our documents' simulated scripts, by the documents' names. */
   readonly documents?: Readonly<Record<string, CommandDocument>>;
-  readonly ec2?: Pick<Ec2Options, 'visibleAfterSeconds' | 'tagsAfterSeconds' | 'tagCondition' | 'pageSize'>;
+  readonly ec2?: Omit<RootVolumeOptions, 'clock' | 'random'> &
+    Pick<Ec2Options, 'visibleAfterSeconds' | 'tagsAfterSeconds' | 'tagCondition' | 'pageSize'>;
   readonly lightsail?: Pick<LightsailOptions, 'blueprintsWithoutImdsV2' | 'shownAfterDeletionSeconds' | 'pageSize'>;
   readonly cloudWatch?: Pick<CloudWatchOptions, 'datapointsPerPage'>;
   /** Loads a function, given its source (`functions/describe-instance.ts`); left out, the source itself is run. */
@@ -114,6 +116,11 @@ export async function createWorld(options: WorldOptions) {
         new SimulatedNode({ machine: machineOf(instance), clock, random, signer, keySource, ...options.nodes }),
       ),
     onTerminate: ({ instanceId }) => fleet.remove(instanceId),
+    onRootVolumeReplaced: ({ instanceId }, source) => {
+      const node = fleet.get(instanceId);
+      if (source === 'image') node?.replaceDisk();
+      else node?.boot();
+    },
   });
   const autoScaling = new AutoScaling({ clock, random, emit, ec2 });
   const tagCondition = options.ec2?.tagCondition;

@@ -18,6 +18,9 @@ const PP_INSTANCE_ID = '1.3.6.1.4.1.34380.1.1.2';
 const PP_IMAGE_NAME = '1.3.6.1.4.1.34380.1.1.3';
 const PP_REGION = '1.3.6.1.4.1.34380.1.1.18';
 
+/** A source with fewer keys than a machine has had disks repeats them. */
+const MOST_DISKS = 4;
+
 /** What a node was sent back: PEM, both. */
 interface Credentials {
   readonly nodeName: string;
@@ -60,8 +63,10 @@ export class SimulatedNode {
   /** What its agent was told last. */
   agent: ConfiguredAgent | undefined;
   readonly #options: SimulatedNodeOptions;
-  readonly #csrs = new Map<string, Promise<string>>();
+  #csrs = new Map<string, Promise<string>>();
   #keys: Promise<webcrypto.CryptoKeyPair> | undefined;
+  /** Those of former disks. */
+  readonly #formerKeys: Promise<webcrypto.CryptoKeyPair>[] = [];
   #identity: { readonly document: string; readonly signed: Promise<SignedIdentity> } | undefined;
   #agentUpAt = Number.POSITIVE_INFINITY;
   #isOn = false;
@@ -96,6 +101,16 @@ export class SimulatedNode {
     const { clock, random, agentUpAfterSeconds = [15, 30] } = this.#options;
     this.#isOn = true;
     this.#agentUpAt = clock.now() + secondsWithin(agentUpAfterSeconds, random) * 1000;
+  }
+
+  /** Boots from an empty root disk: its key, and everything that was installed, is on the former one. */
+  replaceDisk(): void {
+    if (this.#keys) this.#formerKeys.push(this.#keys);
+    this.#keys = undefined;
+    this.#csrs = new Map();
+    this.installed = undefined;
+    this.agent = undefined;
+    this.boot();
   }
 
   /** Stops the machine, for good or until the next boot: its agents fall silent. Its disk, and so its key, stays. */
@@ -152,8 +167,17 @@ export class SimulatedNode {
   }
 
   #keyPair(): Promise<webcrypto.CryptoKeyPair> {
-    this.#keys ??= this.#options.keySource();
+    this.#keys ??= this.#makeKeys();
     return this.#keys;
+  }
+
+  /** A source that shares keys comes round to those of former disks, which no machine would make again. */
+  async #makeKeys(): Promise<webcrypto.CryptoKeyPair> {
+    const { keySource } = this.#options;
+    let keys = await keySource();
+    const former = await Promise.all(this.#formerKeys);
+    while (former.includes(keys) && former.length < MOST_DISKS) keys = await keySource();
+    return keys;
   }
 
   async #requestCertificate(nodeName: string): Promise<string> {

@@ -11,6 +11,7 @@ import {
   type GroupSettings,
   type Member,
 } from './group.ts';
+import { InstanceRefreshes } from './instance-refresh.ts';
 import { LifecycleActions } from './lifecycle-actions.ts';
 import { type AnnouncedLaunch, Members } from './members.ts';
 import { autoScalingOperations } from './operations.ts';
@@ -25,6 +26,7 @@ export class AutoScaling {
   readonly actions: LifecycleActions;
   readonly groups = new Map<string, Group>();
   readonly members: Members;
+  readonly #refreshes: InstanceRefreshes;
   readonly #options: AutoScalingOptions;
   readonly #hiddenUntil = new Map<string, number>();
 
@@ -32,6 +34,7 @@ export class AutoScaling {
     this.#options = options;
     this.actions = new LifecycleActions(options);
     this.members = new Members(options, this.actions, (group, cause) => this.#converge(group, cause));
+    this.#refreshes = new InstanceRefreshes(this.members, options.random);
     this.service = { name: 'autoscaling', operations: autoScalingOperations(this) };
   }
 
@@ -116,6 +119,15 @@ export class AutoScaling {
       `${this.#at()} instance ${instanceId} was taken out of service in response to a user request.`,
     );
     return member.activity;
+  }
+
+  /** StartInstanceRefresh. Throws ValidationError and InstanceRefreshInProgress. */
+  startInstanceRefresh(request: Parameters<InstanceRefreshes['start']>[1]): string {
+    return this.#refreshes.start(
+      this.group(request.AutoScalingGroupName),
+      request,
+      `${this.#at()} an instance refresh was started in response to a user request.`,
+    );
   }
 
   /** AttachInstances: the group has so many instances more. Throws ValidationError. */

@@ -25,6 +25,7 @@ export function lifecycleActionEvent(member: Member, hook: LifecycleHook, action
       ...(hook.NotificationMetadata !== undefined && { NotificationMetadata: hook.NotificationMetadata }),
       Origin: member.activity.origin,
       Destination: member.activity.destination,
+      ...(member.activity.action && { Action: member.activity.action }),
     },
   };
 }

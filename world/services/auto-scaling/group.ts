@@ -48,6 +48,8 @@ export interface Activity {
   readonly destination: Place;
   /** AWS's words for it, before the instance's id; left out where they follow from origin and destination. */
   readonly verb?: string;
+  /** What is done to an instance that stays: its lifecycle actions say so. */
+  readonly action?: 'ReplaceRootVolume';
 }
 
 /** Where an instance comes from and where it goes to, as the events say it. */

@@ -2,6 +2,7 @@ import type { LifecycleState } from '@aws-sdk/client-auto-scaling';
 import { awsEvent } from '../../eventbridge/aws-event.ts';
 import { Timers } from '../../kernel/timers.ts';
 import { uuid } from '../../kernel/uuid.ts';
+import { ServiceError } from '../../wire/service.ts';
 import type { Ec2Instance } from '../ec2/instance.ts';
 import { abandonedMessage, activityEvent, type EventContent, lifecycleActionEvent, type Outcome } from './events.ts';
 import { type Activity, at, type Group, instanceTags, type Member, type Place } from './group.ts';
@@ -12,7 +13,7 @@ const DEFAULTS = { launchSeconds: 3, proceedSeconds: 1, relaunchSeconds: 15, hea
 
 /** Where a member is headed: what its states are called on the way, and what to do when no hook holds it any more. */
 interface Passage {
-  readonly state: 'Pending' | 'Warmed:Pending' | 'Terminating' | 'Warmed:Terminating';
+  readonly state: 'Pending' | 'Warmed:Pending' | 'ReplacingRootVolume' | 'Terminating' | 'Warmed:Terminating';
   readonly transition: LifecycleTransition;
   readonly arrive: () => void;
   /** Left out: an abandoned member goes on all the same. */
@@ -45,6 +46,11 @@ export interface AnnouncedLaunch {
  * A warm pool has the same way once more in front: EC2 ─> Warmed:Pending ─[launch hooks]─> Warmed:Stopped or
  * Warmed:Running, and from there, with the launch hooks again, into service.
  *
+ * The replacement of a root volume passes both kinds of hooks, and the instance runs on:
+ *
+ *   InService ──> ReplacingRootVolume ─[terminate hooks: ReplacingRootVolume:Wait]─> ReplacingRootVolume:Proceed
+ *     ──> RootVolumeReplaced ─[launch hooks: Pending:Wait]─> Pending:Proceed ──> InService
+ *
  * https://docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks-overview.html
  */
 export class Members {
@@ -53,6 +59,8 @@ export class Members {
   readonly #onVacancy: (group: Group, cause: string) => void;
   readonly #members = new Map<string, Member>();
   readonly #timers: Timers;
+  /** By instance id: called when the replacement of its root volume has ended, in whatever way. */
+  readonly #onReturn = new Map<string, () => void>();
   #launches = 0;
 
   /** `onVacancy` is called when it is time to replace an instance that left; `cause` is why it left. */
@@ -123,6 +131,49 @@ export class Members {
     member.activity = { ...activity, verb: 'Moving EC2 instance out of Standby' };
     member.lifecycleState = 'Pending';
     this.#enter(member);
+  }
+
+  /**
+   * Replaces the root volume of an instance in service. `onEnd` is called when it is in service again, or leaves its group
+   * because the replacement failed or a hook abandoned it.
+   */
+  replaceRootVolume(member: Member, imageId: string | undefined, cause: string, onEnd: () => void): void {
+    const activity = this.#activity('AutoScalingGroup', 'AutoScalingGroup', cause);
+    member.activity = { ...activity, verb: 'Replacing root volume of EC2 instance', action: 'ReplaceRootVolume' };
+    member.lifecycleState = 'ReplacingRootVolume';
+    this.#onReturn.set(member.instance.instanceId, onEnd);
+    const { ec2, launchSeconds, proceedSeconds } = this.#options;
+    const failed = `${this.#at()} an instance was taken out of service because its root volume could not be replaced.`;
+    const onReplaced = (hasSucceeded: boolean) => {
+      if (member.lifecycleState !== 'ReplacingRootVolume:Proceed') return;
+      if (!hasSucceeded) {
+        this.retire(member, 'EC2', failed);
+        return;
+      }
+      member.lifecycleState = 'RootVolumeReplaced';
+      this.#later(member, proceedSeconds, () => this.#pass(member, this.#launchPassage(member)));
+    };
+    const arrive = () => {
+      try {
+        ec2.replaceRootVolume(
+          member.instance.instanceId,
+          imageId === undefined ? {} : { ImageId: imageId },
+          onReplaced,
+        );
+      } catch (error) {
+        if (!(error instanceof ServiceError)) throw error;
+        this.retire(member, 'EC2', `${failed} ${error.message}`);
+      }
+    };
+    const transition = 'autoscaling:EC2_INSTANCE_TERMINATING';
+    this.#later(member, launchSeconds, () => this.#pass(member, { state: 'ReplacingRootVolume', transition, arrive }));
+  }
+
+  #returned(member: Member): void {
+    const { instanceId } = member.instance;
+    const onEnd = this.#onReturn.get(instanceId);
+    this.#onReturn.delete(instanceId);
+    onEnd?.();
   }
 
   #create(group: Group, activity: Activity, instanceId?: string): Member {
@@ -230,6 +281,7 @@ export class Members {
     if (instance.state !== (stopping ? 'stopped' : 'running')) return;
     if (activity.destination === 'AutoScalingGroup') member.lifecycleState = 'InService';
     else member.lifecycleState = stopping ? 'Warmed:Stopped' : 'Warmed:Running';
+    if (activity.action) this.#returned(member);
     if (activity.origin !== 'AutoScalingGroup') this.#emitActivity(member, 'Launch Successful');
   }
 
@@ -248,6 +300,7 @@ export class Members {
     group.leaving.add(member);
     this.#timers.cancel(instance.instanceId);
     this.#actions.drop(instance.instanceId);
+    this.#returned(member);
     member.lifecycleState = warm ? 'Warmed:Terminating' : 'Terminating';
     member.activity = this.#activity(warm ? 'WarmPool' : 'AutoScalingGroup', destination, cause);
     const arrive = () => (destination === 'EC2' ? this.#end(member) : this.#returnToPool(member));

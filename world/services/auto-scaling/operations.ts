@@ -16,6 +16,7 @@ import type {
   PutLifecycleHookType,
   RecordLifecycleActionHeartbeatType,
   SetDesiredCapacityType,
+  StartInstanceRefreshType,
   TerminateInstanceInAutoScalingGroupType,
 } from '@aws-sdk/client-auto-scaling';
 import { REGION } from '../../kernel/account.ts';
@@ -52,6 +53,7 @@ interface AutoScaling {
     shouldDecrementDesiredCapacity: boolean,
   ): readonly Member[];
   exitStandby(name: string, instanceIds: readonly string[]): readonly Member[];
+  startInstanceRefresh(request: Input<StartInstanceRefreshType, 'AutoScalingGroupName'>): string;
 }
 
 /** The API of the groups. https://docs.aws.amazon.com/autoscaling/ec2/APIReference/ */
@@ -99,6 +101,10 @@ export function autoScalingOperations(autoScaling: AutoScaling): Operations<'aut
     },
     ExitStandby: ({ AutoScalingGroupName, InstanceIds = [] }: Input<ExitStandbyQuery, 'AutoScalingGroupName'>) =>
       activities(autoScaling.exitStandby(AutoScalingGroupName, InstanceIds)),
+    StartInstanceRefresh: (input: Input<StartInstanceRefreshType, 'AutoScalingGroupName'>, context: RequestContext) => {
+      refuseElsewhere(autoScaling, input.AutoScalingGroupName, context);
+      return { InstanceRefreshId: autoScaling.startInstanceRefresh(input) };
+    },
     DescribeAutoScalingInstances: (input: DescribeAutoScalingInstancesType, context: RequestContext) =>
       describeInstances(autoScaling, input, context),
     DescribeAutoScalingGroups: (input: AutoScalingGroupNamesType, context: RequestContext) =>

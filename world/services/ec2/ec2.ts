@@ -9,9 +9,7 @@ import type {
   TerminateInstancesResult,
 } from '@aws-sdk/client-ec2';
 import { ACCOUNT_ID, REGION, regionOf } from '../../kernel/account.ts';
-import type { Clock } from '../../kernel/clock.ts';
 import { hex } from '../../kernel/hex.ts';
-import type { Random } from '../../kernel/random.ts';
 import { Timers } from '../../kernel/timers.ts';
 import { type RequestContext, ServiceError, type ServiceOf } from '../../wire/service.ts';
 import { type Datapoint, MetadataUse, type Range } from '../cloudwatch/metadata-use.ts';
@@ -21,6 +19,7 @@ import { badToken, malformedId, notFound, unauthorized } from './errors.ts';
 import { matcher } from './filters.ts';
 import { describeInstance, type Ec2Instance, type Ec2State, SUBNETS, stateOf } from './instance.ts';
 import { LAUNCH_METADATA, type MetadataOptions, metadataChanges } from './metadata.ts';
+import { type RootVolumeOptions, type RootVolumeSource, RootVolumes } from './root-volumes.ts';
 
 /** Told of what becomes of instances. */
 export interface Ec2Observer {
@@ -28,13 +27,13 @@ export interface Ec2Observer {
   onLaunch?(instance: Ec2Instance): void;
   /** The machine is being switched off for good; its instance is `shutting-down`. */
   onTerminate?(instance: Ec2Instance): void;
+  /** Another root volume is attached, and the machine has rebooted from it. */
+  onRootVolumeReplaced?(instance: Ec2Instance, source: RootVolumeSource): void;
   /** Every change of `instance.state` after `pending` at the launch. */
   onStateChange?(instance: Ec2Instance): void;
 }
 
-export interface Ec2Options extends Ec2Observer {
-  readonly clock: Clock;
-  readonly random: Random;
+export interface Ec2Options extends Ec2Observer, RootVolumeOptions {
   /** From launch to `running`, and from a start to `running`. */
   readonly pendingSeconds?: number;
   readonly stoppingSeconds?: number;
@@ -66,6 +65,7 @@ export interface LaunchRequest {
   readonly region?: string | undefined;
   readonly tags?: ReadonlyMap<string, string>;
   readonly metadataOptions?: Partial<MetadataOptions> | undefined;
+  readonly rootDeviceType?: Ec2Instance['rootDeviceType'] | undefined;
 }
 
 const DEFAULTS = {
@@ -90,6 +90,7 @@ const REMEMBERED_SECONDS = 3600;
  */
 export class Ec2 {
   readonly service: ServiceOf<'ec2'>;
+  readonly rootVolumes: RootVolumes;
   readonly #options: Ec2Options & typeof DEFAULTS;
   readonly #observers: Ec2Observer[];
   readonly #instances = new Map<string, Writable<Ec2Instance>>();
@@ -104,9 +105,17 @@ export class Ec2 {
     this.#options = { ...DEFAULTS, ...options };
     this.#observers = [options];
     this.#timers = new Timers(options.clock);
+    this.rootVolumes = new RootVolumes(
+      options,
+      (ids, context) => this.#find(ids, context),
+      (instance, source) => {
+        for (const observer of this.#observers) observer.onRootVolumeReplaced?.(instance, source);
+      },
+    );
     this.service = {
       name: 'ec2',
       operations: {
+        ...this.rootVolumes.operations,
         DescribeInstances: (input: DescribeInstancesRequest, context: RequestContext) => this.#describe(input, context),
         ModifyInstanceMetadataOptions: (
           input: Input<ModifyInstanceMetadataOptionsRequest, 'InstanceId'>,
@@ -190,6 +199,19 @@ export class Ec2 {
     for (const observer of this.#observers) observer.onTerminate?.(instance);
   }
 
+  /**
+   * Has the root volume replaced, as CreateReplaceRootVolumeTask does. Throws InvalidInstanceID.NotFound, and what EC2
+   * refuses.
+   */
+  replaceRootVolume(instanceId: string, ...how: Tail<Parameters<RootVolumes['start']>>): void {
+    this.rootVolumes.start(this.#existing(instanceId), ...how);
+  }
+
+  /** Detaches the root volume, and attaches it or another one. Throws InvalidInstanceID.NotFound. */
+  reattachRootVolume(instanceId: string, volumeId?: string): void {
+    this.rootVolumes.reattach(this.#existing(instanceId), volumeId);
+  }
+
   /** Says that the instance answered so many IMDSv1 calls, now or at an instant before. Throws InvalidInstanceID.NotFound. */
   countMetadataNoToken(instanceId: string, calls: number, instant = this.#options.clock.now()): void {
     this.#existing(instanceId).metadataUse.count(calls, instant);
@@ -231,6 +253,8 @@ export class Ec2 {
       launchTime: this.#second(),
       attachTime: this.#second(),
       state: 'pending',
+      rootDeviceType: request.rootDeviceType ?? 'ebs',
+      rootVolume: request.rootDeviceType === 'instance-store' ? undefined : this.rootVolumes.attach(),
       metadataOptions: { ...LAUNCH_METADATA, ...request.metadataOptions, State: 'pending' },
       metadataUse: new MetadataUse(),
     };
@@ -282,14 +306,15 @@ export class Ec2 {
     return visibleAfterSeconds === 0 || clock.now() >= instance.attachTime.getTime() + visibleAfterSeconds * 1000;
   }
 
-  /** The instance as others see it: the tags of a launch arrive late, and may be missing for a while later. */
+  /** The instance as others see it: the tags of a launch, and another root volume, arrive late; tags may be missing later. */
   #shown(instance: Ec2Instance): Ec2Instance {
     const { tagsAfterSeconds, clock } = this.#options;
+    const shown = this.rootVolumes.shown(instance);
     const untaggedUntil = Math.max(
       tagsAfterSeconds === 0 ? 0 : instance.attachTime.getTime() + tagsAfterSeconds * 1000,
       this.#untaggedUntil.get(instance.instanceId) ?? 0,
     );
-    return clock.now() >= untaggedUntil ? instance : { ...instance, tags: new Map() };
+    return clock.now() >= untaggedUntil ? shown : { ...shown, tags: new Map() };
   }
 
   /** IAM's answer while the tag of the condition is not there. */
@@ -368,6 +393,8 @@ export class Ec2 {
     return { TerminatingInstances };
   }
 }
+
+type Tail<List extends readonly unknown[]> = List extends readonly [unknown, ...infer Rest] ? Rest : never;
 
 function checkPage(limit: number | undefined): void {
   if (limit === undefined || limit >= 5) return;

@@ -41,9 +41,20 @@ export interface Ec2Instance extends Numbered {
   /** When its primary network interface was attached: once, at the launch. */
   readonly attachTime: Date;
   readonly state: Ec2State;
+  readonly rootDeviceType: 'ebs' | 'instance-store';
+  /** Undefined where the root device is an instance store, which is no volume. */
+  readonly rootVolume: RootVolume | undefined;
   readonly metadataOptions: Readonly<MetadataOptions>;
   readonly metadataUse: MetadataUse;
 }
+
+/** The EBS volume that is attached as the root device. */
+export interface RootVolume {
+  readonly volumeId: string;
+  readonly attachTime: Date;
+}
+
+const ROOT_DEVICE = '/dev/xvda';
 
 /** The instance as DescribeInstances shows it: a terminated one has left its network. */
 export function describeInstance(instance: Ec2Instance): Instance {
@@ -58,9 +69,18 @@ export function describeInstance(instance: Ec2Instance): Instance {
     State: stateOf(instance.state),
     PrivateDnsName: gone ? '' : instance.privateDnsName,
     ...(gone ? {} : network(instance)),
+    RootDeviceName: ROOT_DEVICE,
+    RootDeviceType: instance.rootDeviceType,
+    BlockDeviceMappings: gone ? [] : blockDevices(instance),
     Tags: [...instance.tags].map(([Key, Value]) => ({ Key, Value })),
     MetadataOptions: { ...instance.metadataOptions },
   };
+}
+
+function blockDevices({ rootVolume }: Ec2Instance): Instance['BlockDeviceMappings'] {
+  if (!rootVolume) return [];
+  const { volumeId: VolumeId, attachTime: AttachTime } = rootVolume;
+  return [{ DeviceName: ROOT_DEVICE, Ebs: { VolumeId, AttachTime, Status: 'attached', DeleteOnTermination: true } }];
 }
 
 function network(instance: Ec2Instance): Instance {

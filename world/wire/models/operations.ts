@@ -20,7 +20,14 @@ export const OPERATIONS = {
     'GetOperation',
     'GetInstanceMetricData',
   ],
-  ec2: ['DescribeInstances', 'ModifyInstanceMetadataOptions', 'RunInstances', 'TerminateInstances'],
+  ec2: [
+    'DescribeInstances',
+    'ModifyInstanceMetadataOptions',
+    'RunInstances',
+    'TerminateInstances',
+    'CreateReplaceRootVolumeTask',
+    'DescribeReplaceRootVolumeTasks',
+  ],
   autoscaling: [
     'CompleteLifecycleAction',
     'RecordLifecycleActionHeartbeat',
@@ -34,6 +41,7 @@ export const OPERATIONS = {
     'AttachInstances',
     'EnterStandby',
     'ExitStandby',
+    'StartInstanceRefresh',
   ],
   ssm: ['SendCommand', 'GetCommandInvocation', 'DescribeInstanceInformation'],
   states: [

@@ -53,13 +53,14 @@ const served: Record<string, Served> = {
   ec2: {
     folder: 'ec2',
     version: VERSIONS.current,
-    names: 'DescribeInstances ModifyInstanceMetadataOptions RunInstances TerminateInstances',
+    names:
+      'DescribeInstances ModifyInstanceMetadataOptions RunInstances TerminateInstances CreateReplaceRootVolumeTask DescribeReplaceRootVolumeTasks',
   },
   autoscaling: {
     folder: 'autoscaling',
     version: VERSIONS.current,
     names:
-      'CompleteLifecycleAction RecordLifecycleActionHeartbeat DescribeLifecycleHooks DescribeAutoScalingInstances DescribeAutoScalingGroups DescribeWarmPool PutLifecycleHook SetDesiredCapacity TerminateInstanceInAutoScalingGroup AttachInstances EnterStandby ExitStandby',
+      'CompleteLifecycleAction RecordLifecycleActionHeartbeat DescribeLifecycleHooks DescribeAutoScalingInstances DescribeAutoScalingGroups DescribeWarmPool PutLifecycleHook SetDesiredCapacity TerminateInstanceInAutoScalingGroup AttachInstances EnterStandby ExitStandby StartInstanceRefresh',
   },
   ssm: {
     folder: 'ssm',

@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { collectIdentity } from '../../../../local/documents.ts';
 import { CertificateAuthority, commonName } from '../../../../world/pki/certificate-authority.ts';
 import { freshKeys, publicKeySha256 } from '../../../../world/pki/keys.ts';
+import { thriftyKeys } from '../../../../world/pki/thrifty-keys.ts';
 import * as x509 from '../../../../world/pki/x509.ts';
 import { machines } from '../../../support/machines.ts';
 
@@ -30,6 +31,16 @@ describe('a simulated node', () => {
     const [first, second] = await Promise.all([node.publicKeyPem(), node.publicKeyPem(), node.csr('web-1')]);
     expect(first).toBe(second);
     expect(keySource).toHaveBeenCalledOnce();
+  });
+
+  it('has another key, and nothing that was installed, on another disk', async () => {
+    const { launch } = await machines();
+    const node = launch({ keySource: thriftyKeys() });
+    const [key, csr] = [await node.publicKeyPem(), await node.csr('web-1')];
+    node.replaceDisk();
+    expect(await node.publicKeyPem()).not.toBe(key);
+    expect(await node.csr('web-1')).not.toBe(csr);
+    expect([node.isOn, node.installed, node.agent]).toEqual([true, undefined, undefined]);
   });
 
   it('has a real 2048-bit RSA key', async () => {
