@@ -23,12 +23,16 @@ import { AutoScalingName, LifecycleActionToken } from './request.ts';
  *         "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING",
  *         "NotificationMetadata": "additional-info",    missing, a string or an object: not ours to read
  *         "Origin": "EC2",                              EC2 | WarmPool, may be missing
- *         "Destination": "AutoScalingGroup"             AutoScalingGroup | WarmPool, may be missing
+ *         "Destination": "AutoScalingGroup",            AutoScalingGroup | WarmPool, may be missing
+ *         "Action": "ReplaceRootVolume"                 only if the instance stays and gets another root volume
  *       }
  *     }
  *
  * A termination differs in its detail-type ("EC2 Instance-terminate Lifecycle Action"), in its transition
  * ("autoscaling:EC2_INSTANCE_TERMINATING") and in where the instance goes (from "AutoScalingGroup" to "EC2").
+ *
+ * The replacement of a root volume begins with a termination and ends with a launch, both with that Action and both from
+ * "AutoScalingGroup" to "AutoScalingGroup".
  */
 const LifecycleActionDetail = z.looseObject({
   LifecycleActionToken: LifecycleActionToken,
@@ -37,6 +41,7 @@ const LifecycleActionDetail = z.looseObject({
   EC2InstanceId: InstanceId,
   Origin: z.string().optional(),
   Destination: z.string().optional(),
+  Action: z.string().optional(),
 });
 
 const LaunchLifecycleAction = eventOf(
@@ -76,5 +81,6 @@ function lifecycleActionOf(detail: z.infer<typeof LifecycleActionDetail>) {
     lifecycleActionToken: detail.LifecycleActionToken,
     origin: detail.Origin,
     destination: detail.Destination,
+    action: detail.Action,
   };
 }

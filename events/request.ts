@@ -30,6 +30,8 @@ const LifecycleAction = z.strictObject({
   origin: z.string().optional(),
   /** `AutoScalingGroup`, or `WarmPool` for an instance that will wait there. */
   destination: z.string().optional(),
+  /** `ReplaceRootVolume`: the instance stays, and gets another root volume. */
+  action: z.string().optional(),
 });
 
 const Trigger = z.strictObject({
@@ -207,6 +209,7 @@ export function announcementOf(request: EnrolmentInput & Pick<RetirementInput, '
     lifecycleHookName: lifecycleAction?.lifecycleHookName,
     origin: lifecycleAction?.origin,
     destination: lifecycleAction?.destination ?? request.destination,
+    action: lifecycleAction?.action,
     leaveOut,
   };
 }

@@ -33,6 +33,8 @@ export const Announcement = z.object({
   /** `EC2`, `AutoScalingGroup` or `WarmPool`, where the event says it. */
   origin: z.string().optional(),
   destination: z.string().optional(),
+  /** `ReplaceRootVolume`, where the event says that the instance stays and gets another root volume. */
+  action: z.string().optional(),
   /** What its profile asks for and is not to be done this time. */
   leaveOut: z.array(z.enum(EXEMPTIBLE)).optional(),
   /** The generation of the claim that asks for it, so that an enrolment of later is not undone by an undo of before. */

@@ -49,6 +49,12 @@ const enrolments: Record<string, object[]> = {
   'ec2-launch-lifecycle-action-without-origin': [
     { instanceId: 'i-12345678', lifecycleAction: { origin: undefined, destination: undefined } },
   ],
+  'ec2-launch-lifecycle-action-replace-root-volume': [
+    {
+      instanceId: 'i-1234567890abcdef0',
+      lifecycleAction: { origin: 'AutoScalingGroup', destination: 'AutoScalingGroup', action: 'ReplaceRootVolume' },
+    },
+  ],
   'ec2-launch-successful': [
     {
       instanceId: 'i-1234567890abcdef0',
@@ -108,6 +114,10 @@ const retirements: Record<string, object> = {
   'ec2-terminate-lifecycle-action-without-origin': {
     instanceId: 'i-12345678',
     lifecycleAction: { origin: undefined, destination: undefined },
+  },
+  'ec2-terminate-lifecycle-action-replace-root-volume': {
+    instanceId: 'i-1234567890abcdef0',
+    lifecycleAction: { origin: 'AutoScalingGroup', destination: 'AutoScalingGroup', action: 'ReplaceRootVolume' },
   },
   'ec2-terminate-successful': {
     instanceId: 'i-1234567890abcdef0',
