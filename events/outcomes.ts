@@ -39,15 +39,22 @@ const FailureDetail = Detail.extend({
   cause: Name,
 });
 
+const EnrolledDetail = Detail.extend({
+  profile: Name,
+  profileVersion: Name,
+  nodeName: Name,
+  /**
+   * From the instance's launch, or from the end of the replacement of its root volume, to this; null where its service does
+   * not say when that was.
+   */
+  secondsToManaged: z.number().min(0).nullable(),
+});
+
 /** Each outcome's detail-type, and the schema of its detail. */
 export const OUTCOMES = {
-  'Instance Enrolled': Detail.extend({
-    profile: Name,
-    profileVersion: Name,
-    nodeName: Name,
-    /** From the instance's launch to this; null where its service does not tell when it was launched. */
-    secondsToManaged: z.number().min(0).nullable(),
-  }),
+  'Instance Enrolled': EnrolledDetail,
+  /** An instance that stayed and got another root volume is enrolled again, with the key of that volume. */
+  'Instance Re-imaged': EnrolledDetail,
   /** It is decided: the launch is abandoned, goes on without enrolment, or does not wait (any more). */
   'Instance Enrolment Failed': FailureDetail.extend({ action: z.enum(['abandon', 'continue', 'none']) }),
   /** It is not decided: the launch waits in its hook for a person, until the hook expires. */

@@ -22,7 +22,7 @@ export interface Start {
 
 /** Why one of our own functions starts an execution. */
 interface Occasion {
-  readonly by: 'event' | 'watch' | 'sweep' | 'undo' | 'move';
+  readonly by: 'event' | 'watch' | 'sweep' | 'undo' | 'move' | 're-image';
   readonly detailType: string;
   /** Part of the execution's name: the same occasion starts nothing twice. */
   readonly eventId: string;
@@ -55,6 +55,13 @@ export function retirementOfFormer(
 ): Start {
   const eventId = `former-${generation}-${launchTime}`;
   return startOn(instance, { by: 'event', detailType: 'Instance Replaced', eventId, eventTime: at });
+}
+
+/** The retirement of the key that was on a former root volume: once for each enrolment that finds another one. */
+export function retirementOfFormerDisk(instance: InstanceRef, execution: string, at: string): Start {
+  const name = execution.slice(execution.lastIndexOf(':') + 1);
+  const eventId = `re-image for ${name}`;
+  return startOn(instance, { by: 're-image', detailType: 'Root Volume Replaced', eventId, eventTime: at });
 }
 
 /** The execution that answers an event's request. */

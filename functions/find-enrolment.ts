@@ -2,20 +2,19 @@ import * as z from 'zod';
 import { namedIn, parseRetirementRequest } from '../events/request.ts';
 import { profilesIn, requireOurRegion } from '../lib/compiled.ts';
 import { DeadlinePassed, ServiceUnavailable } from '../lib/errors.ts';
-import { ledgerKey, namedBy } from '../lib/instance.ts';
+import { type Found, ledgerKey, namedBy } from '../lib/instance.ts';
+import type { LedgerItem } from '../lib/ledger-item.ts';
 import { Retirement, type TaskContext } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
+import { mayMatch } from '../profiles/announced-end.ts';
 import { lookupsOf, occasionOf, unclaimed, waitingGroup } from '../profiles/occasion.ts';
-import {
-  decideRetirement,
-  mayMatch,
-  type RetirementFacts,
-  retirementClaim,
-  retirementOf,
-} from '../profiles/retirement.ts';
+import { type Disk, diskOf } from '../profiles/re-image.ts';
+import { decideRetirement, type Occasion, type RetirementFacts, retirementClaim } from '../profiles/retirement.ts';
+import { retirementOf } from '../profiles/undoing.ts';
 import { after } from '../profiles/waiting.ts';
 import { findAnnouncement } from '../services/announcements.ts';
 import { findMember } from '../services/auto-scaling.ts';
+import { replacementsOf } from '../services/ec2.ts';
 import { findInstance } from '../services/instances.ts';
 import { claim, findItem } from '../services/ledger.ts';
 import { isOwned } from '../services/ownership.ts';
@@ -34,7 +33,7 @@ export const handler = task(Input, async ({ request, before, task }, { signal, l
   const { facts, waitsInGroup } = await gather(request, before?.absentSince ?? null, task, signal);
   const { named, item } = facts;
   const decision = decideRetirement(facts);
-  if (decision.kind !== 'retire') {
+  if (decision.kind !== 'retire' && decision.kind !== 're-image') {
     if ('reason' in decision)
       log(decision.kind === 'nothing' ? 'Nothing to retire' : 'Not yet', { reason: decision.reason });
     // An execution that began before a deployment has no state to wait in.
@@ -42,6 +41,13 @@ export const handler = task(Input, async ({ request, before, task }, { signal, l
     return { ...unclaimed(facts, decision, waitsInGroup), deadline };
   }
   const claimed = await claim(item, retirementClaim(facts, decision), signal);
+  if (decision.kind === 're-image') {
+    const wasRunning = item?.status === 'enrolling';
+    return {
+      ...retirementOf(named, claimed, { reason: null, status: 're-imaging', wasRunning, waitsInGroup }),
+      deadline,
+    };
+  }
   const { interruptedExecution } = decision;
   const stopReason = { error: 'InstanceGone', cause: `${named.instanceId} is being retired by ${task.execution}.` };
   if (interruptedExecution) await stopExecution(interruptedExecution, stopReason, signal);
@@ -83,10 +89,28 @@ async function gather(input: unknown, absentSince: string | null, task: TaskCont
     item,
     found,
     lifecycleState: member?.lifecycleState ?? null,
+    disk: await findDisk(occasion, item, found, signal),
     absentSince,
     mayBeOurs: mayMatch(profilesIn(named.region), named, group),
-    isBeingRetired: item?.status === 'retiring' && item.execution !== task.execution && (await isOwned(item, signal)),
+    isBeingRetired: isRetiring(item) && item.execution !== task.execution && (await isOwned(item, signal)),
     task,
   };
   return { facts, waitsInGroup: waitingGroup(member) };
+}
+
+function isRetiring(item: LedgerItem | undefined): item is LedgerItem {
+  return item?.status === 'retiring' || item?.status === 're-imaging';
+}
+
+/** EC2 is asked for replacements of the root volume only where an announcement says that there was one. */
+async function findDisk(
+  { by, action }: Pick<Occasion, 'by' | 'action'>,
+  item: LedgerItem | undefined,
+  found: Found | undefined,
+  signal: AbortSignal,
+): Promise<Disk> {
+  const isAnnounced = by === 're-image' || action === 'ReplaceRootVolume';
+  if (!isAnnounced || !item || found?.instance.platform !== 'ec2') return 'same';
+  const { replacedAt } = await replacementsOf(found.instance, signal);
+  return diskOf(item, { ...found.instance, replacedAt });
 }

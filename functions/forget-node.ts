@@ -10,11 +10,18 @@ import { announceOutcome } from '../services/notifications.ts';
 /** Long enough for an auditor to ask, and for every late event to meet it. */
 const KEPT_DAYS = 90;
 
-/** Records that nothing of the node is left; DynamoDB deletes the record when it has expired. */
+/**
+ * Records that nothing of the node is left; DynamoDB deletes the record when it has expired. An instance that stays, and whose
+ * root volume is replaced, is no retired one: its enrolment on the new disk reports it.
+ */
 export const handler = task(
   { retirement: Retirement },
   async ({ retirement, task: { enteredTime, execution } }, call) => {
     const owner = claimOf(retirement);
+    if (retirement.status === 're-imaging') {
+      await record(owner, { status: 're-imaging', endedAt: enteredTime }, call.signal);
+      return { retired: true };
+    }
     const expiresAt = Math.floor(Date.parse(enteredTime) / 1000) + KEPT_DAYS * 24 * 3600;
     await record(owner, { status: 'retired', endedAt: enteredTime, expiresAt }, call.signal);
     await releaseKeysOf(owner, call.signal);

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { type GroupMember, Instance } from '../lib/instance.ts';
+import { isInPhase } from '../lib/lifecycle-state.ts';
 import { Enrolment, type Release } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
 import { abandonOf } from '../profiles/failure.ts';
@@ -33,5 +34,5 @@ export const handler = task(
 );
 
 function isTerminating(member: GroupMember | undefined): boolean {
-  return /^(Warmed:)?Terminat/.test(member?.lifecycleState ?? '');
+  return isInPhase(member?.lifecycleState, 'terminating', 'termination-waits', 'terminated', 'retained');
 }

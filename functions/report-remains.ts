@@ -29,7 +29,8 @@ export const handler = task(
       isDeregistered: deregistration?.absentSince === null,
       item: retirement ? await findItem(retirement.ledgerKey, signal) : undefined,
     });
-    if (retirement?.status === 'retiring' && !(await recordIfOwner(claimOf(retirement), { lastError: cause }, signal)))
+    const isClaimed = retirement?.status === 'retiring' || retirement?.status === 're-imaging';
+    if (isClaimed && !(await recordIfOwner(claimOf(retirement), { lastError: cause }, signal)))
       log('The failure is not recorded: another execution has taken the instance');
     const known = retirement ? aboutRetirement(retirement, execution) : { ...NOTHING_KNOWN, execution };
     const detail = { ...known, instance: named?.instanceId ?? null, error, cause };

@@ -1,5 +1,5 @@
 import { EnrolmentRequest, isNamedByEvent, naming } from '../events/request.ts';
-import { retirementOfFormer } from '../events/start.ts';
+import { retirementOfFormer, retirementOfFormerDisk } from '../events/start.ts';
 import { exemptions, profiles, profilesIn } from '../lib/compiled.ts';
 import { environment } from '../lib/config.ts';
 import { ClaimedElsewhere } from '../lib/errors.ts';
@@ -12,6 +12,7 @@ import { exemptionsOf, leavingOut } from '../profiles/exemptions.ts';
 import { launchHook, whyIgnored } from '../profiles/launch.ts';
 import { matchProfile } from '../profiles/match.ts';
 import { type EnrolmentFacts, formerItem, ignoredEnrolment, planEnrolment } from '../profiles/plan.ts';
+import { diskOf, hasSomethingToUndo, requireDiskShown } from '../profiles/re-image.ts';
 import { isMemberNeeded, settled } from '../profiles/sighting.ts';
 import { after, isShort, LONGEST_ROUND_SECONDS, watchName } from '../profiles/waiting.ts';
 import { startRetirement } from '../services/announced-start.ts';
@@ -42,6 +43,8 @@ export const handler = task({ request: EnrolmentRequest, instance: Instance }, a
   if (!profile || reason !== undefined) return await ignore(launch, reason ?? '', invocation);
   const facts = await gather(launch, profile, invocation);
   await requireFormerRetired(facts, invocation);
+  requireDiskShown({ ...facts, now: task.enteredTime, reImageAnnouncedAt: announcedReImage(announcement) });
+  await requireFormerKeyRetired(facts, invocation);
   const plan = planEnrolment(facts);
   const { enrolment } = plan;
   if (enrolment.exempt.length > 0)
@@ -69,6 +72,27 @@ async function requireFormerRetired(facts: EnrolmentFacts, { signal, log }: Invo
   throw new ClaimedElsewhere(
     `${instance.instanceId} waits until the earlier instance of its name is retired by ${start.execution}: it was created at ${former.launchTime}.`,
   );
+}
+
+/**
+ * The servers may still have the key of a former root volume: it is retired first, in whatever order events arrive, or
+ * without any. FindEnrolment proves the replacement again before it undoes anything.
+ * @throws ClaimedElsewhere until then
+ */
+async function requireFormerKeyRetired(facts: EnrolmentFacts, { signal, log }: Invocation): Promise<void> {
+  const { instance, item, isOwnedElsewhere, task } = facts;
+  if (!item || item.status === 'retired' || item.status === 'retiring' || isOwnedElsewhere) return;
+  if (diskOf(item, instance) !== 'replaced' || !hasSomethingToUndo(item)) return;
+  const start = retirementOfFormerDisk(instance, task.execution, task.enteredTime);
+  const outcome = await startRetirement(start, signal);
+  log('The key of the former root volume is retired first', { execution: start.execution, outcome });
+  throw new ClaimedElsewhere(
+    `${instance.instanceId} waits until the key of its former root volume ${item.rootVolumeId} is retired by ${start.execution}.`,
+  );
+}
+
+function announcedReImage(announcement: Announcement | undefined): string | null {
+  return announcement?.action === 'ReplaceRootVolume' ? announcement.eventTime : null;
 }
 
 async function gatherLaunch(
@@ -123,6 +147,7 @@ async function gather(launch: Launch, profile: Profile, invocation: Invocation):
     // The watch does not know when the hook began to wait.
     announcedAt: event?.by === 'event' ? event.eventTime : null,
     hook,
+    member,
     hookTimes: action,
     hasWaitedForUs: action?.heartbeatAt !== undefined,
     seenAt: action?.seenAt ?? null,

@@ -5,7 +5,7 @@ import { profilesIn } from '../lib/compiled.ts';
 import { accountId } from '../lib/config.ts';
 import { ledgerKey } from '../lib/instance.ts';
 import { answer } from '../lib/task.ts';
-import { mayMatch, whyNotOurs, whyNotYet } from '../profiles/retirement.ts';
+import { mayMatch, whyNotOurs, whyNotYet } from '../profiles/announced-end.ts';
 import { startRetirement } from '../services/announced-start.ts';
 import { findItem } from '../services/ledger.ts';
 import { startRequests } from '../services/start-requests.ts';

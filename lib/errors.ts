@@ -18,6 +18,11 @@ export class InstanceNotFound extends Error {
   override readonly name = 'InstanceNotFound';
 }
 
+/** The instance is not as it was when the enrolment began: another root volume is attached. Everything begins again. */
+export class InstanceChanged extends Error {
+  override readonly name = 'InstanceChanged';
+}
+
 /** Another execution that still runs owns the instance. */
 export class ClaimedElsewhere extends Error {
   override readonly name = 'ClaimedElsewhere';
@@ -112,6 +117,7 @@ export type BrokenRule =
   | 'csr-signature'
   | 'another-key'
   | 'key-of-another'
+  | 'retired-key'
   | 'unexpected'
   | 'other';
 
@@ -180,6 +186,7 @@ export class QuotaExceeded extends Error {
 export const NOT_YET = [
   'InstanceNotReady',
   'InstanceNotFound',
+  'InstanceChanged',
   'ClaimedElsewhere',
   'IdentityPending',
   'IdentityOutdated',

@@ -19,6 +19,8 @@ export function complies(options: MetadataOptions, wanted: WantedOptions): boole
   );
 }
 
+const RootVolume = z.object({ id: z.string(), attachedAt: z.iso.datetime().nullable() });
+
 /** `$.instance`: the instance as the control plane knows it. Nothing here comes from the node. */
 export const Instance = z.object({
   platform: z.enum(['ec2', 'lightsail']),
@@ -41,8 +43,19 @@ export const Instance = z.object({
   autoScalingGroupName: z.string().nullable(),
   tags: z.record(z.string(), z.string()),
   metadataOptions: MetadataOptions,
+  /** An execution that began before a deployment does not say what follows. */
+  rootDeviceType: z.enum(['ebs', 'instance-store']).nullable().default(null),
+  /** The EBS volume that is attached as its root device; an instance store is none. */
+  rootVolume: RootVolume.nullable().default(null),
+  /** When the control plane was asked for all of this: it was so then, or a little before. */
+  describedAt: z.iso.datetime().nullable().default(null),
+  /** When EC2 last finished replacing its root volume; null where it has not, or was not asked. */
+  replacedAt: z.iso.datetime().nullable().default(null),
 });
 export type Instance = z.infer<typeof Instance>;
+
+/** What an instance without an EBS volume as its root device says of it. */
+export const NO_ROOT_VOLUME = { rootDeviceType: null, rootVolume: null, describedAt: null, replacedAt: null };
 
 /**
  * For some minutes after a launch EC2 may show an instance without its tags, and IAM denies what a role allows by tag.

@@ -26,7 +26,9 @@ export type LedgerAssociation = z.infer<typeof LedgerAssociation>;
  * The ledger: one item an instance. It holds who owns the instance and what is known of it.
  *
  *   enrolling ──► enrolled ──► retiring ──► retired (expires)
- *       └──────►  failed  ───────┘
+ *     ▲ └──────►  failed  ───────┘
+ *     │              │
+ *     └─ re-imaging ◄┴─ enrolled      the old root volume's key is retired, and the instance stays
  *
  * An execution that takes an instance makes its generation one more, and every write of an owner names the generation
  * that it owns: a late writer, whose instance another execution has taken meanwhile, is refused (ClaimedElsewhere).
@@ -34,7 +36,7 @@ export type LedgerAssociation = z.infer<typeof LedgerAssociation>;
 export const LedgerItem = z.object({
   /** `i-…` or `lightsail/REGION/NAME`. */
   instance: z.string(),
-  status: z.enum(['enrolling', 'enrolled', 'failed', 'retiring', 'retired']),
+  status: z.enum(['enrolling', 'enrolled', 'failed', 're-imaging', 'retiring', 'retired']),
   /** ARN of the execution that owns, or last owned, the instance. */
   execution: z.string(),
   generation: z.int(),
@@ -71,6 +73,16 @@ export const LedgerItem = z.object({
   registeringUntil: z.string().optional(),
   /** SHA-256 of the key's SPKI. The first key wins. */
   publicKeyFingerprint: z.string().optional(),
+  /**
+   * The root volume whose key is bound, and when it was seen attached: the key was bound after that. An item from before
+   * root volumes were recorded has none.
+   */
+  rootVolumeId: z.string().optional(),
+  rootVolumeSeenAt: z.string().optional(),
+  /** Keys of former root volumes: a snapshot brings one back, and it is never bound again. */
+  retiredKeys: z.array(z.string()).optional(),
+  /** When the root volume was replaced for which the node is being enrolled again. */
+  reImagedAt: z.string().nullish(),
   /** The instance's metadata options as they were before we first changed them. */
   metadataBefore: MetadataOptions.optional(),
   /** The metadata options were refused for good, and the profile goes on without: why. */
@@ -109,7 +121,13 @@ export function isOfEarlierInstance(
 }
 
 /** What binds a key to an instance. Only a function that binds, undoes or ends a binding may write it: resources/functions.yml. */
-export const BINDING_ATTRIBUTES = ['publicKeyFingerprint', 'associations'] as const satisfies (keyof LedgerItem)[];
+export const BINDING_ATTRIBUTES = [
+  'publicKeyFingerprint',
+  'associations',
+  'rootVolumeId',
+  'rootVolumeSeenAt',
+  'retiredKeys',
+] as const satisfies (keyof LedgerItem)[];
 
 /**
  * Which instance has a node name or a key: services/node-names.ts, services/node-keys.ts. It is written with its whole item,

@@ -66,9 +66,11 @@ export const Enrolment = z.object({
    * Who started it; null for a person. An execution that began before a deployment does not say it: then nothing is
    * measured by it, and the instance counts as one that has run.
    */
-  startedBy: z.enum(['event', 'watch', 'sweep', 'undo', 'move']).nullable().default('sweep'),
+  startedBy: z.enum(['event', 'watch', 'sweep', 'undo', 'move', 're-image']).nullable().default('sweep'),
   /** Why the metadata options are left to a sweep although the profile names them; null if they are not. */
   hardeningPostponed: z.string().nullable().default(null),
+  /** When its root volume was replaced, where that is why it is enrolled. */
+  reImagedAt: z.iso.datetime().nullable().default(null),
   /** Whether the node is to be taken off another server afterwards. */
   isMoving: z.boolean().default(false),
   register: Register.nullable(),
@@ -191,9 +193,10 @@ export type Release = z.infer<typeof Release>;
 export const Retirement = z.object({
   /**
    * `nothing`: it was never enrolled, it lives on, or another execution retires it; `unconfirmed`: its service has not
-   * confirmed its end yet; `leaving`: it stays enrolled, and is taken off its former servers.
+   * confirmed its end yet; `leaving`: it stays enrolled, and is taken off its former servers; `re-imaging`: it stays, and
+   * the key of its root volume, which is replaced, is retired.
    */
-  status: z.enum(['nothing', 'unconfirmed', 'leaving', 'retiring']),
+  status: z.enum(['nothing', 'unconfirmed', 'leaving', 're-imaging', 'retiring']),
   reason: z.string().nullable(),
   /** Since when its service has not shown it. */
   absentSince: z.string().nullable().default(null),

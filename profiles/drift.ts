@@ -5,6 +5,7 @@ import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import type { Profile } from '../lib/profile.ts';
 import type { Associate } from '../lib/servers.ts';
 import { type Exemptions, isMoreWanted, withoutExempted } from './exemptions.ts';
+import { diskOf } from './re-image.ts';
 import { profileVersion } from './version.ts';
 
 /** In what way an instance is not as its profile says: a sentence each, null where it is. */
@@ -41,9 +42,12 @@ function whyNotEnrolled(
   record: LedgerItem | undefined,
   { profile, exempt, isAssociated, mayMove }: Standard,
 ): string | null {
-  if (!record) return 'It is not in the ledger: nobody has enrolled it.';
+  if (!record) return 'It is not in the ledger: it was never enrolled.';
   if (!isSameInstance(record, instance))
     return `It was launched at ${instance.launchTime}; who had its name before was enrolled.`;
+  if (record.status === 're-imaging') return 'The key of its former root volume is retired.';
+  if (record.status === 'enrolled' && isOnAnotherDisk(record, instance))
+    return `Its root volume is ${instance.rootVolume?.id}, and it was enrolled on ${record.rootVolumeId ?? 'a former one'}.`;
   const isElsewhere = !exempt.association && formerServers(record, profile).length > 0;
   if (isElsewhere) return mayMove ? onFormerServer(record, profile) : null;
   if (record.status !== 'enrolled') return `It is not enrolled: its status is "${record.status}".`;
@@ -59,6 +63,11 @@ function whyNotEnrolled(
   // An enrolment without a CSR has only hardened; one that brings it goes further.
   if (isAssociated && !mayBeAssociated(record)) return 'It was hardened and never associated.';
   return null;
+}
+
+function isOnAnotherDisk(record: LedgerItem, instance: Instance): boolean {
+  const disk = diskOf(record, instance);
+  return disk === 'replaced' || disk === 'other';
 }
 
 /** The servers that have the node, if none of them is the one that its profile names now. */

@@ -1,4 +1,5 @@
 import type { GroupMember, Instance, InstanceRef } from '../lib/instance.ts';
+import { isInPhase } from '../lib/lifecycle-state.ts';
 import type { Profile } from '../lib/profile.ts';
 import type { Hook } from '../lib/state.ts';
 import { profilesForGroup } from './match.ts';
@@ -67,12 +68,12 @@ export function launchHook(
 
 /** Whether the instance waits in a launch hook: its own team's or another's. */
 function isLaunchWaiting({ lifecycleState }: Pick<GroupMember, 'lifecycleState'>): boolean {
-  return /^(Warmed:)?Pending:Wait$/.test(lifecycleState);
+  return isInPhase(lifecycleState, 'launch-waits');
 }
 
 /** Whether it has not yet come to the end of its launch hooks. */
 function isLaunching({ lifecycleState }: Pick<GroupMember, 'lifecycleState'>): boolean {
-  return /^(Warmed:)?Pending(:Wait)?$/.test(lifecycleState);
+  return isInPhase(lifecycleState, 'launching', 'launch-waits');
 }
 
 /**

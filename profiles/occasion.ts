@@ -1,10 +1,12 @@
 import type { GroupMember, InstanceRef } from '../lib/instance.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
+import { isInPhase } from '../lib/lifecycle-state.ts';
 import type { Retirement } from '../lib/state.ts';
-import { type Occasion, type RetirementDecision, type RetirementFacts, retirementOf } from './retirement.ts';
+import type { Occasion, RetirementDecision, RetirementFacts } from './retirement.ts';
+import { retirementOf } from './undoing.ts';
 
 /** What our own functions announced of a retirement: services/announcements.ts. */
-interface AnnouncedRetirement extends Pick<Occasion, 'destination' | 'generation'> {
+interface AnnouncedRetirement extends Pick<Occasion, 'destination' | 'action' | 'generation'> {
   readonly by: Exclude<Occasion['by'], 'person'>;
   readonly eventTime: string;
   readonly autoScalingGroupName?: string | undefined;
@@ -15,8 +17,8 @@ type OccasionInGroup = Occasion & { readonly group?: string | undefined };
 /** What started a retirement. Whatever was not announced, a person has started. */
 export function occasionOf(announced: AnnouncedRetirement | undefined): OccasionInGroup {
   if (!announced) return { by: 'person', at: null };
-  const { by, eventTime, destination, generation, autoScalingGroupName } = announced;
-  return { by, at: eventTime, destination, generation, group: autoScalingGroupName };
+  const { by, eventTime, destination, action, generation, autoScalingGroupName } = announced;
+  return { by, at: eventTime, destination, action, generation, group: autoScalingGroupName };
 }
 
 /**
@@ -32,15 +34,16 @@ export function lookupsOf(
   return { instance: !item || !(isConfirmed || isOurOwn), member: platform === 'ec2' && !isOurOwn };
 }
 
-/** The group in one of whose termination hooks the instance waits. */
+/** The group in one of whose termination hooks the instance waits: it goes, or its root volume does. */
 export function waitingGroup(member: GroupMember | undefined): string | null {
-  return member && /^(Warmed:)?Terminating:Wait$/.test(member.lifecycleState) ? member.autoScalingGroupName : null;
+  const isWaiting = isInPhase(member?.lifecycleState, 'termination-waits', 'replacement-waits');
+  return member && isWaiting ? member.autoScalingGroupName : null;
 }
 
 /** The answer for an instance that this retirement does not claim. */
 export function unclaimed(
   { named, item }: Pick<RetirementFacts, 'named' | 'item'>,
-  decision: Exclude<RetirementDecision, { kind: 'retire' }>,
+  decision: Exclude<RetirementDecision, { kind: 'retire' | 're-image' }>,
   waitsInGroup: string | null,
 ): Retirement {
   const outcome = { reason: null, wasRunning: false, waitsInGroup };

@@ -1,7 +1,7 @@
 import { associationsOf, serverId, toBeUndone } from '../lib/associations.ts';
 import { needsKey, traitsOf } from '../lib/engines.ts';
 import { ClaimedElsewhere, InstanceGone, InstanceNotReady, InvalidRequest } from '../lib/errors.ts';
-import { type Instance, ledgerKey } from '../lib/instance.ts';
+import { type GroupMember, type Instance, ledgerKey } from '../lib/instance.ts';
 import { isOfEarlierInstance, isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import type { Exemption, Profile } from '../lib/profile.ts';
 import type { Associate } from '../lib/servers.ts';
@@ -9,12 +9,15 @@ import type { Enrolment, Hook, TaskContext } from '../lib/state.ts';
 import { type DeadlineFacts, deadlineOf } from './deadline.ts';
 import { driftOf } from './drift.ts';
 import { type Exemptions, exemptParts, withoutExempted } from './exemptions.ts';
+import { diskOf } from './re-image.ts';
 import { profileVersion } from './version.ts';
 
 /** Everything that the plan of an enrolment depends on. */
 export interface EnrolmentFacts extends Pick<DeadlineFacts, 'hookTimes' | 'announcedAt' | 'seenAt'> {
   /** The hook in which the launch waits. */
   readonly hook: Hook | null;
+  /** The instance in its group; undefined where it is in none, or its group was not asked. */
+  readonly member: GroupMember | undefined;
   /** Whether the hook has accepted a heartbeat. */
   readonly hasWaitedForUs: boolean;
   readonly instance: Instance;
@@ -102,6 +105,7 @@ const NOTHING_WANTED = {
   exemptions: { imdsv2: null, association: null },
   startedBy: null,
   hardeningPostponed: null,
+  reImagedAt: null,
   isMoving: false,
   register: null,
   associate: null,
@@ -141,12 +145,19 @@ function requested(facts: EnrolmentFacts): Enrolment {
     exemptions: { imdsv2: summaryOf(exempt.imdsv2), association: summaryOf(exempt.association) },
     startedBy: facts.startedBy,
     hardeningPostponed: metadata && !isHardened ? POSTPONED : null,
+    reImagedAt: reImagedAt(facts),
     isMoving: profile.associate ? wants.association && isElsewhere(item, profile.associate) : isElsewhere(item, null),
     register,
     associate,
     metadata,
     wants,
   };
+}
+
+/** When the root volume was replaced because of which it is enrolled; a failed enrolment before this one may have known it. */
+function reImagedAt({ instance, item }: EnrolmentFacts): string | null {
+  if (diskOf(item, instance) === 'replaced') return instance.replacedAt;
+  return item && item.status !== 'enrolled' ? (item.reImagedAt ?? null) : null;
 }
 
 /** Whether the node may be on another server than this one, or on any if its profile names none (null). */
@@ -261,12 +272,20 @@ function claimFor({ instance, profile, item, task }: EnrolmentFacts, enrolment: 
     arn: instance.arn,
     autoScalingGroupName: instance.autoScalingGroupName,
     exempt: enrolment.exempt,
+    reImagedAt: enrolment.reImagedAt,
+    ...(isEnrolled && keylessDisk(instance, item, enrolment)),
     // What was done before the exemption stays in the ledger, so that the retirement undoes it.
     ...(isEnrolled &&
       !enrolment.exemptions.association && { register: enrolment.register, associate: enrolment.associate }),
     // An item from before associations were recorded proves its own by `associate`, which is about to change.
     ...(isEnrolled && !item?.associations && Object.keys(recorded).length > 0 && { associations: recorded }),
   };
+}
+
+/** Where a node shows no key, its root volume is known from here on; else from when its key is bound. */
+function keylessDisk({ rootVolume, describedAt }: Instance, item: LedgerItem | undefined, { wants }: Enrolment) {
+  const isKeyless = wants.identity === 'none' && item?.publicKeyFingerprint === undefined;
+  return isKeyless && rootVolume && describedAt ? { rootVolumeId: rootVolume.id, rootVolumeSeenAt: describedAt } : {};
 }
 
 /**

@@ -18,9 +18,15 @@ export interface FailedRetirement {
 /** Why a retirement failed and what is left of the node: for operators. */
 export function remainsOf(failed: FailedRetirement): { error: string; cause: string } {
   const failures = failuresOf(failed);
-  const what = failed.retirement?.status === 'leaving' ? 'was not taken off its former servers' : 'was not retired';
-  const sentences = [`${failed.name} ${what}:`, ...failures.map(sentenceOf), ...whatIsLeft(failed)];
+  const sentences = [`${failed.name} ${whatFailed(failed)}:`, ...failures.map(sentenceOf), ...whatIsLeft(failed)];
   return { error: failures[0].Error, cause: sentences.join(' ') };
+}
+
+function whatFailed({ retirement }: FailedRetirement): string {
+  if (retirement?.status === 'leaving') return 'was not taken off its former servers';
+  return retirement?.status === 're-imaging'
+    ? 'gets another root volume, and the key of the former one was not retired'
+    : 'was not retired';
 }
 
 /** Those of the servers that the execution has gone past, and the one that ended it; the first one first. */
@@ -42,5 +48,9 @@ function whatIsLeft({ retirement, item, isDeregistered }: FailedRetirement): str
     ([, { server, nodeName }]) => `the node ${nodeName} on the server ${traitsOf(server).displayName}`,
   );
   if (retirement.register && !isDeregistered) left.push(`the instance in the stack ${retirement.register.stackId}`);
-  return left.length === 0 ? [] : [`Still there: ${left.join(', and ')}. Fix the cause, then start retire-node again.`];
+  return left.length === 0
+    ? []
+    : [
+        `Still there: ${left.join(', and ')}. Fix the cause, then start ${retirement.status === 're-imaging' ? 'enrol-node' : 'retire-node again'}.`,
+      ];
 }

@@ -1,21 +1,21 @@
 import { missed } from '../lib/absence.ts';
-import { associationsOf, toBeLeft, toBeUndone } from '../lib/associations.ts';
 import { InvalidRequest } from '../lib/errors.ts';
 import { type Found, type InstanceRef, ledgerKey } from '../lib/instance.ts';
 import { isOfEarlierInstance, type LedgerItem } from '../lib/ledger-item.ts';
-import type { Profile, Register } from '../lib/profile.ts';
-import type { Associate } from '../lib/servers.ts';
-import type { Retirement, TaskContext } from '../lib/state.ts';
-import { matches, profilesForGroup } from './match.ts';
+import { isInPhase, isReplacing } from '../lib/lifecycle-state.ts';
+import type { TaskContext } from '../lib/state.ts';
+import { type Disk, hasSomethingToUndo, retiredKeysWith } from './re-image.ts';
 
 /** What started a retirement. It says where to look; what it claims is proved at the service. */
 export interface Occasion {
   /** `person`: nothing of ours announced it. */
-  readonly by: 'event' | 'watch' | 'sweep' | 'undo' | 'move' | 'person';
+  readonly by: 'event' | 'watch' | 'sweep' | 'undo' | 'move' | 're-image' | 'person';
   /** When it happened; null for a person. */
   readonly at: string | null;
   /** Where a terminating instance goes, as its event says: `EC2` or `WarmPool`. */
   readonly destination?: string | undefined;
+  /** `ReplaceRootVolume`: its event says that the instance stays, and gets another root volume. */
+  readonly action?: string | undefined;
   /** The generation of the enrolment that is undone. */
   readonly generation?: number | undefined;
 }
@@ -33,11 +33,13 @@ export interface RetirementFacts {
   readonly found: Found | undefined;
   /** Its lifecycle state in its Auto Scaling group; null if it is in none. */
   readonly lifecycleState: string | null;
+  /** Its disk, compared with the one whose key is bound. */
+  readonly disk: Disk;
   /** When this execution first missed the instance at its service, if it has not seen it since. */
   readonly absentSince: string | null;
   /** Whether a profile may match it: without one, an instance that the ledger does not know is not ours. */
   readonly mayBeOurs: boolean;
-  /** Whether another retirement of the instance still runs. */
+  /** Whether another retirement of the instance, or of the key of its former root volume, still runs. */
   readonly isBeingRetired: boolean;
   readonly task: Pick<TaskContext, 'execution' | 'startTime' | 'enteredTime'>;
 }
@@ -53,6 +55,8 @@ export type RetirementDecision =
     }
   /** The node has moved: it is taken off its former servers and stays enrolled. */
   | { readonly kind: 'leave' }
+  /** The instance stays, and the key of its root volume is retired. */
+  | { readonly kind: 're-image' }
   | {
       readonly kind: 'retire';
       /** The enrolment to stop. */
@@ -77,6 +81,7 @@ const UNCONFIRMED_MINUTES = 30;
  *   a running execution retires it ─────────────────► nothing
  *   undo of an enrolment, no later one since ───────► retire    whether the instance runs or not
  *   confirmed by a person ──────────────────────────► retire    the same
+ *   its root volume is being replaced, or was ──────► re-image  see decideReImage
  *   its service says that it has ended ─────────────► retire
  *   its group keeps it (Terminating:Retained) ──────► nothing   it goes on running
  *   not found, for less than 5 minutes ─────────────► unconfirmed
@@ -89,16 +94,67 @@ export function decideRetirement(facts: RetirementFacts): RetirementDecision {
   const { item, occasion, isConfirmed } = facts;
   if (occasion.by === 'person') requirePlausible(facts);
   if (occasion.by === 'move') return decideLeaving(facts);
+  if (isBehindReImage(facts)) return afterReImage(facts);
   const reason = whyNothing(facts);
   if (reason !== undefined) return { kind: 'nothing', reason };
-  if (isClaimedHere(facts)) return retire(facts);
+  if (isClaimedHere(facts)) return item?.status === 're-imaging' ? RE_IMAGE : retire(facts);
   if (occasion.by === 'undo')
     return item?.generation === occasion.generation
       ? retire(facts)
       : { kind: 'nothing', reason: `${facts.named.instanceId} has been claimed again since the enrolment failed.` };
   if (isConfirmed) return retire(facts);
-  return decideFromService(facts);
+  return isReImage(facts) ? decideReImage(facts) : decideFromService(facts);
 }
+
+/** The old key is being retired, and the whole instance goes now: that comes after it, and its hook does not wait for it. */
+function isBehindReImage(facts: RetirementFacts): boolean {
+  return facts.isBeingRetired && facts.item?.status === 're-imaging' && !isReImage(facts);
+}
+
+function afterReImage({ named, item }: RetirementFacts): RetirementDecision {
+  const reason = `${named.instanceId} waits until ${item?.execution} has retired the key of its former root volume.`;
+  return { kind: 'unconfirmed', reason, absentSince: null, pauseSeconds: 60 };
+}
+
+/** Whether an event, or the group, says that the instance stays and gets another root volume. */
+function isReImage({ occasion: { by, action }, isConfirmed, lifecycleState }: RetirementFacts): boolean {
+  if (by === 'undo' || by === 'move' || isConfirmed) return false;
+  return by === 're-image' || action === 'ReplaceRootVolume' || isReplacing(lifecycleState);
+}
+
+/**
+ * Decides whether the key of a root volume is retired while the instance stays. The group proves that the replacement
+ * begins, EC2 that it is over:
+ *
+ *   the ledger does not know the instance ──────────► nothing
+ *   its key is retired already ─────────────────────► nothing
+ *   EC2 says that the instance has ended ───────────► retire    the whole of it
+ *   ReplacingRootVolume, :Wait, :Proceed ───────────► re-image
+ *   the event is older than the root volume ────────► nothing   it was about the former one
+ *   EC2 proves the replacement ─────────────────────► re-image, if something is left to undo
+ *   otherwise ──────────────────────────────────────► unconfirmed, for 30 minutes
+ */
+function decideReImage(facts: RetirementFacts): RetirementDecision {
+  const { named, item, occasion, found, lifecycleState, disk } = facts;
+  const nothing = (reason: string) => ({ kind: 'nothing', reason }) as const;
+  if (!item) return nothing(`The ledger does not know ${named.instanceId}: it has no key to retire.`);
+  if (item.status === 'retiring') return nothing(`${item.instance} is being retired by ${item.execution}.`);
+  if (item.status === 're-imaging' && item.endedAt !== undefined)
+    return nothing(`The key of the former root volume was retired at ${item.endedAt}.`);
+  if (found && hasEnded(found.state)) return retire(facts);
+  if (isReplacing(lifecycleState)) return RE_IMAGE;
+  if (!found || isTerminating(lifecycleState)) return decideFromService(facts);
+  const { rootVolumeSeenAt } = item;
+  if (rootVolumeSeenAt && occasion.at && Date.parse(occasion.at) < Date.parse(rootVolumeSeenAt))
+    return nothing(
+      `The event is older than the root volume of ${item.instance}, which was seen at ${rootVolumeSeenAt}.`,
+    );
+  if (disk !== 'replaced') return stillThere(facts, `on the root volume ${found.instance.rootVolume?.id}`);
+  return hasSomethingToUndo(item) ? RE_IMAGE : nothing('Nothing is left of its former root volume.');
+}
+
+/** An enrolment that runs is not stopped: it loses its claim, and begins again on the new disk. */
+const RE_IMAGE = { kind: 're-image' } as const;
 
 /** A typed request may contain a mistake. */
 function requirePlausible({ named, isConfirmed, item, found, lifecycleState }: RetirementFacts): void {
@@ -129,7 +185,8 @@ function whyNothing({ named, item, occasion, isBeingRetired, mayBeOurs, task }: 
 }
 
 function isClaimedHere({ item, task }: RetirementFacts): boolean {
-  return item?.status === 'retiring' && item.execution === task.execution;
+  const isRetiring = item?.status === 'retiring' || item?.status === 're-imaging';
+  return isRetiring && item.execution === task.execution;
 }
 
 function retire({ item, occasion, task }: RetirementFacts): RetirementDecision {
@@ -139,18 +196,29 @@ function retire({ item, occasion, task }: RetirementFacts): RetirementDecision {
 
 /** The ledger fields to claim the instance with. */
 export function retirementClaim(
-  { named, task }: RetirementFacts,
-  { goneSince, interruptedExecution }: Extract<RetirementDecision, { kind: 'retire' }>,
+  facts: RetirementFacts,
+  decision: Extract<RetirementDecision, { kind: 'retire' | 're-image' }>,
 ) {
+  const { named, item, task } = facts;
+  const owner = { instance: ledgerKey(named), region: named.region, execution: task.execution };
+  const claim = { ...owner, claimedAt: task.enteredTime };
+  if (decision.kind === 'retire') {
+    const { goneSince, interruptedExecution } = decision;
+    return { ...claim, status: 'retiring' as const, goneSince, interruptedExecution };
+  }
   return {
-    instance: ledgerKey(named),
-    region: named.region,
-    status: 'retiring' as const,
-    execution: task.execution,
-    claimedAt: task.enteredTime,
-    goneSince,
-    interruptedExecution,
+    ...claim,
+    status: 're-imaging' as const,
+    reImagedAt: null,
+    ...(item && { retiredKeys: retiredKeysWith(item), ...formerVolume(facts, item) }),
   };
+}
+
+/** An item from before root volumes were recorded learns the former one from EC2, before the replacement begins. */
+function formerVolume({ found, lifecycleState, task }: RetirementFacts, { rootVolumeId }: LedgerItem) {
+  const id = found?.instance.rootVolume?.id;
+  if (rootVolumeId !== undefined || id === undefined || !isInPhase(lifecycleState, 'replacement-waits')) return {};
+  return { rootVolumeId: id, rootVolumeSeenAt: task.enteredTime };
 }
 
 function decideLeaving({ named, item }: RetirementFacts): RetirementDecision {
@@ -161,7 +229,7 @@ function decideLeaving({ named, item }: RetirementFacts): RetirementDecision {
 function decideFromService(facts: RetirementFacts): RetirementDecision {
   const { named, item, occasion, found, lifecycleState, task } = facts;
   const { instanceId } = named;
-  if (lifecycleState?.endsWith('Terminating:Retained'))
+  if (isInPhase(lifecycleState, 'retained'))
     return { kind: 'nothing', reason: `Its group keeps ${instanceId} running (${lifecycleState}).` };
   // A state of its group does not say whether a terminating instance returns to a warm pool; its event does.
   if (isTerminating(lifecycleState) && occasion.destination === 'EC2') return retire(facts);
@@ -198,102 +266,10 @@ function hasEnded(state: string): boolean {
 }
 
 function isTerminating(lifecycleState: string | null): boolean {
-  return /^(Warmed:)?Terminat(ing(:Wait|:Proceed)?|ed)$/.test(lifecycleState ?? '');
+  return isInPhase(lifecycleState, 'terminating', 'termination-waits', 'terminated');
 }
 
 /** Whether the name belongs to another Lightsail instance by now. A name exists once, so the one in the ledger is gone. */
 function isReplaced(item: LedgerItem | undefined, found: Found | undefined): boolean {
   return item !== undefined && found !== undefined && isOfEarlierInstance(item, found.instance);
-}
-
-/**
- * Whether a profile may match an instance, as far as its name and its group tell.
- * @param group null if it is not known to be in one
- */
-export function mayMatch(
-  profiles: readonly Profile[],
-  { platform, instanceId }: InstanceRef,
-  group: string | null,
-): boolean {
-  if (platform === 'lightsail')
-    return profiles.some(
-      ({ match: { autoScalingGroup, lightsail = '*' } }) =>
-        autoScalingGroup === undefined && matches(lightsail, instanceId),
-    );
-  if (group !== null) return profilesForGroup(profiles, group).length > 0;
-  return profiles.some(({ match }) => match.autoScalingGroup === undefined && match.lightsail === undefined);
-}
-
-/**
- * Why an announced end starts no retirement yet: a sentence. In another team's hook the instance may still be in use, and its
- * end is announced again when it comes.
- * @param profiles those for the instance's Region
- * @param hook the termination hook in which it waits
- */
-export function whyNotYet(
-  profiles: readonly Profile[],
-  { instanceId }: Pick<InstanceRef, 'instanceId'>,
-  hook: string | undefined,
-): string | undefined {
-  if (hook === undefined || profiles.some(({ terminationHook }) => terminationHook === hook)) return undefined;
-  return `${instanceId} terminates under the hook ${hook}, which no profile names.`;
-}
-
-/**
- * Why the end of an instance that no profile matches starts no retirement: a sentence. Each would cost an execution and a
- * ledger item.
- */
-export function whyNotOurs(
-  { instanceId }: Pick<InstanceRef, 'instanceId'>,
-  group: string | null,
-  item: Pick<LedgerItem, 'status'> | undefined,
-): string | undefined {
-  if (item && item.status !== 'retired') return undefined;
-  const where = group === null ? '' : ` of the group ${group}`;
-  return `No profile matches ${instanceId}${where}, and the ledger does not know it.`;
-}
-
-/** What the ledger proves that we did for the instance and have not undone. */
-export function retirementOf(
-  which: InstanceRef,
-  item: LedgerItem | undefined,
-  outcome: Pick<Retirement, 'status' | 'reason' | 'wasRunning'> &
-    Partial<Pick<Retirement, 'absentSince' | 'pauseSeconds' | 'waitsInGroup' | 'deadline'>>,
-): Retirement {
-  const { platform, instanceId, region } = which;
-  const left = serversLeft(item, outcome.status);
-  const register = (item && outcome.status === 'retiring' && ourRegistration(item)) || null;
-  return {
-    platform,
-    instanceId,
-    region,
-    ledgerKey: ledgerKey(which),
-    absentSince: null,
-    pauseSeconds: 0,
-    waitsInGroup: null,
-    ...outcome,
-    generation: item?.generation ?? 0,
-    nodeName: item?.nodeName ?? null,
-    profile: item?.profile ?? null,
-    profileVersion: item?.profileVersion ?? null,
-    autoScalingGroupName: item?.autoScalingGroupName ?? null,
-    register,
-    opsworksInstanceId: item?.opsworksInstanceId ?? null,
-    registeringUntil: item?.registeringUntil ?? null,
-    associate: item?.associate ?? null,
-    wants: { disassociation: left.length > 0, deregistration: register !== null },
-    undoing: { left, failures: null },
-  };
-}
-
-function serversLeft(item: LedgerItem | undefined, status: Retirement['status']): Associate[] {
-  if (!item) return [];
-  if (status === 'leaving') return toBeLeft(item).map(([, { server }]) => server);
-  return status === 'retiring' ? toBeUndone(associationsOf(item)).map(([, { server }]) => server) : [];
-}
-
-/** The stack in which we registered the instance. Before an attempt, `registeringUntil` is recorded. */
-function ourRegistration({ register, registeredBy, registeringUntil }: LedgerItem): Register | null {
-  const isOurs = registeredBy === undefined ? registeringUntil !== undefined : registeredBy === 'muster';
-  return (isOurs && register) || null;
 }

@@ -22,7 +22,7 @@ export const Announcement = z.object({
   /** The state machine that answers it: an execution of another one may bear the same name. */
   machine: z.string().optional(),
   /** `event`: an AWS service announced it; the others are our own functions. `watch` stands for an event that was lost. */
-  by: z.enum(['event', 'watch', 'sweep', 'undo', 'move']),
+  by: z.enum(['event', 'watch', 'sweep', 'undo', 'move', 're-image']),
   /** The event's detail-type; of our own functions, a word for the log. */
   detailType: z.string(),
   eventId: z.string(),

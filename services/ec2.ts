@@ -1,13 +1,15 @@
 import {
   DescribeInstancesCommand,
+  DescribeReplaceRootVolumeTasksCommand,
   EC2Client,
   type Instance as Ec2Instance,
   type Filter,
   ModifyInstanceMetadataOptionsCommand,
   type ModifyInstanceMetadataOptionsCommandInput,
+  type ReplaceRootVolumeTask,
   type Reservation,
 } from '@aws-sdk/client-ec2';
-import { InstanceNotReady, MetadataOptionsUnsupported } from '../lib/errors.ts';
+import { InstanceChanged, InstanceNotReady, MetadataOptionsUnsupported } from '../lib/errors.ts';
 import type { Found, Instance, InstanceRef, MetadataOptions } from '../lib/instance.ts';
 import type { WantedOptions } from '../lib/profile.ts';
 import { quoted } from '../lib/quoted.ts';
@@ -95,6 +97,10 @@ function toInstance(
     autoScalingGroupName: tags['aws:autoscaling:groupName'] ?? null,
     tags,
     metadataOptions: toMetadataOptions(instance.MetadataOptions),
+    rootDeviceType: instance.RootDeviceType ?? null,
+    rootVolume: toRootVolume(instance),
+    describedAt: null,
+    replacedAt: null,
   };
 }
 
@@ -103,6 +109,59 @@ function createdTimeOf({ NetworkInterfaces = [] }: Ec2Instance): string | null {
   const primary = NetworkInterfaces.find(({ Attachment }) => Attachment?.DeviceIndex === 0);
   return primary?.Attachment?.AttachTime?.toISOString() ?? null;
 }
+
+function toRootVolume({ RootDeviceName, BlockDeviceMappings = [] }: Ec2Instance): Instance['rootVolume'] {
+  const { VolumeId: id, AttachTime } = BlockDeviceMappings.find((one) => one.DeviceName === RootDeviceName)?.Ebs ?? {};
+  return id === undefined ? null : { id, attachedAt: AttachTime?.toISOString() ?? null };
+}
+
+/**
+ * The instance as EC2 shows it now, if it still has the root volume that it was described with.
+ * @throws InstanceChanged if EC2 shows another one, or does not show the instance
+ */
+export async function requireSameDisk<Known extends Instance>(instance: Known, signal: AbortSignal): Promise<Instance> {
+  if (instance.rootVolume === null) return instance;
+  const now = (await findInstance(instance, signal))?.instance;
+  if (now?.rootVolume?.id === instance.rootVolume.id) return now;
+  const shown = now ? `shows ${now.rootVolume?.id ?? 'no root volume'} now` : 'does not show it now';
+  throw new InstanceChanged(
+    `${instance.instanceId} had the root volume ${instance.rootVolume.id} when this enrolment looked, and EC2 ${shown}: its enrolment begins again.`,
+  );
+}
+
+/** What EC2 says of replacements of an instance's root volume. */
+export interface Replacements {
+  /** When the last one that succeeded was complete. */
+  readonly replacedAt: string | null;
+  readonly isUnderWay: boolean;
+}
+
+/**
+ * The replacements of the instance's root volume, from every page. A task does not name the volume that it attached.
+ * Source: EC2 DescribeReplaceRootVolumeTasks.
+ */
+export async function replacementsOf({ instanceId, region }: InstanceRef, signal: AbortSignal): Promise<Replacements> {
+  const tasks: ReplaceRootVolumeTask[] = [];
+  let NextToken: string | undefined;
+  do {
+    const input = { Filters: [{ Name: 'instance-id', Values: [instanceId] }], NextToken };
+    const page = await calling(`list the root volume replacements of ${instanceId}`, () =>
+      ec2In(region).send(new DescribeReplaceRootVolumeTasksCommand(input), { abortSignal: signal }),
+    );
+    tasks.push(...(page.ReplaceRootVolumeTasks ?? []));
+    NextToken = page.NextToken;
+  } while (NextToken);
+  const completed = tasks.flatMap(({ TaskState, CompleteTime = '' }) => {
+    const at = new Date(CompleteTime);
+    return TaskState === 'succeeded' && !Number.isNaN(at.getTime()) ? [at.toISOString()] : [];
+  });
+  return {
+    replacedAt: completed.toSorted().at(-1) ?? null,
+    isUnderWay: tasks.some(({ TaskState = '' }) => UNDER_WAY.includes(TaskState)),
+  };
+}
+
+const UNDER_WAY: readonly string[] = ['pending', 'in-progress', 'failing', 'failing-detached'];
 
 function toMetadataOptions(options: Ec2Instance['MetadataOptions']): MetadataOptions {
   return {

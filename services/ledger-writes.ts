@@ -28,7 +28,7 @@ export interface Change {
   /** Only what the item does not have yet. */
   setOnce?: Record<string, unknown>;
   remove: string[];
-  condition: { equal?: Record<string, number | string>; absent?: string[]; absentOr?: Comparison };
+  condition: { equal?: Record<string, number | string>; absent?: string[]; absentOr?: readonly Comparison[] };
 }
 
 /** Changes an item. */
@@ -65,18 +65,17 @@ async function send(
 }
 
 /** DynamoDB's expressions, with a placeholder for every name: `status` alone is a reserved word. */
-function expressions({ set, setOnce = {}, remove, condition: { equal = {}, absent = [], absentOr } }: Change) {
+function expressions({ set, setOnce = {}, remove, condition: { equal = {}, absent = [], absentOr = [] } }: Change) {
   const values = Object.entries({ ...set, ...setOnce }).filter(([, value]) => value !== undefined);
   const sets = values.map(([name]) =>
     name in setOnce ? `#${name} = if_not_exists(#${name}, :${name})` : `#${name} = :${name}`,
   );
   const removes = remove.filter((name) => set[name] === undefined).map((name) => `#${name}`);
-  const comparisons = absentOr ? [absentOr] : [];
   const names = [
     ...values.map(([name]) => name),
     ...Object.keys(equal),
     ...absent,
-    ...comparisons.map(([name]) => name),
+    ...absentOr.map(([name]) => name),
     ...remove,
   ];
   return {
@@ -89,7 +88,7 @@ function expressions({ set, setOnce = {}, remove, condition: { equal = {}, absen
     ConditionExpression: [
       ...Object.keys(equal).map((name) => `#${name} = :was_${name}`),
       ...absent.map((name) => `attribute_not_exists(#${name})`),
-      ...comparisons.map(
+      ...absentOr.map(
         ([name, comparator]) => `(attribute_not_exists(#${name}) OR #${name} ${comparator} :was_${name})`,
       ),
     ].join(' AND '),
@@ -97,7 +96,7 @@ function expressions({ set, setOnce = {}, remove, condition: { equal = {}, absen
     ExpressionAttributeValues: {
       ...Object.fromEntries(values.map(([name, value]) => [`:${name}`, value])),
       ...Object.fromEntries(Object.entries(equal).map(([name, value]) => [`:was_${name}`, value])),
-      ...Object.fromEntries(comparisons.map(([name, , value]) => [`:was_${name}`, value])),
+      ...Object.fromEntries(absentOr.map(([name, , value]) => [`:was_${name}`, value])),
     },
   };
 }

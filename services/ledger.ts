@@ -2,13 +2,7 @@ import { ScanCommand } from '@aws-sdk/lib-dynamodb';
 import * as z from 'zod';
 import { associationsOf } from '../lib/associations.ts';
 import { environment, home } from '../lib/config.ts';
-import {
-  ClaimedElsewhere,
-  IdentityRejected,
-  InvalidRequest,
-  RegistrationMissing,
-  RegistrationPending,
-} from '../lib/errors.ts';
+import { ClaimedElsewhere, InvalidRequest, RegistrationMissing, RegistrationPending } from '../lib/errors.ts';
 import type { MetadataOptions } from '../lib/instance.ts';
 import { isSameInstance, LedgerItem } from '../lib/ledger-item.ts';
 import { faultsOf } from '../lib/schema-faults.ts';
@@ -87,8 +81,8 @@ export async function claim(
   const ofLastTime = ['endedAt', 'lastError', 'errorName', 'metadataUnsupported', 'missingSince', 'expiresAt'];
   const ofLastEnrolment = next.status === 'enrolling' ? ['interruptedExecution'] : [];
   // The retirement took it out of its stack.
-  const ofLastRegistration =
-    seen?.status === 'retired' ? ['opsworksInstanceId', 'registeringUntil', 'registeredBy'] : [];
+  const isDeregistered = seen?.status === 'retired' || (seen?.status === 're-imaging' && seen.endedAt !== undefined);
+  const ofLastRegistration = isDeregistered ? ['opsworksInstanceId', 'registeringUntil', 'registeredBy'] : [];
   const over = [...ofLastTime, ...ofLastEnrolment, ...ofLastRegistration, ...outdated(seen, next)];
   const remove = [...new Set(over)];
   // Of another instance's, nothing is left; what is derived for an item of before depends on what this very claim changes.
@@ -119,35 +113,6 @@ function outdated(seen: LedgerItem | undefined, { instance, launchTime, arn = nu
   ];
   // The name's key is free only when the name is: before that, the server still knows the node by it.
   return seen.status === 'retired' ? [...ofOneInstance, 'publicKeyFingerprint', 'associations'] : ofOneInstance;
-}
-
-/**
- * Binds the node's key to the instance, once and for ever: of two attempts in one moment, one wins. The key has to be the
- * instance's already: services/node-keys.ts.
- * @throws IdentityRejected when another key is bound already; ClaimedElsewhere when the claim is lost.
- */
-export async function bindKey(owner: Claim, publicKeyFingerprint: string, signal: AbortSignal): Promise<void> {
-  await recordUnless(
-    owner,
-    {
-      // Written again where it is the same: that also holds the claim.
-      set: { publicKeyFingerprint },
-      absentOr: ['publicKeyFingerprint', '=', publicKeyFingerprint],
-      refusal: ({ publicKeyFingerprint: bound }) => {
-        if (bound === undefined || bound === publicKeyFingerprint) return undefined;
-        return anotherKey(owner.instance);
-      },
-    },
-    signal,
-  );
-}
-
-export function anotherKey(instance: string): IdentityRejected {
-  return new IdentityRejected(
-    `${instance} shows another key than the one it was first enrolled with. If the node was given a new key on purpose, ` +
-      'remove publicKeyFingerprint from its item in the ledger and start the enrolment again.',
-    { rule: 'another-key' },
-  );
 }
 
 /** Writes what the owner has learnt. @throws ClaimedElsewhere when the claim is lost. */
@@ -219,7 +184,7 @@ export async function beginRegistering(
     {
       set: { registeringUntil: until, registeredBy: 'muster' },
       absent: isGone ? [] : ['opsworksInstanceId'],
-      absentOr: ['registeringUntil', '<=', now],
+      absentOr: [['registeringUntil', '<=', now]],
       refusal: ({ registeringUntil, opsworksInstanceId }) => {
         if (!isGone && opsworksInstanceId !== undefined)
           return new RegistrationMissing(
@@ -249,7 +214,7 @@ async function recordUnless(
     refusal,
   }: Pick<Change, 'set'> & {
     absent?: string[];
-    absentOr: Comparison;
+    absentOr: readonly Comparison[];
     refusal: (item: LedgerItem) => Error | undefined;
   },
   signal: AbortSignal,

@@ -17,6 +17,7 @@ import {
   type InstanceRef,
   lightsailNodeName,
   type MetadataOptions,
+  NO_ROOT_VOLUME,
 } from '../lib/instance.ts';
 import type { WantedOptions } from '../lib/profile.ts';
 import { quoted } from '../lib/quoted.ts';
@@ -73,6 +74,7 @@ function toInstance(instanceName: string, instance: LightsailInstance, region: s
     autoScalingGroupName: null,
     tags: Object.fromEntries((instance.tags ?? []).map(({ key = '', value = '' }) => [key, value])),
     metadataOptions: toMetadataOptions(instance.metadataOptions),
+    ...NO_ROOT_VOLUME,
   };
 }
 

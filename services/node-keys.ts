@@ -4,7 +4,8 @@ import { environment } from '../lib/config.ts';
 import { ClaimedElsewhere, IdentityRejected } from '../lib/errors.ts';
 import type { LedgerItem } from '../lib/ledger-item.ts';
 import { calling, isNamed } from './aws.ts';
-import { anotherKey, bindKey, type Claim, findItem } from './ledger.ts';
+import { anotherKey, bindKey } from './key-bindings.ts';
+import { type Claim, findItem } from './ledger.ts';
 import { documents, get } from './ledger-writes.ts';
 
 /**
@@ -21,14 +22,30 @@ const NodeKey = z.object({ holder: z.string(), generation: z.int() });
 type NodeKey = z.infer<typeof NodeKey>;
 
 /**
- * Binds the key to the instance and the instance to the key, until the instance is retired.
- * @throws IdentityRejected when the instance has another key, or another instance has this one; ClaimedElsewhere when the claim
- * is lost, when another instance wins a race for the key, or while the key's holder is being retired
+ * Binds the first key of an instance, until the instance is retired.
+ * @throws what holdingKey throws; IdentityRejected when the instance has another key
  */
-export async function bindNodeKey(owner: Claim, fingerprint: string, signal: AbortSignal): Promise<void> {
+export async function bindNodeKey(owner: Claim, publicKeyFingerprint: string, signal: AbortSignal): Promise<void> {
+  const bind = async () => {
+    if (await bindKey(owner, { publicKeyFingerprint, rootVolume: null }, signal)) throw anotherKey(owner.instance);
+  };
+  await holdingKey(owner, publicKeyFingerprint, bind, signal);
+}
+
+/**
+ * Reserves the key for the instance, then has it bound.
+ * @throws IdentityRejected when another instance has the key; ClaimedElsewhere when the claim is lost, when another instance
+ * wins a race for the key, or while the key's holder is being retired
+ */
+export async function holdingKey(
+  owner: Claim,
+  fingerprint: string,
+  bind: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
   await takeKey(owner, fingerprint, signal);
   try {
-    await bindKey(owner, fingerprint, signal);
+    await bind();
   } catch (error) {
     // The instance has another key. Release this one for its real owner.
     if (error instanceof IdentityRejected) await releaseKey(owner, fingerprint, signal);
@@ -40,7 +57,7 @@ export async function bindNodeKey(owner: Claim, fingerprint: string, signal: Abo
 export async function releaseKeysOf(owner: Claim, signal: AbortSignal): Promise<void> {
   const item = await findItem(owner.instance, signal);
   const shown = Object.values(item?.associations ?? {}).map(({ publicKeyFingerprint }) => publicKeyFingerprint);
-  for (const fingerprint of new Set([item?.publicKeyFingerprint, ...shown]))
+  for (const fingerprint of new Set([item?.publicKeyFingerprint, ...(item?.retiredKeys ?? []), ...shown]))
     if (fingerprint) await releaseKey(owner, fingerprint, signal);
 }
 
@@ -58,11 +75,15 @@ async function takeKey(owner: Claim, fingerprint: string, signal: AbortSignal): 
   throw new ClaimedElsewhere(`${owner.instance} lost a race for its key. It will be tried again.`);
 }
 
-/** Whether the holder has the key, or may still bind it. A holder that was retired, or given another key, does not. */
+/**
+ * Whether the holder has the key, or may still bind it: as its first one, or, while it is being enrolled on another root
+ * volume, instead of its former one.
+ */
 function isHeld({ generation }: NodeKey, holder: LedgerItem | undefined, fingerprint: string): boolean {
   if (!holder || holder.status === 'retired') return false;
-  const { publicKeyFingerprint: bound } = holder;
-  return bound === undefined ? holder.generation === generation : bound === fingerprint;
+  const { publicKeyFingerprint: bound, status } = holder;
+  if (bound === fingerprint) return true;
+  return holder.generation === generation && (bound === undefined || status === 'enrolling');
 }
 
 async function refusal(

@@ -102,8 +102,14 @@ function isUnderWay({ launchTime }: Instance, record: LedgerItem | undefined, at
  * A failed retirement records its error and is over. One without an error after a day may have been stopped by a person.
  * Starting another is harmless: if the first still runs, the second leaves the instance to it.
  */
-export function isBeingRetired({ status, lastError, claimedAt }: LedgerItem, at: string): boolean {
-  return status === 'retiring' && lastError === undefined && minutesSince(claimedAt, at) < 24 * 60;
+export function isBeingRetired(record: LedgerItem, at: string): boolean {
+  return isRetirementOpen(record) && minutesSince(record.claimedAt, at) < 24 * 60;
+}
+
+/** Whether an instance, or the key of its former root volume, is being retired as far as the ledger tells. */
+export function isRetirementOpen({ status, lastError, endedAt }: LedgerItem): boolean {
+  const isOpen = status === 'retiring' || (status === 're-imaging' && endedAt === undefined);
+  return isOpen && lastError === undefined;
 }
 
 function minutesSince(instant: string, at: string): number {

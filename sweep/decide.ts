@@ -61,7 +61,7 @@ function dueOf(candidate: Candidate, isWaiting: boolean, whyNotHardened?: string
 }
 
 function terminationOf(candidate: Candidate): Due {
-  const reason = `Its termination waits in a hook (${candidate.lifecycleState}), and no execution works on it.`;
+  const reason = `It waits in a termination hook (${candidate.lifecycleState}), and no execution works on it.`;
   return { ...candidate, starts: 'retire-node', finding: 'waiting', isWaiting: true, leaveOut: [], reason };
 }
 

@@ -2,7 +2,7 @@ import { InvalidRequest } from '../lib/errors.ts';
 import { type Found, ledgerKey } from '../lib/instance.ts';
 import { isSameInstance, type LedgerItem } from '../lib/ledger-item.ts';
 import type { DeployedProfile, Exemption, SweepSettings } from '../lib/profile.ts';
-import { EXECUTION_ENDED } from './assessment.ts';
+import { EXECUTION_ENDED, isRetirementOpen } from './assessment.ts';
 import { areToBeCounted } from './decide.ts';
 import type { GroupStates } from './lifecycle-state.ts';
 import type { SweepServices } from './services.ts';
@@ -61,14 +61,14 @@ export async function markEnded(records: Map<string, LedgerItem> | undefined, sw
   }
 }
 
-function isLong({ status, lastError, claimedAt }: LedgerItem, at: string): boolean {
-  const isUnfinished = status === 'enrolling' || (status === 'retiring' && lastError === undefined);
-  return isUnfinished && Date.parse(at) - Date.parse(claimedAt) >= LONG_MINUTES * 60_000;
+function isLong(record: LedgerItem, at: string): boolean {
+  const isUnfinished = record.status === 'enrolling' || isRetirementOpen(record);
+  return isUnfinished && Date.parse(at) - Date.parse(record.claimedAt) >= LONG_MINUTES * 60_000;
 }
 
 function ended(record: LedgerItem): LedgerItem {
   const lastError = `${record.execution} no longer runs, and has not finished.`;
-  if (record.status === 'retiring') return { ...record, lastError };
+  if (record.status !== 'enrolling') return { ...record, lastError };
   return { ...record, status: 'failed', errorName: EXECUTION_ENDED, lastError };
 }
 

@@ -60,7 +60,7 @@ function missingOf(own: readonly LedgerItem[], { seen, at }: Seen): Omit<Gone, '
 
 /** Not a node that an execution works on: that execution finds out by itself that the instance is gone. */
 function hasSomethingToRetire(record: LedgerItem, at: string): boolean {
-  if (record.status === 'retiring') return !isBeingRetired(record, at);
+  if (record.status === 'retiring' || record.status === 're-imaging') return !isBeingRetired(record, at);
   return record.status === 'enrolled' || record.status === 'failed';
 }
 

@@ -14,9 +14,13 @@ export const CONDITIONS: Readonly<Record<Condition, { readonly label: string; re
   unknown: { label: 'unknown', meaning: 'What to do with it cannot be told: the reason says why.' },
   waiting: {
     label: 'waiting in a hook',
-    meaning: 'Its launch or its termination waits in a lifecycle hook, and no execution works on it.',
+    meaning:
+      'Its launch, its termination or the replacement of its root volume waits in a lifecycle hook, and no execution works on it.',
   },
-  retained: { label: 'retained', meaning: 'Its group keeps it running although its termination was abandoned.' },
+  retained: {
+    label: 'retained',
+    meaning: 'Its group keeps it out of service and does not terminate it: it is billed.',
+  },
   'still-on-imdsv1': {
     label: 'still on IMDSv1',
     meaning: 'IMDSv1 is open on it: it is still used, or its service refuses to close it.',

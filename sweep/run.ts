@@ -65,9 +65,11 @@ function limitsOf(
 }
 
 function enrolmentsSince(at: string, records: ReadonlyMap<string, LedgerItem>): number {
-  const isOne = ({ status, claimedAt }: LedgerItem) => status !== 'retiring' && status !== 'retired' && claimedAt >= at;
+  const isOne = ({ status, claimedAt }: LedgerItem) => claimedAt >= at && !NO_ENROLMENT.includes(status);
   return records.values().filter(isOne).toArray().length;
 }
+
+const NO_ENROLMENT: readonly LedgerItem['status'][] = ['re-imaging', 'retiring', 'retired'];
 
 async function decideAll(surveys: readonly Survey[], sweep: Sweep) {
   const decisions = [];

@@ -8,8 +8,9 @@ import { type Assessment, assess, isAssessed, type Policy } from './assessment.t
 import type { FleetMember } from './canary.ts';
 import {
   type GroupStates,
+  isBeingReImaged,
   isLeaving,
-  isRetained,
+  isSetAside,
   waitsInLaunchHook,
   waitsInTerminationHook,
 } from './lifecycle-state.ts';
@@ -71,22 +72,23 @@ export class Survey {
     this.#join(instance, record, assessment);
     const lifecycleState = this.#groups.lifecycleStates.get(instance.instanceId);
     const one = { instance, record, profile: this.profile, assessment, lifecycleState };
-    if (isRetained(lifecycleState)) this.#takeRetained(one);
-    else if (isLeaving(lifecycleState)) this.#takeLeaving(one, found);
+    if (isSetAside(lifecycleState)) this.#takeSetAside(one);
+    else if (isLeaving(lifecycleState) || isBeingReImaged(lifecycleState)) this.#takeLeaving(one, found);
     else if (isAssessed(found)) this.#takeRunning(one);
   }
 
-  #takeRetained({ instance, assessment, lifecycleState }: Candidate): void {
+  #takeSetAside({ instance, assessment, lifecycleState = '' }: Candidate): void {
     this.#count(instance, assessment);
-    const reason = `${RETAINED} (${lifecycleState}).`;
+    const reason = `${SET_ASIDE[lifecycleState] ?? RETAINED} (${lifecycleState}).`;
     this.rows.push(rowOf(instance, this.profile, assessment, { finding: 'retained', reason }));
   }
 
-  /** Whatever state EC2 reports: one in the warm pool may be stopped. */
+  /** Whatever state EC2 reports: one in the warm pool may be stopped. The key of a root volume goes as an instance does. */
   #takeLeaving(one: Candidate, found: Found): void {
     if (isAssessed(found)) this.#count(one.instance, { ...one.assessment, is: 'under-way' });
     const isOurs = this.profile.terminationHook !== undefined && waitsInTerminationHook(one.lifecycleState);
-    const isRetiring = one.record?.status === 'retiring' && one.assessment.is === 'under-way';
+    const status = one.record?.status;
+    const isRetiring = (status === 'retiring' || status === 're-imaging') && one.assessment.is === 'under-way';
     if (isOurs && !isRetiring) this.terminations.push(one);
   }
 
@@ -136,6 +138,14 @@ function isEnrolledAs(record: LedgerItem, instance: Instance): boolean {
 
 const RETAINED =
   'Its group keeps it running after its termination hook was abandoned, and it is billed: look at it, then terminate it';
+
+/** What else a group keeps out of service. */
+const SET_ASIDE: Readonly<Record<string, string>> = {
+  'Warmed:Pending:Retained':
+    'Its group keeps it after its launch into the warm pool was abandoned, and it is billed: look at it, then terminate it',
+  Quarantined:
+    'Its group has quarantined it and takes it out of service: look at its scaling activities, then terminate it',
+};
 
 const LEFT_OPEN = {
   finding: 'imdsv1-open',

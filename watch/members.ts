@@ -1,4 +1,5 @@
 import type { InstanceRef } from '../lib/instance.ts';
+import { isInPhase } from '../lib/lifecycle-state.ts';
 import type { DeployedProfile } from '../lib/profile.ts';
 import type { WaitingAction } from '../lib/waiting-action.ts';
 import { matches, profilesForGroup } from '../profiles/match.ts';
@@ -13,13 +14,11 @@ export interface WaitingMember {
   readonly hooks: readonly string[];
 }
 
-/** The lifecycle states in which an instance waits in a hook, and in a hook of which transition. */
-const WAITS: Readonly<Record<string, WaitingAction['transition']>> = {
-  'Pending:Wait': 'launching',
-  'Warmed:Pending:Wait': 'launching',
-  'Terminating:Wait': 'terminating',
-  'Warmed:Terminating:Wait': 'terminating',
-};
+/** The transition in whose hooks an instance waits. The replacement of a root volume begins in the termination hooks. */
+function transitionOf(lifecycleState: string): WaitingAction['transition'] | undefined {
+  if (isInPhase(lifecycleState, 'launch-waits')) return 'launching';
+  return isInPhase(lifecycleState, 'termination-waits', 'replacement-waits') ? 'terminating' : undefined;
+}
 
 /** The Regions in which a profile names a hook. */
 export function regionsWithHooks(profiles: readonly DeployedProfile[]): string[] {
@@ -55,7 +54,7 @@ function waitingIn(
     terminating: unique(possible.flatMap(({ terminationHook }) => terminationHook ?? [])),
   };
   return [...lifecycleStates].flatMap(([instanceId, state]) => {
-    const transition = WAITS[state];
+    const transition = transitionOf(state);
     if (!transition || hooksOf[transition].length === 0) return [];
     const instance = { platform: 'ec2', instanceId, region } as const;
     return [{ instance, autoScalingGroupName: name, transition, hooks: hooksOf[transition] }];

@@ -48,6 +48,7 @@ export const STARS: Readonly<Record<string, string>> = {
   'autoscaling:DescribeWarmPool': 'it takes no resource',
   'cloudwatch:GetMetricData': 'it takes no resource',
   'ec2:DescribeInstances': 'it takes no resource',
+  'ec2:DescribeReplaceRootVolumeTasks': 'it takes no resource',
   'ec2:AssignPrivateIpAddresses': 'Lambda makes the interface, and nobody knows its name before',
   'ec2:CreateNetworkInterface': 'Lambda makes the interface, and nobody knows its name before',
   'ec2:DeleteNetworkInterface': 'Lambda makes the interface, and nobody knows its name before',

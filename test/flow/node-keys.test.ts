@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { environment } from '../../lib/config.ts';
 import { ClaimedElsewhere, IdentityRejected } from '../../lib/errors.ts';
 import type { LedgerItem } from '../../lib/ledger-item.ts';
-import { bindKey, claim, findItem, listItems, record } from '../../services/ledger.ts';
+import { bindKey } from '../../services/key-bindings.ts';
+import { claim, findItem, listItems, record } from '../../services/ledger.ts';
 import { bindNodeKey, releaseKeysOf } from '../../services/node-keys.ts';
 import { thriftyKeys } from '../../world/pki/thrifty-keys.ts';
 import { TaskFailure } from '../../world/states/task-failure.ts';
@@ -102,7 +103,7 @@ describe('one key', () => {
 
   it('is taken at the next enrolment of an instance whose key was bound before keys were taken', async () => {
     const world = await playWorld();
-    await bindKey(await claimed(ONE, 'one'), 'aa', signal);
+    await bindKey(await claimed(ONE, 'one'), { publicKeyFingerprint: 'aa', rootVolume: null }, signal);
     expect(await keyItems(world)).toEqual({});
     await bindNodeKey(await claimed(ONE, 'next'), 'aa', signal);
     expect(await keyItems(world)).toEqual({ aa: { holder: ONE, generation: 2 } });

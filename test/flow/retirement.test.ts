@@ -430,7 +430,7 @@ describe('the ledger', () => {
     const [instance = ''] = world.autoScaling.launch('web', 1);
     let late: Promise<unknown> | undefined;
     world.lambda.interceptor = async ({ functionName, payload }, next) => {
-      if (!functionName.endsWith('finish-launch') || late) return next();
+      if (!functionName.endsWith('-dev-associate-node') || late) return next();
       late = world.clock.sleep(10 * MINUTE).then(() => world.lambda.invoke(functionName, payload));
       late.catch(() => {});
       throw new TaskFailure('Sandbox.Timedout', 'The function was killed.');

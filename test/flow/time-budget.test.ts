@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { Profile } from '../../lib/profile.ts';
 import { readProfiles } from '../../profiles/file.ts';
-import { enrolments, launchActions, outcomes, type Played, playWorld, untilOneEnded } from '../support/world.ts';
+import {
+  enrolments,
+  launchActions,
+  outcomes,
+  type Played,
+  playWorld,
+  START,
+  untilEnded,
+  untilOneEnded,
+} from '../support/world.ts';
 
 const HOUR_SECONDS = 3600;
 /** Of every hook of the estate, and the service's default. */
@@ -33,9 +42,10 @@ describe('an outage of three times the heartbeat time-out', () => {
     await world.clock.advance(3 * HEARTBEAT_TIMEOUT_SECONDS * 1000);
     expect(enrolments(world)).toMatchObject([{ outcome: 'running' }]);
     RECOVER(world);
-    const enrolment = await untilOneEnded(world);
+    // While the ledger is away nothing says that an execution answers the launch: the watch may start a second one.
+    const enrolment = (await untilEnded(world, 1)).find(({ outcome }) => outcome !== 'running');
     expect(enrolment).toMatchObject({ outcome: 'enrolled' });
-    expect(enrolment.seconds).toBeLessThan(3.5 * HOUR_SECONDS);
+    expect(world.clock.now() - START.getTime()).toBeLessThan(3.5 * HOUR_SECONDS * 1000);
     const [action] = launchActions(world);
     expect(action).toMatchObject({ result: 'CONTINUE', resolvedBy: 'caller' });
     expect(action?.heartbeats).toBeGreaterThan(3);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import type { Instance } from '../../lib/instance.ts';
+import { type Instance, NO_ROOT_VOLUME } from '../../lib/instance.ts';
 import { encode, Tag } from '../../services/identity/der.ts';
 
 export const INSTANCE: Instance = {
@@ -23,6 +23,7 @@ export const INSTANCE: Instance = {
   autoScalingGroupName: null,
   tags: {},
   metadataOptions: { state: null, httpTokens: null, httpEndpoint: null, httpPutResponseHopLimit: null },
+  ...NO_ROOT_VOLUME,
 };
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));

@@ -1,4 +1,4 @@
-import type { Instance } from '../../lib/instance.ts';
+import { type Instance, NO_ROOT_VOLUME } from '../../lib/instance.ts';
 
 /** An instance of a group, whose metadata service still takes IMDSv1. */
 export const WEB: Instance = {
@@ -16,4 +16,5 @@ export const WEB: Instance = {
   autoScalingGroupName: 'web-blue',
   tags: {},
   metadataOptions: { state: 'applied', httpTokens: 'optional', httpEndpoint: 'enabled', httpPutResponseHopLimit: 1 },
+  ...NO_ROOT_VOLUME,
 };

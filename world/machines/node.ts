@@ -113,6 +113,13 @@ export class SimulatedNode {
     this.boot();
   }
 
+  /** Boots from a snapshot of its first disk. */
+  restoreFirstDisk(): void {
+    const [first] = this.#formerKeys;
+    this.replaceDisk();
+    this.#keys = first ?? this.#keys;
+  }
+
   /** Stops the machine, for good or until the next boot: its agents fall silent. Its disk, and so its key, stays. */
   shutDown(): void {
     this.#isOn = false;

@@ -74,6 +74,7 @@ const FACTS: EnrolmentFacts = {
   requestedAt: null,
   announcedAt: null,
   hook: null,
+  member: undefined,
   seenAt: null,
   hasWaitedForUs: false,
   hookTimes: undefined,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LedgerAssociation, LedgerItem } from '../../../lib/ledger-item.ts';
 import { type FailedRetirement, remainsOf } from '../../../profiles/remains.ts';
-import { retirementOf } from '../../../profiles/retirement.ts';
+import { retirementOf } from '../../../profiles/undoing.ts';
 import { WEB } from '../../support/instance.ts';
 
 const CHEF = { engine: 'opsworks-cm', serverName: 'chef-1', serverEngine: 'ChefAutomate' } as const;

@@ -4,14 +4,9 @@ import type { Found, Instance } from '../../../lib/instance.ts';
 import type { LedgerAssociation, LedgerItem } from '../../../lib/ledger-item.ts';
 import type { Profile } from '../../../lib/profile.ts';
 import type { Associate } from '../../../lib/servers.ts';
-import {
-  decideRetirement,
-  mayMatch,
-  type RetirementFacts,
-  retirementOf,
-  whyNotOurs,
-  whyNotYet,
-} from '../../../profiles/retirement.ts';
+import { mayMatch, whyNotOurs, whyNotYet } from '../../../profiles/announced-end.ts';
+import { decideRetirement, type RetirementFacts } from '../../../profiles/retirement.ts';
+import { retirementOf } from '../../../profiles/undoing.ts';
 import { WEB } from '../../support/instance.ts';
 
 const LAUNCHED = '2031-05-06T08:00:00.000Z';
@@ -57,6 +52,7 @@ const FACTS: RetirementFacts = {
   item: ENROLLED,
   found: found('terminated'),
   lifecycleState: null,
+  disk: 'same',
   absentSince: null,
   mayBeOurs: true,
   isBeingRetired: false,

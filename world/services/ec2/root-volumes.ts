@@ -61,6 +61,7 @@ export class RootVolumes {
   readonly #onReplaced: (instance: Ec2Instance, source: RootVolumeSource) => void;
   readonly #timers: Timers;
   readonly #tasks: Task[] = [];
+  #volumes = 0;
   /** The volume that DescribeInstances still shows, by instance id. */
   readonly #stale = new Map<string, { readonly until: number; readonly volume: RootVolume | undefined }>();
 
@@ -88,8 +89,8 @@ export class RootVolumes {
 
   /** A new volume, attached now. */
   attach(): RootVolume {
-    const { clock, random } = this.#options;
-    return { volumeId: `vol-0${hex(random, 16)}`, attachTime: new Date(Math.floor(clock.now() / 1000) * 1000) };
+    const volumeId = `vol-0${(++this.#volumes).toString(16).padStart(16, '0')}`;
+    return { volumeId, attachTime: new Date(Math.floor(this.#options.clock.now() / 1000) * 1000) };
   }
 
   /** The instance as others see it: a replaced volume is shown late. */
@@ -124,6 +125,14 @@ export class RootVolumes {
     this.#tasks.push(task);
     this.#timers.set(task.id, replacingSeconds / 2, () => this.#detach(task));
     return this.#describeTask(task, now);
+  }
+
+  /** Ends every task that has not ended, with the original volume attached. */
+  cancelAll(): void {
+    for (const task of this.#tasks.filter((one) => !ENDED.includes(stateOf(one)))) {
+      this.#timers.cancel(task.id);
+      this.#become(task, 'failed');
+    }
   }
 
   #create(
