@@ -87,11 +87,11 @@ function lie({ fleet, history }: SoakWorld, random: Random, node: SimulatedNode)
   return what;
 }
 
-/** Another team's node takes the name on the server before ours. */
+/** Another team's node takes the name on the server before ours. Not in the moving group, whose server changes. */
 async function squat(world: SoakWorld, life: Life): Promise<void> {
   const { clock, history, opsWorksCm, strangeNodes } = world;
   const isPuppet = life.place.startsWith('db-');
-  if (!isPuppet && !/^(web-|batch|moving)/.test(life.place)) return;
+  if (!isPuppet && !/^(web-|batch)/.test(life.place)) return;
   const release = clock.hold();
   try {
     const { identity } = await makeNode(life.name, await world.strangerKeys());

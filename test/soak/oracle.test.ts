@@ -143,6 +143,18 @@ describe('the oracle of the soak', () => {
     expect(judgeEnd(world, failedWith(error)).map((violation) => violation.kind)).toEqual([kind]);
   });
 
+  it('passes an execution that says so of an earlier instance of a Lightsail name', async () => {
+    const name = 'plain-1';
+    const image = { availabilityZone: `${REGION}a`, blueprintId: 'debian_12', bundleId: 'nano_3_0' };
+    void world.lightsail.createInstances({ instanceNames: [name], ...image }, { requestId: 'by-the-test' });
+    await world.clock.advance(5 * MINUTE);
+    const inputText = JSON.stringify({ lightsailInstanceName: name });
+    const ended = { ...failedWith('InstanceGone'), inputText };
+    const createdAt = world.lightsail.instance(name)?.createdAt.getTime() ?? Number.NaN;
+    expect(judgeEnd(world, { ...ended, startedAt: createdAt - 1 })).toEqual([]);
+    expect(judgeEnd(world, { ...ended, startedAt: createdAt })).toMatchObject([{ kind: 'an absence was believed' }]);
+  });
+
   it('passes an execution that ends with an error of ours', () => {
     expect(judgeEnd(world, failedWith('IdentityRejected'))).toEqual([]);
   });

@@ -81,7 +81,7 @@ export function judgeEnd(
   world: SoakWorld,
   execution: ReturnType<SoakWorld['machines']['executions']>[number],
 ): Violation[] {
-  const { status, outcome, machine, name, inputText } = execution;
+  const { status, outcome, machine, name, inputText, startedAt } = execution;
   if (status !== 'FAILED' && status !== 'TIMED_OUT') return [];
   const { instanceId, lightsailInstanceName } = JSON.parse(inputText) as Record<string, string>;
   const instance = instanceId ?? lightsailInstanceName ?? '';
@@ -93,14 +93,20 @@ export function judgeEnd(
     return [
       { kind: 'an unexpected end', instance, sentence: `${where} ended with ${outcome.error}: ${outcome.cause}` },
     ];
-  if (outcome.error === 'InstanceGone' && isAlive(world, instance))
+  if (outcome.error === 'InstanceGone' && isAlive(world, instance, startedAt))
     return [{ kind: 'an absence was believed', instance, sentence: `${where} says that it is gone: ${outcome.cause}` }];
   return [];
 }
 
-/** An instance that its group is about to terminate still runs at EC2, and has ended for Muster. */
-function isAlive({ autoScaling, ec2, lightsail }: SoakWorld, instance: string): boolean {
-  if (!instance.startsWith('i-')) return lightsail.instance(instance)?.state === 'running';
+/**
+ * Whether the instance that an execution was started for still runs. Lightsail may have given its name to another one since.
+ * An instance that its group is about to terminate still runs at EC2, and has ended for Muster.
+ */
+function isAlive({ autoScaling, ec2, lightsail }: SoakWorld, instance: string, since: number): boolean {
+  if (!instance.startsWith('i-')) {
+    const shown = lightsail.instance(instance);
+    return shown?.state === 'running' && shown.createdAt.getTime() <= since;
+  }
   const member = autoScaling.members.get(instance);
   if (!member || member.group.leaving.has(member)) return false;
   return ['pending', 'running', 'stopped'].includes(ec2.instance(instance)?.state ?? '');
