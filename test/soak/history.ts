@@ -19,6 +19,8 @@ export class History {
   readonly #now: () => number;
   readonly #lines = new Map<string, Line[]>();
   readonly #weather: Line[] = [];
+  /** How often the event "Instance Re-imaged" was sent. */
+  reImaged = 0;
 
   constructor(now: () => number) {
     this.#now = now;
@@ -35,6 +37,7 @@ export class History {
   }
 
   event({ source, 'detail-type': type, detail }: AwsEvent): void {
+    if (type === 'Instance Re-imaged') this.reImaged++;
     const { eventName, action, error } = detail as Record<string, unknown>;
     const what = [type, eventName, action, error].filter((part) => part !== undefined);
     for (const instance of namedIn(detail)) this.add(instance, `event (${source}): ${what.join(', ')}`);

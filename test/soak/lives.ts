@@ -57,9 +57,13 @@ function adopt(world: SoakWorld, random: Random, instance: Ec2Instance, until: n
     place,
     arn: undefined,
     fingerprint: fingerprintOf(node),
+    key: undefined,
     unfit: undefined,
     isRetiredByHand: false,
   };
+  void life.fingerprint?.then((key) => {
+    life.key ??= key;
+  });
   history.add(name, `launches in ${place}`);
   // The warm pool fills before the soak begins; its nodes are enrolled already.
   const isNew = instance.state === 'pending' && place !== STRANGERS.group;
@@ -70,7 +74,7 @@ function adopt(world: SoakWorld, random: Random, instance: Ec2Instance, until: n
   return life;
 }
 
-async function fingerprintOf(node: SimulatedNode | undefined): Promise<string> {
+export async function fingerprintOf(node: SimulatedNode | undefined): Promise<string> {
   return node ? publicKeySha256(await node.publicKeyPem()) : '';
 }
 
@@ -140,7 +144,7 @@ function createAtLightsail(world: SoakWorld, random: Random, place: string, unti
   const arn = lightsail.instance(name)?.arn;
   const isSquatted = world.strangeNodes.some((node) => node.name === name);
   const unfit = isSquatted ? 'a stranger has its name' : undefined;
-  const life: Life = { name, place, arn, fingerprint: undefined, unfit, isRetiredByHand: false };
+  const life: Life = { name, place, arn, fingerprint: undefined, key: undefined, unfit, isRetiredByHand: false };
   lives.push(life);
   history.add(name, `is created as ${arn}`);
   let node: SimulatedNode | undefined;

@@ -92,7 +92,7 @@ function report(soaked: readonly Soaked[]): void {
     head: ['seed', ...soaked.map((one) => String(one.seed))],
     style: { head: [], border: [] },
   });
-  for (const figure of ['launches', 'enrolled', 'retired', 'executions'] as const)
+  for (const figure of ['launches', 'enrolled', 'retired', 'reImaged', 'executions'] as const)
     table.push({ [figure]: soaked.map((one) => String(one[figure])) });
   for (const kind of KINDS)
     table.push({

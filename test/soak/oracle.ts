@@ -5,6 +5,7 @@ import { SWEEP_ALERT } from '../../sweep/alerts.ts';
 import type { LifecycleAction } from '../../world/services/auto-scaling/lifecycle-actions.ts';
 import type { ApiCall } from '../../world/wire/apis.ts';
 import { MOVING_GROUP, SHORTEST_PROMISED_SECONDS, STRANGERS } from './estate.ts';
+import { RESTORED } from './re-images.ts';
 import { nodesOf, type ServerNode } from './servers.ts';
 import type { Life, SoakWorld } from './world.ts';
 
@@ -58,7 +59,10 @@ export function judgeCall(world: SoakWorld, { operation, input, error }: ApiCall
     if (place?.startsWith('db-') && (life.unfit || isDeadlineOver(world, instance, place))) return [];
     return [{ kind: 'a wrong abandon', instance, sentence: `Its launch in ${place} was abandoned.` }];
   }
-  const isThere = nodesOf(world).some(({ name }) => name === instance);
+  // With a key of a former disk it is not enrolled.
+  const isThere = nodesOf(world).some(
+    ({ name, fingerprint }) => name === instance && fingerprint === (life.key ?? fingerprint),
+  );
   const isItsPolicy = place?.startsWith('cache-') && (life.unfit || isDeadlineOver(world, instance, place));
   if ((isThere && !life.unfit) || isItsPolicy) return [];
   return [{ kind: 'in service without an enrolment', instance, sentence: `Its launch in ${place} was continued.` }];
@@ -67,7 +71,7 @@ export function judgeCall(world: SoakWorld, { operation, input, error }: ApiCall
 /** An outage of an hour can outlast the limit of a short hook. The profile's `abandon` or `continue` is then correct. */
 function isDeadlineOver({ autoScaling, clock }: SoakWorld, instance: string, place: string): boolean {
   const seconds = autoScaling.group(place).hooks.get('muster-launch')?.HeartbeatTimeout ?? 0;
-  const action = autoScaling.actions.all.find((one) => one.instanceId === instance && one.hook === 'muster-launch');
+  const action = autoScaling.actions.all.findLast((one) => one.instanceId === instance && one.hook === 'muster-launch');
   const waitedSeconds = (clock.now() - (action?.startedAt ?? clock.now())) / 1000;
   return seconds < SHORTEST_PROMISED_SECONDS && waitedSeconds > (100 * seconds) / 2;
 }
@@ -168,6 +172,8 @@ function nodeless(world: SoakWorld, { living, nodes, fingerprints }: Facts): Vio
     if (!life) return [{ kind, instance: node.name, sentence: `${where}, and no such instance runs.` }];
     if (fingerprints.get(life) !== node.fingerprint)
       return [{ kind, instance: node.name, sentence: `${where} with another key than the instance's.` }];
+    if (life.unfit === RESTORED)
+      return [{ kind, instance: node.name, sentence: `${where} with the key of a former disk.` }];
     if (serverOf(life.place) !== node.server)
       return [{ kind, instance: node.name, sentence: `${where}, which belongs to ${serverOf(life.place)}.` }];
     return [];
@@ -272,8 +278,8 @@ function inService({ autoScaling }: SoakWorld, { living }: Facts): Violation[] {
   return autoScaling.members.all.flatMap(({ instance, lifecycleState }): Violation[] => {
     const life = living.get(instance.instanceId);
     if (!life || lifecycleState !== 'InService' || !life.unfit) return [];
-    // Elsewhere it may be in service: `onFailure: continue`, or no launch hook.
-    if (!/^(web-|db-|moving)/.test(life.place)) return [];
+    // Elsewhere it may be in service: `onFailure: continue`, or no launch hook. A person's replacement passes no hook.
+    if (!/^(web-|db-|moving)/.test(life.place) || life.unfit === RESTORED) return [];
     const sentence = `It is in service in ${life.place}, although it can't be enrolled (${life.unfit}).`;
     return [{ kind: 'in service without an enrolment', instance: life.name, sentence }];
   });
@@ -299,7 +305,7 @@ async function ledger(world: SoakWorld, facts: Facts): Promise<Violation[]> {
     .map((action) => action.instanceId);
   const kind = 'the ledger differs from the world';
   return [
-    ...instances.flatMap((item) => judgeItem(item, facts)),
+    ...instances.flatMap((item) => [...judgeItem(item, facts), ...judgeBinding(item, facts, world)]),
     ...waiting
       .map(({ instance }) => instance.split('/')[1] ?? '')
       .filter((instance) => !open.includes(instance))
@@ -320,7 +326,8 @@ function judgeItem({ instance: key, status, associations }: Item, { living, node
   const kind = 'the ledger differs from the world';
   const life = living.get(instance);
   const differs = (sentence: string): Violation[] => [{ kind, instance, sentence }];
-  if (status === 'enrolling' || status === 'retiring') return differs(`Its item says ${status}.`);
+  if (status === 'enrolling' || status === 'retiring' || status === 're-imaging')
+    return differs(`Its item says ${status}.`);
   if (!life && status !== 'retired') return differs(`It is gone, and its item says ${status}.`);
   if (life && status === 'retired' && !life.isRetiredByHand) return differs('It runs, and its item says retired.');
   return Object.values(
@@ -331,6 +338,27 @@ function judgeItem({ instance: key, status, associations }: Item, { living, node
     if (nodes.some((node) => node.server === serverName && node.name === instance)) return [];
     return differs(`Its item says ${recorded} at ${serverName}, which has no node of its name.`);
   });
+}
+
+/** An enrolled instance's item has the key and the root volume that the instance has. */
+function judgeBinding(
+  { instance: key, status, publicKeyFingerprint, rootVolumeId }: Item,
+  { living, fingerprints }: Facts,
+  { ec2 }: SoakWorld,
+): Violation[] {
+  const instance = key.split('/').at(-1) ?? '';
+  const life = living.get(instance);
+  if (!life || status !== 'enrolled' || publicKeyFingerprint === undefined) return [];
+  const kind = 'the ledger differs from the world';
+  const volumeId = ec2.instance(instance)?.rootVolume?.volumeId;
+  return [
+    ...(String(publicKeyFingerprint).replaceAll(':', '') === fingerprints.get(life)
+      ? []
+      : [{ kind, instance, sentence: 'Its item has another key.' } as const]),
+    ...(life.arn || rootVolumeId === volumeId
+      ? []
+      : [{ kind, instance, sentence: `Its item says ${rootVolumeId}, and ${volumeId} is attached.` } as const]),
+  ];
 }
 
 async function allItems(): Promise<Item[]> {

@@ -5,6 +5,7 @@ import { disturbDeliveries } from './deliveries.ts';
 import { STRANGERS } from './estate.ts';
 import { planLives } from './lives.ts';
 import { judgeCall, judgeEnd, judgeEndState, judgeRegistrations, type Violation } from './oracle.ts';
+import { planReImages } from './re-images.ts';
 import { planWeather } from './weather.ts';
 import { createSoakWorld } from './world.ts';
 
@@ -23,6 +24,8 @@ export interface Soaked {
   readonly launches: number;
   readonly enrolled: number;
   readonly retired: number;
+  /** Enrolled again on another disk. */
+  readonly reImaged: number;
   readonly executions: number;
   readonly violations: readonly (Violation & { readonly history: readonly string[] })[];
 }
@@ -48,6 +51,7 @@ export async function playSoak({ seed, launches, hours, onHour }: SoakOptions): 
     planWeather(world, random, until);
     disturbDeliveries(world, random, until);
     planHands(world, random, until);
+    planReImages(world, random, until);
     planSweeps(world, until + CALM_HOURS * HOUR);
     for (let hour = 0; hour < hours; hour++) {
       await clock.advance(HOUR);
@@ -65,6 +69,7 @@ export async function playSoak({ seed, launches, hours, onHour }: SoakOptions): 
     return {
       ...{ seed, launches: world.lives.length, executions: ended.length },
       enrolled: ended.filter((state) => state === 'Enrolled').length,
+      reImaged: world.history.reImaged,
       retired: ended.filter((state) => state === 'Retired').length,
       violations: violations.map((violation) => ({ ...violation, history: world.history.of(violation.instance) })),
     };

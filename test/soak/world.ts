@@ -32,6 +32,8 @@ export interface Life {
   readonly arn: string | undefined;
   /** SHA-256 of its public key's SPKI, in hexadecimal; undefined where it has no machine. */
   fingerprint: Promise<string> | undefined;
+  /** The same, once it is known. */
+  key: string | undefined;
   /** Why it can never be enrolled: it lies about its identity, or the server has a stranger's node of its name. */
   unfit: string | undefined;
   /** A person has retired it while it ran. */
@@ -74,7 +76,7 @@ export async function createSoakWorld(seed: number): Promise<OpenWorld> {
     profiles: profilesWith({ chefInfra: own.chefInfra.associate, puppet: own.puppet.associate }),
     exemptions: [],
     secrets: { ...own.chefInfra.secrets, ...own.puppet.secrets },
-    ec2: { visibleAfterSeconds: 4, tagsAfterSeconds: 8 },
+    ec2: { visibleAfterSeconds: 4, tagsAfterSeconds: 8, volumesAfterSeconds: 60, tasksAfterSeconds: 30 },
     onLog: () => {},
     onEvent: (event) => history.event(event),
     onCall: (call) => {
