@@ -16,6 +16,13 @@ import type { Soaked } from './play.ts';
 
 const HEAP_MEGABYTES = 6000;
 const MOST_TOLD = 20;
+const FIGURES = [
+  ['launches', 'launches'],
+  ['enrolled', 'enrolled'],
+  ['retired', 'retired'],
+  ['re-imaged', 'reImaged'],
+  ['executions', 'executions'],
+] as const satisfies [string, keyof Soaked][];
 
 interface Options {
   readonly seed: number;
@@ -92,8 +99,7 @@ function report(soaked: readonly Soaked[]): void {
     head: ['seed', ...soaked.map((one) => String(one.seed))],
     style: { head: [], border: [] },
   });
-  for (const figure of ['launches', 'enrolled', 'retired', 'reImaged', 'executions'] as const)
-    table.push({ [figure]: soaked.map((one) => String(one[figure])) });
+  for (const [name, figure] of FIGURES) table.push({ [name]: soaked.map((one) => String(one[figure])) });
   for (const kind of KINDS)
     table.push({
       [kind]: soaked.map(({ violations }) => String(violations.filter((one) => one.kind === kind).length)),
