@@ -77,7 +77,8 @@ function whatItIs(
     const parts = exemptParts(profile, exempt);
     return parts.length === 0 ? { is: 'as-wanted', reason } : { is: 'exempt', reason: exemptFrom(parts, exempt) };
   }
-  if (same?.status === 'failed' && !hasCauseGone(same, profile)) return { is: 'failed', reason: whyFailed(same) };
+  if (same?.status === 'failed' && !hasCauseGone(same, instance, profile))
+    return { is: 'failed', reason: whyFailed(same) };
   return { is: 'drifting', reason };
 }
 
@@ -140,8 +141,10 @@ export const EXECUTION_ENDED = 'ExecutionEnded';
 /** Failures that may resolve on their own: we timed out waiting, or the launch ended first. */
 const MAY_RESOLVE = [...NOT_YET, 'DeadlinePassed', 'LaunchDecided', 'InstanceGone', EXECUTION_ENDED];
 
-function hasCauseGone({ errorName, profileVersion: failedWith }: LedgerItem, profile: Profile): boolean {
-  return failedWith !== profileVersion(profile) || MAY_RESOLVE.some((name) => name === errorName);
+function hasCauseGone(record: LedgerItem, { rootVolume }: Instance, profile: Profile): boolean {
+  const { errorName, endedAt, profileVersion: failedWith } = record;
+  const isOnNewDisk = Date.parse(rootVolume?.attachedAt ?? '') > Date.parse(endedAt ?? '');
+  return isOnNewDisk || failedWith !== profileVersion(profile) || MAY_RESOLVE.some((name) => name === errorName);
 }
 
 function whyFailed({ lastError }: LedgerItem): string {

@@ -58,10 +58,12 @@ function missingOf(own: readonly LedgerItem[], { seen, at }: Seen): Omit<Gone, '
   };
 }
 
-/** Not a node that an execution works on: that execution finds out by itself that the instance is gone. */
+/**
+ * An enrolment may wait for days for the agent of an instance that is gone: the retirement stops it. A retirement that runs
+ * is left alone.
+ */
 function hasSomethingToRetire(record: LedgerItem, at: string): boolean {
-  if (record.status === 'retiring' || record.status === 're-imaging') return !isBeingRetired(record, at);
-  return record.status === 'enrolled' || record.status === 'failed';
+  return record.status !== 'retired' && !isBeingRetired(record, at);
 }
 
 const DEFAULT_MOST = 10;

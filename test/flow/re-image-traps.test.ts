@@ -66,6 +66,17 @@ describe('a former key', () => {
     },
   );
 
+  it('is of no account once its disk is replaced as well: a sweep enrols the node', async () => {
+    const { world, instance } = await enrolledWith('none');
+    replaceByHand(world, instance, { SnapshotId: 'snap-1' });
+    await settle(world);
+    expect(await itemOf(world, instance)).toMatchObject({ status: 'failed', errorName: 'IdentityRejected' });
+    replaceByHand(world, instance);
+    await settle(world, 2);
+    expect(await endOf(world, instance)).toMatchObject({ status: 'enrolled', hasOwnKey: true, server: [instance] });
+    expect(types(world).at(-1)).toBe('Instance Re-imaged');
+  });
+
   it('of the disk before the last one is refused as well', async () => {
     const { world, instance } = await enrolledWith('both');
     const first = await keyOf(world, instance);

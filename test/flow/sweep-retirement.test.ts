@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { deploy, enrolledFleet, HOUR, startsOf, sweep } from '../support/sweeps.ts';
-import { associations, outcomes, type Played, registrations } from '../support/world.ts';
+import { deploy, enrolledFleet, HOUR, loseEvents, startsOf, sweep } from '../support/sweeps.ts';
+import { associations, outcomes, type Played, playWorld, registrations } from '../support/world.ts';
 
 /** Ends instances without anybody hearing of it, long enough ago for EC2 to have forgotten them. */
 async function endUnheard(world: Played, instances: readonly string[]): Promise<void> {
@@ -13,9 +13,12 @@ const retirements = (world: Played, instances: readonly string[]) =>
   startsOf(world).filter((start) => instances.some((instance) => start === `retire-node ${instance}`));
 const alerts = (world: Played) => outcomes(world).filter(({ detailType }) => detailType === 'Fleet Sweep Alert');
 
-async function missingSince(world: Played, instance: string) {
-  return (await world.ledger()).find((item) => item.instance === instance)?.missingSince;
+async function itemOf(world: Played, instance: string) {
+  return (await world.ledger()).find((item) => item.instance === instance);
 }
+
+const missingSince = async (world: Played, instance: string) => (await itemOf(world, instance))?.missingSince;
+const statusOf = async (world: Played, instance: string) => (await itemOf(world, instance))?.status;
 
 describe('a node whose instance is gone, and nobody has told', () => {
   it('is marked by one sweep, asked for by its id and retired by the next, and known no more', async () => {
@@ -81,6 +84,28 @@ describe('a node whose instance is gone, and nobody has told', () => {
       expect.stringContaining(`${instance}: It is not listed, and its service could not be asked for it.`),
     ]);
     expect(retirements(world, instances)).toEqual([]);
+  });
+});
+
+describe('an instance that is gone while its enrolment still waits', () => {
+  it('is retired by the second sweep that misses it, and its enrolment is stopped', async () => {
+    const world = await playWorld({ nodes: { agentUpAfterSeconds: 1e9 } });
+    deploy(({ profiles }) => {
+      for (const profile of profiles) profile.enrolWithinMinutes = 2880;
+    });
+    const [instance = ''] = world.autoScaling.launch('batch-nightly', 1);
+    await world.clock.advance(600_000);
+    loseEvents(world);
+    await endUnheard(world, [instance]);
+    await sweep(world);
+    expect(await statusOf(world, instance)).toBe('enrolling');
+    await world.clock.advance(HOUR);
+    const { rows } = await sweep(world);
+    expect(rows).toContainEqual(expect.objectContaining({ instance, finding: 'gone', starts: 'retire-node' }));
+    await world.clock.advance(HOUR);
+    expect(await statusOf(world, instance)).toBe('retired');
+    const enrolments = world.machines.executions(world.enrolNodeArn).filter((one) => one.inputText.includes(instance));
+    expect(enrolments.map(({ status }) => status)).toEqual(['ABORTED']);
   });
 });
 

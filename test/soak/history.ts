@@ -4,7 +4,8 @@ import type { ApiCall } from '../../world/wire/apis.ts';
 
 /** An EC2 instance id, or the name of one of the soak's Lightsail instances. */
 const INSTANCE = /\b(?:i-[0-9a-f]{17}|(?:site|plain|foreign)-\d+)\b/g;
-const MOST_LINES = 60;
+const FIRST_LINES = 20;
+const LAST_LINES = 40;
 /** How far back to include weather, in milliseconds. */
 const BEFORE = 10 * 60_000;
 
@@ -57,9 +58,10 @@ export class History {
     for (const instance of namedIn(input)) this.add(instance, what);
   }
 
-  /** The instance's last lines, and the weather shortly before each. */
+  /** The instance's first and last lines, and the weather shortly before each. */
   of(instance: string): string[] {
-    const lines = (this.#lines.get(instance) ?? []).slice(-MOST_LINES);
+    const all = this.#lines.get(instance) ?? [];
+    const lines = all.filter((_, index) => index < FIRST_LINES || index >= all.length - LAST_LINES);
     const around = this.#weather.filter(({ instant }) =>
       lines.some((line) => instant <= line.instant && instant > line.instant - BEFORE),
     );
