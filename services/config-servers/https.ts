@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { request } from 'node:https';
+import { Agent, request } from 'node:https';
 import { ServerNotFound, ServerNotReady } from '../../lib/errors.ts';
 
 /** A server that is spoken to over TLS: who must answer, and who asks. */
@@ -50,14 +50,37 @@ export function alertOf(error: unknown): string | undefined {
 }
 
 /**
- * Makes one call, on a connection of its own: a Lambda that was frozen would find a kept one closed.
+ * One call.
  * @throws ServerNotReady when there is no answer in time; ServerNotFound when another server answers, by certificate,
  *   host name or protocol; AbortError when `signal` says so.
  */
-export async function exchange(peer: Peer, call: HttpRequest, signal: AbortSignal): Promise<Answer> {
+export type Exchange = (call: HttpRequest, signal: AbortSignal) => Promise<Answer>;
+
+/**
+ * Makes calls one after another, over one connection: a TLS handshake takes longer than most of them. The connection ends
+ * with `talk`, because a Lambda that was frozen would find a kept one closed.
+ */
+export async function overOneConnection<Result>(
+  peer: Peer,
+  talk: (exchange: Exchange) => Promise<Result>,
+): Promise<Result> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  try {
+    return await talk((call, signal) => make(peer, call, agent, signal));
+  } finally {
+    agent.destroy();
+  }
+}
+
+/** Makes one call, over a connection of its own. */
+export function exchange(peer: Peer, call: HttpRequest, signal: AbortSignal): Promise<Answer> {
+  return overOneConnection(peer, (exchange) => exchange(call, signal));
+}
+
+async function make(peer: Peer, call: HttpRequest, agent: Agent, signal: AbortSignal): Promise<Answer> {
   const deadline = AbortSignal.timeout(peer.timeoutMilliseconds);
   try {
-    return await send(peer, call, AbortSignal.any([signal, deadline]));
+    return await send(peer, call, agent, AbortSignal.any([signal, deadline]));
   } catch (cause) {
     signal.throwIfAborted();
     throw translated(peer, cause as NodeJS.ErrnoException, deadline.aborted);
@@ -69,12 +92,17 @@ export function urlOf({ url }: Pick<Peer, 'url'>, path: string): URL {
   return new URL(url.replace(/\/+$/, '') + path);
 }
 
-function send(peer: Peer, { method, path, headers, body }: HttpRequest, signal: AbortSignal): Promise<Answer> {
+function send(
+  peer: Peer,
+  { method, path, headers, body }: HttpRequest,
+  agent: Agent,
+  signal: AbortSignal,
+): Promise<Answer> {
   const { ca, certificate: cert, privateKey: key } = peer;
   const length = { 'content-length': String(Buffer.byteLength(body)) };
   return new Promise((resolve, reject) => {
     // rejectUnauthorized is said so that no environment variable can take it back.
-    const options = { method, headers: { ...headers, ...length }, ca, cert, key, signal, agent: false } as const;
+    const options = { method, headers: { ...headers, ...length }, ca, cert, key, signal, agent } as const;
     request(urlOf(peer, path), { ...options, rejectUnauthorized: true })
       .on('error', reject)
       .on('response', (response) => read(response).then(resolve, reject))

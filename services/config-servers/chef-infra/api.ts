@@ -1,7 +1,8 @@
+import type { KeyObject } from 'node:crypto';
 import { chefServerUrl, organizationOf } from '../../../lib/engines.ts';
 import { InvalidRequest } from '../../../lib/errors.ts';
 import type { ChefInfraServer } from '../../../lib/servers.ts';
-import { type Answer, exchange, urlOf } from '../https.ts';
+import { type Answer, type Exchange, overOneConnection, type Peer, urlOf } from '../https.ts';
 import { API_VERSION, type Caller, type ChefAnswer, understood } from './answer.ts';
 import { chefCertificates, chefKey } from './secrets.ts';
 import { type SignatureVersion, signatureHeaders } from './signature.ts';
@@ -33,9 +34,15 @@ export interface ChefOptions {
   readonly timeoutMilliseconds?: number;
 }
 
+/** Makes signed calls, one after another over one connection, in one name. */
+export type ChefTalk = <Result>(signal: AbortSignal, talk: (call: ChefCall) => Promise<Result>) => Promise<Result>;
+
+/** A server in a burst is slower than on a good day, and finishes a call that is given up. */
+const CALL_TIMEOUT_MILLISECONDS = 15_000;
+
 /** Signed calls to a Chef server in one name. Key and certificates are read once, at the first call. */
-export function chefApi(server: ChefInfraServer, caller: Caller, secrets: Secrets, options: ChefOptions): ChefCall {
-  const { now = () => new Date(), timeoutMilliseconds = 3_000 } = options;
+export function chefApi(server: ChefInfraServer, caller: Caller, secrets: Secrets, options: ChefOptions): ChefTalk {
+  const { now = () => new Date(), timeoutMilliseconds = CALL_TIMEOUT_MILLISECONDS } = options;
   const { clientName: userId, keySecret } = caller;
   requireOneOrganization(server);
   const url = chefServerUrl(server);
@@ -48,36 +55,38 @@ export function chefApi(server: ChefInfraServer, caller: Caller, secrets: Secret
     return { key, peer: { url, ca, timeoutMilliseconds } };
   }
 
-  return async (method, path, content, signal) => {
+  return async (signal, talk) => {
     credentials ??= readCredentials(signal);
     const { key, peer } = await credentials;
-    const body = content === null ? '' : JSON.stringify(content);
-    const ask = (by: SignatureVersion) => {
-      const signed = {
-        method,
-        path: urlOf(peer, path).pathname,
-        body,
-        timestamp: now(),
-        userId,
-        apiVersion: API_VERSION,
-      };
-      return exchange(
-        peer,
-        { method, path, headers: { ...HEADERS, ...signatureHeaders(signed, key, by) }, body },
-        signal,
-      );
-    };
-    let answer = await ask(version);
-    if (version === '1.3' && isUnread(answer)) {
-      // Servers before 12.4 know no 1.3, and say so in several ways. Where that was not it, their first answer counts.
-      const second = await ask('1.1');
-      if (!isUnread(second)) {
-        version = '1.1';
-        answer = second;
-      }
-    }
-    return understood(answer, { url, what: `${method} ${path}`, caller, now: now() });
+    return overOneConnection(peer, (exchange) => talk(signedCall(key, peer, exchange)));
   };
+
+  function signedCall(key: KeyObject, peer: Peer, exchange: Exchange): ChefCall {
+    return async (method, path, content, signal) => {
+      const body = content === null ? '' : JSON.stringify(content);
+      const ask = (by: SignatureVersion) => {
+        const signed = {
+          method,
+          path: urlOf(peer, path).pathname,
+          body,
+          timestamp: now(),
+          userId,
+          apiVersion: API_VERSION,
+        };
+        return exchange({ method, path, headers: { ...HEADERS, ...signatureHeaders(signed, key, by) }, body }, signal);
+      };
+      let answer = await ask(version);
+      if (version === '1.3' && isUnread(answer)) {
+        // Servers before 12.4 know no 1.3, and say so in several ways. Where that was not it, their first answer counts.
+        const second = await ask('1.1');
+        if (!isUnread(second)) {
+          version = '1.1';
+          answer = second;
+        }
+      }
+      return understood(answer, { url, what: `${method} ${path}`, caller, now: now() });
+    };
+  }
 }
 
 /** @throws InvalidRequest when the URL and the profile name two organizations. */

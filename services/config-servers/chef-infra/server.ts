@@ -15,7 +15,7 @@ import {
   provedIdentity,
 } from '../contract.ts';
 import type { ChefAnswer } from './answer.ts';
-import { type ChefOptions, chefApi, type Secrets } from './api.ts';
+import { type ChefCall, type ChefOptions, chefApi, type Secrets } from './api.ts';
 import { LEAST_KEY_BITS } from './secrets.ts';
 
 /** What GET principals answers for one name: a client and a user may share it. */
@@ -52,7 +52,7 @@ export function chefInfraServer(
   const retiring = chefApi(server, retirer, secrets, options);
 
   /** The key of the client of this name; undefined where there is no such client. */
-  async function keyOfClient(nodeName: string, call: typeof enrolling, signal: AbortSignal) {
+  async function keyOfClient(nodeName: string, call: ChefCall, signal: AbortSignal) {
     const answer = await call('GET', `/principals/${encodeURIComponent(nodeName)}`, null, signal);
     if (answer.status === 404) {
       if (NotFound.safeParse(answer.body).data?.not_found === 'org') throw notFound(answer);
@@ -65,9 +65,9 @@ export function chefInfraServer(
   }
 
   /** @throws AssociationFailed for another key; ServerNotReady when the client is gone and is to be made again */
-  async function requireOurClient(node: Node, signal: AbortSignal): Promise<void> {
+  async function requireOurClient(node: Node, call: ChefCall, signal: AbortSignal): Promise<void> {
     const { nodeName } = node;
-    const key = await keyOfClient(nodeName, enrolling, signal);
+    const key = await keyOfClient(nodeName, call, signal);
     if (key === undefined) throw new ServerNotReady(`${url} has no client ${nodeName}, though it had taken it.`);
     if (isSameKey(key, chefKeyOf(node))) return;
     throw new AssociationFailed(
@@ -76,15 +76,20 @@ export function chefInfraServer(
   }
 
   /** @returns whether the server had it */
-  async function forget(kind: 'clients' | 'nodes', nodeName: string, signal: AbortSignal): Promise<boolean> {
-    const answer = await retiring('DELETE', `/${kind}/${encodeURIComponent(nodeName)}`, null, signal);
+  async function forget(
+    kind: 'clients' | 'nodes',
+    nodeName: string,
+    call: ChefCall,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const answer = await call('DELETE', `/${kind}/${encodeURIComponent(nodeName)}`, null, signal);
     if (answer.status !== 200 && answer.status !== 404) throw unexpected(answer, `${kind}/${nodeName}`);
     return answer.status === 200;
   }
 
   /** A 404 of a deletion may mean the organization: only who knows it knows that the client is not there. */
-  async function requireGone(nodeName: string, signal: AbortSignal): Promise<void> {
-    if ((await keyOfClient(nodeName, retiring, signal)) === undefined) return;
+  async function requireGone(nodeName: string, call: ChefCall, signal: AbortSignal): Promise<void> {
+    if ((await keyOfClient(nodeName, call, signal)) === undefined) return;
     throw new ServerNotReady(`${url} still has the client ${nodeName}.`);
   }
 
@@ -97,36 +102,42 @@ export function chefInfraServer(
   }
 
   return {
-    async associate(node, signal) {
-      const { nodeName } = node;
-      const publicKey = String(chefKeyOf(node).export({ type: 'spki', format: 'pem' }));
-      const answer = await enrolling('POST', '/clients', { name: nodeName, public_key: publicKey }, signal);
-      if (answer.status === 404) throw notFound(answer);
-      if (answer.status === 409) await requireOurClient(node, signal);
-      else if (answer.status !== 201) throw unexpected(answer, `the client ${nodeName}`);
-      return { statusToken: null, certificate: null, caCertificate: null };
+    associate(node, signal) {
+      return enrolling(signal, async (call) => {
+        const { nodeName } = node;
+        const publicKey = String(chefKeyOf(node).export({ type: 'spki', format: 'pem' }));
+        const answer = await call('POST', '/clients', { name: nodeName, public_key: publicKey }, signal);
+        if (answer.status === 404) throw notFound(answer);
+        if (answer.status === 409) await requireOurClient(node, call, signal);
+        else if (answer.status !== 201) throw unexpected(answer, `the client ${nodeName}`);
+        return { statusToken: null, certificate: null, caCertificate: null };
+      });
     },
 
     /** The answer was final; but of two who associate one name with two keys, only one is right. */
-    async confirm(node, association, signal) {
-      await requireOurClient(node, signal);
-      return association;
+    confirm(node, association, signal) {
+      return enrolling(signal, async (call) => {
+        await requireOurClient(node, call, signal);
+        return association;
+      });
     },
 
     /**
      * The client first: without its key, a run in progress cannot make the node again. A node object has no key: without a
      * client it is only ours if we removed that.
      */
-    async disassociate({ nodeName, publicKeyFingerprint, isBeingUndone }, begin, signal) {
-      const key = await keyOfClient(nodeName, retiring, signal);
-      if (key !== undefined && fingerprintOfKey(key) !== publicKeyFingerprint) return ANOTHERS;
-      if (key === undefined && !isBeingUndone) return MISSING;
-      await begin();
-      const isDeleted = key !== undefined && (await forget('clients', nodeName, signal));
-      if (key !== undefined) await requireGone(nodeName, signal);
-      // A node that never ran its agent has no node object, and without a client that object lets no machine in.
-      await forget('nodes', nodeName, signal);
-      return isDeleted ? FORGOTTEN : MISSING;
+    disassociate({ nodeName, publicKeyFingerprint, isBeingUndone }, begin, signal) {
+      return retiring(signal, async (call) => {
+        const key = await keyOfClient(nodeName, call, signal);
+        if (key !== undefined && fingerprintOfKey(key) !== publicKeyFingerprint) return ANOTHERS;
+        if (key === undefined && !isBeingUndone) return MISSING;
+        await begin();
+        const isDeleted = key !== undefined && (await forget('clients', nodeName, call, signal));
+        if (key !== undefined) await requireGone(nodeName, call, signal);
+        // A node that never ran its agent has no node object, and without a client that object lets no machine in.
+        await forget('nodes', nodeName, call, signal);
+        return isDeleted ? FORGOTTEN : MISSING;
+      });
     },
 
     ...FORGOTTEN_AT_ONCE,

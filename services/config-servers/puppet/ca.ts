@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { PermissionDenied, ServerNotFound, ServerNotReady, Throttled } from '../../../lib/errors.ts';
 import { quoted } from '../../../lib/quoted.ts';
-import { type Answer, alertOf, exchange, type Peer } from '../https.ts';
+import { type Answer, alertOf, type Exchange } from '../https.ts';
 import type { PuppetCredentials } from './credentials.ts';
 
 /** What the CA knows of a name; the fingerprint is the request's while the name is `requested`. */
@@ -38,13 +38,14 @@ const UNKNOWN = /^(Resource not found|Could not find certificate)/;
  * @throws from any call: ServerNotReady, Throttled (try again); PermissionDenied, ServerNotFound (never); AbortError.
  */
 export class PuppetCa {
-  readonly #peer: Peer;
+  readonly #url: string;
   readonly #certname: string;
+  readonly #exchange: Exchange;
 
-  constructor(url: string, credentials: PuppetCredentials, timeoutMilliseconds: number) {
-    const { caCertificates, certificate, privateKey, certname } = credentials;
-    this.#peer = { url, ca: caCertificates, certificate, privateKey, timeoutMilliseconds };
+  constructor(url: string, { certname }: Pick<PuppetCredentials, 'certname'>, exchange: Exchange) {
+    this.#url = url;
     this.#certname = certname;
+    this.#exchange = exchange;
   }
 
   /** What the CA knows of the name; undefined when nothing. */
@@ -105,7 +106,7 @@ export class PuppetCa {
     const path = `/puppet-ca/v1/${resource}/${encodeURIComponent(nodeName)}`;
     const headers = { accept: 'application/json, text/plain', ...(contentType && { 'content-type': contentType }) };
     try {
-      const answer = await exchange(this.#peer, { method, path, headers, body }, signal);
+      const answer = await this.#exchange({ method, path, headers, body }, signal);
       this.#requireWilling(`${method} ${path}`, answer);
       return answer;
     } catch (cause) {
@@ -118,17 +119,17 @@ export class PuppetCa {
     const { status } = answer;
     if (status === 401 || status === 403)
       throw new PermissionDenied(
-        `${this.#peer.url} does not let ${this.#certname} ${what} (HTTP ${status}). Add a rule to the server's ` +
+        `${this.#url} does not let ${this.#certname} ${what} (HTTP ${status}). Add a rule to the server's ` +
           `auth.conf: a match-request for this path and method, allow: ["${this.#certname}"], sort-order below 500.`,
       );
-    if (status === 429) throw new Throttled(`${this.#peer.url} refuses ${what} for its rate (HTTP 429).`);
+    if (status === 429) throw new Throttled(`${this.#url} refuses ${what} for its rate (HTTP 429).`);
     if (status === 408 || status >= 500)
-      throw new ServerNotReady(`${this.#peer.url} failed at ${what} (HTTP ${status}: ${excerpt(answer)}).`);
+      throw new ServerNotReady(`${this.#url} failed at ${what} (HTTP ${status}: ${excerpt(answer)}).`);
   }
 
   #isNoCa(answer: Answer): ServerNotFound {
     return new ServerNotFound(
-      `${this.#peer.url} does not answer as Puppet's CA does (HTTP ${answer.status}: ${excerpt(answer)}). Set url in ` +
+      `${this.#url} does not answer as Puppet's CA does (HTTP ${answer.status}: ${excerpt(answer)}). Set url in ` +
         'profiles.yml to the server that runs the CA service, not to a compile server or a proxy.',
     );
   }
@@ -138,7 +139,7 @@ export class PuppetCa {
     const alert = error instanceof ServerNotFound ? alertOf(error.cause) : undefined;
     if (alert === undefined || PROTOCOL_ALERTS.includes(alert)) return undefined;
     return new PermissionDenied(
-      `${this.#peer.url} does not accept the certificate of ${this.#certname} (${alert}): it may be expired or revoked. ` +
+      `${this.#url} does not accept the certificate of ${this.#certname} (${alert}): it may be expired or revoked. ` +
         'Make a new one with puppetserver ca generate, and store it in the secret.',
       { cause: error },
     );

@@ -15,13 +15,17 @@ import {
   provedIdentity,
   type Removal,
 } from '../contract.ts';
+import { overOneConnection } from '../https.ts';
 import { type CertificateStatus, PuppetCa, type Refusal } from './ca.ts';
 import { readPuppetCredentials } from './credentials.ts';
 
-/** Five calls of a good day keep within a task's time; a server that hangs is left for the state machine to ask again. */
-const CALL_TIMEOUT_MILLISECONDS = 4_000;
+/**
+ * A CA signs one request after another, a dozen a second. A call that is given up is carried out all the same, and asked
+ * again: so it may take as long as a few hundred others before it.
+ */
+const CALL_TIMEOUT_MILLISECONDS = 20_000;
 
-/** A good day takes two looks, a squatter's request one more; the others are for races with another enrolment. */
+/** A good day takes one look, a squatter's request another; the others are for races with another enrolment. */
 const MOST_LOOKS = 6;
 
 /** What a look at a name led to: an end, a refusal in the CA's words, or a change after which to look again. */
@@ -39,52 +43,27 @@ export function puppetServer(
   secrets: (name: string, signal: AbortSignal) => Promise<string> = secretText,
   { timeoutMilliseconds = CALL_TIMEOUT_MILLISECONDS }: { timeoutMilliseconds?: number } = {},
 ): ConfigServer {
-  async function connect(keySecret: string, signal: AbortSignal) {
+  async function talking<Result>(
+    keySecret: string,
+    signal: AbortSignal,
+    talk: (ca: PuppetCa, caCertificate: string) => Promise<Result>,
+  ): Promise<Result> {
     const [ca, key] = await Promise.all([secrets(server.caSecret, signal), secrets(keySecret, signal)]);
     const credentials = readPuppetCredentials({ name: server.caSecret, text: ca }, { name: keySecret, text: key });
-    return {
-      ca: new PuppetCa(server.url, credentials, timeoutMilliseconds),
-      caCertificate: credentials.caCertificates,
-    };
+    const { caCertificates, certificate, privateKey } = credentials;
+    const { url } = server;
+    return overOneConnection({ url, ca: caCertificates, certificate, privateKey, timeoutMilliseconds }, (exchange) =>
+      talk(new PuppetCa(url, credentials, exchange), caCertificates),
+    );
   }
 
   return {
     /**
-     * nothing there -> hand the request in · another request -> delete it · our request -> sign it ·
+     * nothing there -> hand the request in, sign it · another request -> delete it · our request -> sign it ·
      * signed -> done, if for our key · revoked -> a person decides
      */
-    async associate(node, signal) {
-      const { nodeName } = node;
-      const identity = provedIdentity(node);
-      const { ca, caCertificate } = await connect(server.keySecret, signal);
-      const ours = requestFingerprint(identity.csr);
-      /** Whether what is signed may be our doing. */
-      let hasSigned = false;
-
-      return untilSettled(ca, nodeName, signal, async (status) => {
-        if (!status) return ca.submit(nodeName, identity.csr, signal);
-        if (status.state === 'revoked') throw new AssociationFailed(revoked(nodeName));
-        if (status.state === 'signed') return take();
-        return status.fingerprints.SHA256 === ours ? sign() : ca.remove(nodeName, signal);
-      });
-
-      async function sign(): Promise<Outcome<ServerAnswer>> {
-        hasSigned = true;
-        const refusal = await ca.decide(nodeName, 'signed', signal);
-        hasSigned = refusal === null;
-        return refusal ?? take();
-      }
-
-      async function take(): Promise<Outcome<ServerAnswer>> {
-        const certificate = await ca.certificate(nodeName, signal);
-        if (certificate === undefined) return null;
-        if (isFor(node, certificate)) return { result: { statusToken: null, certificate, caCertificate } };
-        if (!hasSigned) throw new AssociationFailed(anotherKey(nodeName));
-        // The request was exchanged between our look and our signature: what we signed must not be of use.
-        const refusal = await ca.decide(nodeName, 'revoked', signal);
-        if (refusal !== null) return refusal;
-        throw new AssociationFailed(exchanged(nodeName));
-      }
+    associate(node, signal) {
+      return talking(server.keySecret, signal, (ca, caCertificate) => association(node, ca, caCertificate, signal));
     },
 
     /** The CA signs at once; what it signed has been through the execution's data since. */
@@ -99,27 +78,70 @@ export function puppetServer(
      * another key -> left as it is · signed -> revoke it · revoked or only requested -> delete it · nothing there -> done, if
      * we have deleted it just now
      */
-    async disassociate({ nodeName, publicKeyFingerprint }, begin, signal) {
-      const { ca } = await connect(server.retireKeySecret, signal);
-      let isDeleted = false;
-      return untilSettled<Removal>(ca, nodeName, signal, async (status) => {
-        if (!status) return { result: isDeleted ? FORGOTTEN : MISSING };
-        const isRequest = status.state === 'requested';
-        const pem = await (isRequest ? ca.request(nodeName, signal) : ca.certificate(nodeName, signal));
-        // It has changed since the status was read.
-        if (pem === undefined) return null;
-        const found = isRequest ? requestKeyFingerprint(pem) : certificateKeyFingerprint(pem);
-        if (found !== publicKeyFingerprint) return { result: ANOTHERS };
-        await begin();
-        if (status.state === 'signed') return ca.decide(nodeName, 'revoked', signal);
-        const refusal = await ca.remove(nodeName, signal);
-        isDeleted = refusal === null;
-        return refusal;
-      });
+    disassociate(which, begin, signal) {
+      return talking(server.retireKeySecret, signal, (ca) => removal(which, ca, begin, signal));
     },
 
     ...FORGOTTEN_AT_ONCE,
   };
+}
+
+/** Has the CA sign the node's request, and takes the certificate. */
+function association(node: Node, ca: PuppetCa, caCertificate: string, signal: AbortSignal): Promise<ServerAnswer> {
+  const { nodeName } = node;
+  const { csr } = provedIdentity(node);
+  const ours = requestFingerprint(csr);
+  /** Whether what is signed may be our doing. */
+  let hasSigned = false;
+
+  return untilSettled(ca, nodeName, signal, async (status) => {
+    if (!status) return (await ca.submit(nodeName, csr, signal)) ?? sign();
+    if (status.state === 'revoked') throw new AssociationFailed(revoked(nodeName));
+    if (status.state === 'signed') return take();
+    return status.fingerprints.SHA256 === ours ? sign() : ca.remove(nodeName, signal);
+  });
+
+  async function sign(): Promise<Outcome<ServerAnswer>> {
+    hasSigned = true;
+    const refusal = await ca.decide(nodeName, 'signed', signal);
+    hasSigned = refusal === null;
+    return refusal ?? take();
+  }
+
+  async function take(): Promise<Outcome<ServerAnswer>> {
+    const certificate = await ca.certificate(nodeName, signal);
+    if (certificate === undefined) return null;
+    if (isFor(node, certificate)) return { result: { statusToken: null, certificate, caCertificate } };
+    if (!hasSigned) throw new AssociationFailed(anotherKey(nodeName));
+    // The request was exchanged between our look and our signature: what we signed must not be of use.
+    const refusal = await ca.decide(nodeName, 'revoked', signal);
+    if (refusal !== null) return refusal;
+    throw new AssociationFailed(exchanged(nodeName));
+  }
+}
+
+/** Revokes the certificate and deletes it, or deletes the request, if it is of the key. */
+function removal(
+  { nodeName, publicKeyFingerprint }: Parameters<ConfigServer['disassociate']>[0],
+  ca: PuppetCa,
+  begin: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<Removal> {
+  let isDeleted = false;
+  return untilSettled<Removal>(ca, nodeName, signal, async (status) => {
+    if (!status) return { result: isDeleted ? FORGOTTEN : MISSING };
+    const isRequest = status.state === 'requested';
+    const pem = await (isRequest ? ca.request(nodeName, signal) : ca.certificate(nodeName, signal));
+    // It has changed since the status was read.
+    if (pem === undefined) return null;
+    const found = isRequest ? requestKeyFingerprint(pem) : certificateKeyFingerprint(pem);
+    if (found !== publicKeyFingerprint) return { result: ANOTHERS };
+    await begin();
+    if (status.state === 'signed') return ca.decide(nodeName, 'revoked', signal);
+    const refusal = await ca.remove(nodeName, signal);
+    isDeleted = refusal === null;
+    return refusal;
+  });
 }
 
 /**

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer as createPlainServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { alertOf, exchange, type Peer } from '../../../../services/config-servers/https.ts';
+import { alertOf, exchange, overOneConnection, type Peer } from '../../../../services/config-servers/https.ts';
 import { selfSigned } from '../../../../world/pki/self-signed.ts';
 import { alerting } from '../../../support/alerting.ts';
 import { answering } from '../../../support/answering.ts';
@@ -28,12 +28,32 @@ describe('an exchange with a server', () => {
     expect(JSON.parse(answer.text)).toEqual(['PUT', '/a/c/d', 'e', 'Ω']);
   });
 
-  it('is on a connection of its own', async () => {
+  it('is on a connection of its own, and several are on one, which ends with them', async () => {
     const { server, port, certificate } = await answering((_, response) => void response.end());
     let connections = 0;
-    server.on('secureConnection', () => connections++);
-    for (let call = 0; call < 3; call++) await exchange(peer(port, { ca: certificate }), GET, signal);
+    const ended: Promise<unknown>[] = [];
+    server.on('secureConnection', (socket) => {
+      connections++;
+      ended.push(once(socket, 'close'));
+    });
+    const own = peer(port, { ca: certificate });
+    for (let call = 0; call < 2; call++) await exchange(own, GET, signal);
+    expect(connections).toBe(2);
+    await overOneConnection(own, async (ask) => {
+      for (let call = 0; call < 3; call++) await ask(GET, signal);
+    });
     expect(connections).toBe(3);
+    await Promise.all(ended);
+  });
+
+  it('is made on another connection where the server has ended the first', async () => {
+    const { port, certificate } = await answering((_, response) => {
+      response.writeHead(200, { connection: 'close' }).end('answered');
+    });
+    const texts = await overOneConnection(peer(port, { ca: certificate }), async (ask) => {
+      return [(await ask(GET, signal)).text, (await ask(GET, signal)).text];
+    });
+    expect(texts).toEqual(['answered', 'answered']);
   });
 
   it('does not follow a redirection', async () => {

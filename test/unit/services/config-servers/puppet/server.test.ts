@@ -42,12 +42,11 @@ const associate = () => connect().associate(node, signal);
 const disassociate = (whose = node) => connect().disassociate(recordedAs(whose), async () => {}, signal);
 
 describe('an enrolment with a Puppet Server', () => {
-  it('takes five calls on a good day, all in the name of the certificate that enrols', async () => {
+  it('takes four calls on a good day, all in the name of the certificate that enrols', async () => {
     await associate();
     expect(ca.heard).toEqual([
       `muster-enrol GET ${STATUS}`,
       `muster-enrol PUT ${REQUEST}`,
-      `muster-enrol GET ${STATUS}`,
       `muster-enrol PUT ${STATUS}`,
       `muster-enrol GET ${CERTIFICATE}`,
     ]);
@@ -140,7 +139,8 @@ describe('an enrolment with a Puppet Server', () => {
       name: 'AssociationFailed',
       message: expect.stringContaining('subject alternative names'),
     });
-    expect(ca.heard.filter((one) => one.includes(`PUT ${STATUS}`))).toHaveLength(1);
+    // Once more after a look, because another client may have signed it in between.
+    expect(ca.heard.filter((one) => one.includes(`PUT ${STATUS}`))).toHaveLength(2);
   });
 
   it('hands on the CA’s reason where it takes no request', async () => {
