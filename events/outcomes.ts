@@ -4,7 +4,7 @@ import type { Instance } from '../lib/instance.ts';
 import type { Enrolment, Retirement } from '../lib/state.ts';
 
 /**
- * What Muster says of itself: one EventBridge event for every outcome, for anybody's rules. `docs/events.md` describes
+ * What Muster says of itself: one EventBridge event for every outcome, for the account's other rules. `docs/events.md` describes
  * them and `events/samples/outcomes/` has a complete event of each. Every field is always there, null where there is
  * nothing to say, so that an input transformer never meets a missing path.
  */

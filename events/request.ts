@@ -40,10 +40,10 @@ const Trigger = z.strictObject({
   eventTime: Instant,
 });
 
-/** What stands in the place of an event's detail-type where no event asks, but a sweep that found the instance. */
+/** Used as the event's detail-type where a sweep found the instance and no event did. */
 export const SWEEP = 'Muster Sweep';
 
-/** What stands in its place where the watch found what no event has announced. */
+/** The same where the watch found it. */
 export const WATCH = 'Muster Watch';
 
 function isSwept(trigger: z.infer<typeof Trigger> | undefined): boolean {

@@ -66,7 +66,7 @@ const PATIENCE_SECONDS = 13 * 3600;
 function patienceOf(before: Retirement | null | undefined, { enteredTime }: TaskContext): string {
   const deadline = before?.deadline ?? after(enteredTime, PATIENCE_SECONDS);
   if (enteredTime < deadline) return deadline;
-  throw new DeadlinePassed(`The retirement has waited until ${deadline}: what failed stands in its history.`);
+  throw new DeadlinePassed(`The retirement has waited until ${deadline}: its history says what failed.`);
 }
 
 async function gather(input: unknown, absentSince: string | null, task: TaskContext, signal: AbortSignal) {

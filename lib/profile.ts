@@ -30,7 +30,7 @@ export const Metadata = z.strictObject({
   /** A sweep hardens an instance only when IMDSv1 was asked for nothing in so many days. CloudWatch keeps 455. */
   lookBackDays: z
     .int()
-    .min(1, 'Say at least one day: without looking back nobody knows who still asks IMDSv1.')
+    .min(1, 'Say at least one day: without looking back, no metric shows which software still uses IMDSv1.')
     .max(455, 'CloudWatch keeps 455 days.')
     .default(14),
   /** Which part of a fleet a sweep hardens before the others. */

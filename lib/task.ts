@@ -90,7 +90,7 @@ function observed<Output>(
 }
 
 /**
- * What leaves the function stands in the execution's history, the ledger, events and mail: its message becomes one
+ * What leaves the function is kept in the execution's history, the ledger, events and mail: its message becomes one
  * printable line without keys. Lambda reports the stack as well, which repeats the message.
  */
 function printableError(thrown: unknown): Error {

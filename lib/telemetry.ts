@@ -44,7 +44,7 @@ export const METRICS = {
   EnrolmentsFoundDone: 'Count',
   /** A launch waits in a hook of ours, and no profile asks for its instance: its hook will decide by its time-out. */
   LaunchesUnmatched: 'Count',
-  /** An outcome event could not be sent; the outcome itself stands in the ledger and in the execution. */
+  /** An outcome event could not be sent; the ledger and the execution have the outcome itself. */
   NotificationsDropped: 'Count',
   /** A held launch will be decided by its hook's time-out soon. Counted in every round of the watch until then. */
   LaunchesExpiring: 'Count',

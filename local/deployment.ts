@@ -82,7 +82,7 @@ const HANDLER = /^build\/functions\/([a-z0-9-]+)\/index\.handler$/;
 
 /**
  * Reads serverless.yml and the files that it includes. No account and no build is needed.
- * @param root the folder that serverless.yml stands in
+ * @param root the folder of serverless.yml
  * @throws Error when a file is missing, or says something in another shape than the ones that are read here
  */
 export function readDeployment(root = fileURLToPath(new URL('..', import.meta.url))): Deployment {

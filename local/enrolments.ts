@@ -55,7 +55,7 @@ export function describeIgnored(world: World, named: Named, cause: string | null
   };
 }
 
-/** Which instance something is told of. */
+/** The instance that a line is about. */
 export interface Named extends Pick<Enrolment, 'instance' | 'platform'> {
   /** Two Regions may have a Lightsail instance of one name. */
   readonly region: string;
@@ -98,7 +98,7 @@ interface Data {
   readonly enrolment?: { readonly profile: string | null; readonly reason: string | null };
 }
 
-/** A failed execution has no output; what it knew stands in the last state that it entered. */
+/** A failed execution has no output; the last state that it entered has what it knew. */
 function lastKnown({ events }: ExecutionView): Data['enrolment'] {
   const entered = events.findLast(({ type }) => type.endsWith('StateEntered'));
   return (entered?.details?.input as Data | undefined)?.enrolment;

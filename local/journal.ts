@@ -59,7 +59,7 @@ const LOOKING = ['DescribeInstance', 'ResolveProfile', 'FindEnrolment', 'FinishT
  * Listens to a world and keeps what became of each instance. Give `hear` to createWorld.
  *
  * An instance is often announced twice: a launch in a hook ends with Launch Successful, which is ignored, or whose
- * execution only finds that there is nothing to do. That is no story beside one that was told before.
+ * execution only finds that there is nothing to do. That is no story of its own.
  */
 export class Journal extends EventEmitter<JournalEvents> {
   /** What is to be said of events that led to no story. */

@@ -13,7 +13,7 @@ export const SCENE = [
   'One launch under Chef, whose server is UNDER_MAINTENANCE for four minutes.',
   'Two under Puppet, of which one fails and is held in its hook. Two new Lightsail',
   "instances, locked to IMDSv2. One launch in another team's group, which is none",
-  'of our business. Then somebody mends what failed and enrols that instance by',
+  'of our business. Then a person mends what failed and enrols that instance by',
   'hand, and the instance under Chef is scaled in.',
 ] as const;
 

@@ -15,7 +15,7 @@ const UNTOLD_MILLISECONDS = 10 * 60_000;
 /** What the scene goes on with before a sweep, for its audience. */
 export const UNTOLD_SCENE = [
   'Then things happen of which no event tells: two instances launch, one on EC2 and',
-  'one on Lightsail, and somebody lets IMDSv1 in again. A sweep finds them.',
+  'one on Lightsail, and a person opens IMDSv1 again. A sweep finds them.',
 ] as const;
 
 /**
@@ -33,7 +33,7 @@ export async function playUntold({ ec2, lightsail, clock, ledger, endpoint }: Wo
 }
 
 async function letImdsV1In(endpoint: string, InstanceId: string): Promise<void> {
-  const credentials = { accessKeyId: 'somebody', secretAccessKey: 'somebody' };
+  const credentials = { accessKeyId: 'a-person', secretAccessKey: 'a-person' };
   const ec2 = new EC2Client({ endpoint, region: REGION, credentials });
   await ec2.send(new ModifyInstanceMetadataOptionsCommand({ InstanceId, HttpTokens: 'optional' }));
   ec2.destroy();

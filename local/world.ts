@@ -72,7 +72,7 @@ export interface WorldOptions {
   readonly load?: (file: string) => Promise<{ handler: Handler }>;
   /** Between two rounds of a schedule; Infinity: no round ever. Left out: as deployed. */
   readonly scheduleSeconds?: number;
-  /** Hears of every event on the bus, with the rules that took it. */
+  /** Called with every event on the bus, and the rules that matched it. */
   readonly onEvent?: (event: AwsEvent, ruleNames: readonly string[]) => void;
   /** Hears, for each rule that took an event, what its function answered, or that the event is lost. */
   readonly onDelivery?: (event: AwsEvent, delivery: Delivery) => void;
@@ -227,7 +227,7 @@ export async function createWorld(options: WorldOptions) {
     const run = async () => {
       if (!autoScaling.actions.isAnyOpen) return;
       plan();
-      // As deployed: a round that fails is not retried, because the next one is due. Its error stands in its log.
+      // As deployed: a round that fails is not retried, because the next one is due. Its log has the error.
       await lambda.invoke(functionName, scheduledEvent(name, { clock, random })).catch(() => undefined);
     };
     autoScaling.actions.onStart(plan);
@@ -325,7 +325,7 @@ function scheduledEvent(rule: string, origin: { clock: WorldClock; random: Rando
 /** Nothing checks them: they only have to be there. */
 const CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local' };
 
-/** What stands in for the scripts of the documents, by logical id. */
+/** The doubles of the documents' scripts, by logical id. */
 const SCRIPTS: Readonly<Record<string, Script>> = {
   CollectIdentityDocument: collectIdentity,
   InstallCredentialsDocument: installCredentials,

@@ -60,7 +60,7 @@ export function exemptionsRunningOut(file: string, now = new Date()): string[] {
     if (expires > soon) return [];
     const what = `${yaml.placeOf(['exemptions', index, 'expires'])} exemptions[${index}].expires: the exemption from ${from.join(' and ')}`;
     return expires < today
-      ? `${what} ended after ${expires} and exempts nobody: remove it, or have ${owner} renew it.`
+      ? `${what} ended after ${expires} and exempts no instance: remove it, or have ${owner} renew it.`
       : `${what} ends after ${expires}, and what it exempts is enrolled in full from then on: ask ${owner}.`;
   });
 }

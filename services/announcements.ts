@@ -11,7 +11,7 @@ import { documents } from './ledger-writes.ts';
 /**
  * What our own functions know of an occasion, beside the instance's name: when it was, in which group, and what is to be
  * left out. It travels in the ledger under the name of the execution that answers the occasion, and never in the
- * execution's input, which anybody may type who may start an execution.
+ * execution's input, which any principal may write that may start an execution.
  *
  *   start-enrolment ── announcement/NAME ──► ledger ◄── ResolveProfile, by the name of its own execution
  *          └────────── StartExecution NAME {"instanceId": …} ──►

@@ -56,7 +56,7 @@ const LONGEST: Readonly<Record<string, readonly [property: string, characters: n
 
 /**
  * Looks at the stage's own name, before anything is built: it is a part of most others.
- * @param root the folder that serverless.yml stands in
+ * @param root the folder of serverless.yml
  * @returns a sentence, if there is a fault
  */
 export function faultsOfStage(root: string, args: readonly string[]): string[] {

@@ -46,10 +46,10 @@ export const DAY_MILLISECONDS = 24 * 3600 * 1000;
 /**
  * Who goes first: a share of those that were running when a sweep came to harden them, by a hash of their key and the
  * profile's name, so that it is the same at every sweep; and at least one, whose hash is the smallest. Whom the gate leaves
- * alone cannot go first, and nobody waits for it. An instance that was hardened at its launch proves nothing of those that
+ * alone cannot go first, and no other waits for it. An instance that was hardened at its launch proves nothing of those that
  * ran with IMDSv1, and a fleet that launches all the time would wait for ever for it: it is not counted.
  *
- * Whoever has gone first counts for as long as the ledger knows it, also when it is listed no more; but one that did not
+ * An instance that has gone first counts for as long as the ledger knows it, also when it is listed no more; but one that did not
  * live through its day has proved nothing, and when that day is over, another one goes first.
  * @param at the instant of the sweep
  */

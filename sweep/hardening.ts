@@ -44,7 +44,7 @@ export function hardeningVerdict(instance: Instance, context: HardeningContext):
   if (imdsV1Calls === null)
     return no(
       'unknown',
-      `Nobody knows whether it uses IMDSv1: its metric MetadataNoToken gave no data of the last ${days}. It has none before it has run for some minutes.`,
+      `It is not known whether it uses IMDSv1: its metric MetadataNoToken gave no data of the last ${days}. It has none before it has run for some minutes.`,
     );
   if (imdsV1Calls !== 0)
     return no(

@@ -48,7 +48,7 @@ export function scaleFor({ profiles, rows }: SweepReport): Scale {
   return { columns, instancesPerMark, isLinked: instancesPerMark === 1 && rows.length <= MOST_LINKS };
 }
 
-/** A row, and where it stands in the report's table. */
+/** A row, and its place in the report's table. */
 export interface NumberedRow extends ReportRow {
   readonly number: number;
 }

@@ -36,7 +36,7 @@ export const CONDITIONS: Readonly<Record<Condition, { readonly label: string; re
     meaning: 'Its metadata options were put back on request, and stay so until its profile changes.',
   },
   'after-canary': { label: 'after the canary', meaning: 'Its turn to be hardened has not come yet.' },
-  exempt: { label: 'exempt', meaning: 'Somebody answers for it being left out, until a day.' },
+  exempt: { label: 'exempt', meaning: 'It is left out, with an owner, until a day.' },
   'under-way': { label: 'under way', meaning: 'It was being enrolled or retired while the sweep looked.' },
   'as-it-should-be': { label: 'as it should be', meaning: 'It is as its profile says.' },
   gone: { label: 'gone', meaning: 'The ledger knows it, and its service does not any more.' },

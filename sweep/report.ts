@@ -6,7 +6,7 @@ import * as z from 'zod';
  */
 const Count = z.int().min(0);
 
-/** What a sweep found of an instance that is not as its profile says. What each means stands in sweep/report-words.ts. */
+/** What a sweep found of an instance that is not as its profile says. sweep/report-words.ts says what each means. */
 export const FINDINGS = [
   'drifting',
   'still-on-imdsv1',

@@ -161,7 +161,7 @@ describe('the packaged stack', () => {
     ],
     [
       'mails an event that anyone in the account could have sent',
-      /^resources\/alerts\.yml:\d+: ExecutionFailedRule takes events\/samples\/outcomes\/fleet-sweep-alert\.json, which is for nobody: narrow its pattern\.$/,
+      /^resources\/alerts\.yml:\d+: ExecutionFailedRule takes events\/samples\/outcomes\/fleet-sweep-alert\.json, which is for no target: narrow its pattern\.$/,
       ({ ExecutionFailedRule }) => {
         ExecutionFailedRule.Properties.EventPattern = {
           account: [{ Ref: 'AWS::AccountId' }],
@@ -243,8 +243,8 @@ describe('the packaged stack', () => {
       },
     ],
     [
-      'has an alarm that reads a metric that nobody emits',
-      /^resources\/alarms\.yml:\d+: FailureRateAlarm reads the metric EnrolmentsFaild of Muster, which nobody emits: .*\.$/,
+      'has an alarm that reads a metric that no function emits',
+      /^resources\/alarms\.yml:\d+: FailureRateAlarm reads the metric EnrolmentsFaild of Muster, which no function emits: .*\.$/,
       ({ FailureRateAlarm }) => {
         FailureRateAlarm.Properties.Metrics[1].MetricStat.Metric.MetricName = 'EnrolmentsFaild';
       },
@@ -406,7 +406,7 @@ describe('the packaged stack', () => {
       },
     ],
     [
-      'has a state machine whose role is told by exceptions',
+      'has a state machine whose role has exceptions',
       /^resources\/state-machines\.yml:\d+: EnrolNodeRole has a statement that is not Effect, Action, .*\.$/,
       ({ EnrolNodeRole }) => {
         EnrolNodeRole.Properties.Policies[1].PolicyDocument.Statement.push({
@@ -505,7 +505,7 @@ describe('the packaged stack', () => {
     ],
     [
       'has a role that is left over',
-      /^resources\/sweep\.yml:\d+: SweepScheduleRole is nobody's role: remove it, .*\.$/,
+      /^resources\/sweep\.yml:\d+: SweepScheduleRole is no function's role: remove it, .*\.$/,
       ({ SweepSchedule }) => {
         SweepSchedule.Properties.Targets = [];
       },
@@ -616,7 +616,7 @@ describe('the state machines', () => {
     expect(faults[0]).toContain(fault);
     const text = readFileSync(join(root, 'statemachines/enrol-node.asl.yml'), 'utf8');
     const at = Number(/^statemachines\/enrol-node\.asl\.yml:(\d+): /.exec(faults.join())?.[1]);
-    // A retrier's fault is told where the retrier begins.
+    // A retrier's fault is reported where the retrier begins.
     const retrier = text.split('\n').findIndex((row) => row.includes('- ErrorEquals: &notYet')) + 1;
     expect(at).toBe(fault.startsWith('without') ? retrier : line);
   });

@@ -23,7 +23,7 @@ resource "aws_autoscaling_group" "web" {
     lifecycle_transition = "autoscaling:EC2_INSTANCE_LAUNCHING"
     # The watch sends heartbeats; a hundred times this is how long a launch can wait, 48 hours at most.
     heartbeat_timeout = 3600
-    # What nobody answers for does not serve.
+    # What was not decided does not serve.
     default_result = "ABANDON"
   }
 

@@ -16,7 +16,7 @@ export function lineView(world: World, journal: Journal): View {
   };
   const onStep = (story: Story, step: Step) => {
     if (!journal.counts(story)) return;
-    if (step.leftAt !== undefined) print(story, step.isDone ? stepWord(step) : `${stepWord(step)} in vain`);
+    if (step.leftAt !== undefined) print(story, step.isDone ? stepWord(step) : `${stepWord(step)}, without success`);
     else if (isNews(step)) print(story, `${step.state}: ${refusalWords(step).at(-1)}`);
   };
   const onEnd = (story: Story) => print(story, endWords(story));
@@ -25,7 +25,7 @@ export function lineView(world: World, journal: Journal): View {
   return { end: () => void journal.off('step', onStep).off('end', onEnd).off('note', onNote) };
 }
 
-/** The first refusal of its kind in a step; how often it came again stands in the step's own line. */
+/** The first refusal of its kind in a step; the step's own line says how often it came again. */
 function isNews({ refusals, attempts }: Step): boolean {
   const last = refusals.at(-1);
   const all = refusals.reduce((sum, { times }) => sum + times, 0);

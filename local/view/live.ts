@@ -23,7 +23,7 @@ const LINES_A_STORY = 3;
 const SEPARATOR = ' › ';
 const INDENT = '    ';
 /** In the place of an instance, where a request names none. */
-const NOBODY = '(no instance)';
+const NO_INSTANCE = '(no instance)';
 /** A story that has less to say keeps its room, so that the others stay where they are. */
 const EMPTY = Array<string>(LINES_A_STORY).fill('');
 
@@ -92,7 +92,7 @@ function headline(world: World, story: Story, sign?: string, now?: string): stri
   const { word, colour, sign: last } = OUTCOMES[story.outcome];
   const place = placeOf(world, story).padEnd(9);
   const took = durationOf((story.endedAt ?? world.clock.now()) - story.startedAt).padStart(7);
-  const name = `${styleText('bold', place)} ${(story.instance || NOBODY).padEnd(19)}`;
+  const name = `${styleText('bold', place)} ${(story.instance || NO_INSTANCE).padEnd(19)}`;
   return `${styleText(colour, sign ?? last)} ${name} ${styleText('dim', took)}  ${styleText(colour, now ?? word)}`;
 }
 

@@ -25,9 +25,9 @@ const REQUIRE = "import { createRequire } from 'node:module'; const require = cr
 
 /**
  * Bundles functions/*.ts into a folder that it empties first.
- * @param root absolute path of the folder that functions/ stands in
+ * @param root absolute path of the folder of functions/
  * @param names files in functions/, without extension
- * @param define what stands in the place of an expression, by its source text; values are source text too
+ * @param define what replaces an expression, by its source text; values are source text too
  * @param outdir absolute; left out, it is where serverless.yml looks for them
  * @param compiledIn texts in the place of an expression, put in after the bundle has been measured
  */
@@ -53,7 +53,7 @@ export async function bundle(
     banner: { js: REQUIRE },
     define: { ...define, ...Object.fromEntries(Object.keys(compiledIn).map((name) => [name, placeholderOf(name)])) },
     plugins: [...plugins],
-    // No part of this is given to anybody else.
+    // No other code gets any part of this.
     legalComments: 'none',
     metafile: true,
     logLevel: 'error',

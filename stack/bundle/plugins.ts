@@ -24,7 +24,7 @@ const environmentCredentials: Plugin = {
   },
 };
 
-/** What stands in the place of a module of a package, and why it is not missed. */
+/** What replaces a module of a package, and why that is safe. */
 interface Replacement {
   readonly module: RegExp;
   readonly contents: (source: string, path: string) => string | Promise<string>;

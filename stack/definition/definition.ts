@@ -9,7 +9,7 @@ import { stateFaults } from './states.ts';
 
 /**
  * Holds all of statemachines/ against the language and against our habits.
- * @param root the folder that statemachines/ stands in
+ * @param root the folder of statemachines/
  * @param functions names of the files in functions/, without extension
  * @returns one sentence for each fault: file, line and what to do
  */
@@ -74,7 +74,7 @@ function lostTargets({ at, States }: Scope): StateFault[] {
   });
 }
 
-/** What several states have of one anchor is told of the first of them. */
+/** A fault of an anchor that several states share is reported for the first of them. */
 function once(faults: readonly StateFault[], where: Where): Fault[] {
   const first = new Map<string, Fault>();
   for (const { at, name, fault } of faults) {

@@ -49,12 +49,12 @@ export const STARS: Readonly<Record<string, string>> = {
   'cloudwatch:GetMetricData': 'it takes no resource',
   'ec2:DescribeInstances': 'it takes no resource',
   'ec2:DescribeReplaceRootVolumeTasks': 'it takes no resource',
-  'ec2:AssignPrivateIpAddresses': 'Lambda makes the interface, and nobody knows its name before',
-  'ec2:CreateNetworkInterface': 'Lambda makes the interface, and nobody knows its name before',
-  'ec2:DeleteNetworkInterface': 'Lambda makes the interface, and nobody knows its name before',
+  'ec2:AssignPrivateIpAddresses': 'Lambda makes the interface, and its name is not known before',
+  'ec2:CreateNetworkInterface': 'Lambda makes the interface, and its name is not known before',
+  'ec2:DeleteNetworkInterface': 'Lambda makes the interface, and its name is not known before',
   'ec2:DescribeNetworkInterfaces': 'it takes no resource',
   'ec2:DescribeSubnets': 'it takes no resource',
-  'ec2:UnassignPrivateIpAddresses': 'Lambda makes the interface, and nobody knows its name before',
+  'ec2:UnassignPrivateIpAddresses': 'Lambda makes the interface, and its name is not known before',
   'lightsail:GetInstances': 'it takes no resource',
   'lightsail:GetOperation': 'an operation has no ARN',
   'opsworks-cm:AssociateNode': 'no action of OpsWorks CM takes a resource',
@@ -105,7 +105,7 @@ export const DELIVERY_STARS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Actions that may only be allowed under a condition: with it a role allows them to its own function alone, whoever else
+ * Actions that may only be allowed under a condition: with it a role allows them to its own function alone, whatever else
  * is given the role. Lambda puts this key into every request from a function's environment. Source: Lambda, "Using source
  * function ARN to control function access behavior".
  */

@@ -51,7 +51,9 @@ export function roleFaults(template: Template): Fault[] {
     ...ofType(template, 'AWS::IAM::Role').flatMap(([name, role]) => {
       const own = takers.filter((taker) => taker.role === name);
       if (own.length === 0)
-        return [{ at: ['Resources', name], says: `${name} is nobody's role: remove it, or give it to somebody.` }];
+        return [
+          { at: ['Resources', name], says: `${name} is no function's role: remove it, or give it to a function.` },
+        ];
       return [
         ...trustFaults(name, role, own, template),
         ...widthFaults(name, role, own, template),

@@ -112,7 +112,7 @@ const alarmFaults: Look = (name, { AlarmDescription, AlarmActions, TreatMissingD
     ...(description.length >= SHORTEST_ADVICE
       ? []
       : [{ in: ['AlarmDescription'], says: `${name} does not say what to do: describe it in a sentence or two.` }]),
-    ...(AlarmActions ? [] : [{ in: [], says: `${name} tells nobody: give it AlarmActions.` }]),
+    ...(AlarmActions ? [] : [{ in: [], says: `${name} notifies no one: give it AlarmActions.` }]),
     ...(TreatMissingData
       ? []
       : [{ in: [], says: `${name} does not say what silence means: give it TreatMissingData.` }]),

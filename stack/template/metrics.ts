@@ -30,7 +30,7 @@ const THEIRS: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** The metrics of Muster's own, as far as anybody looks at them. */
+/** Muster's own metrics that the dashboard or an alarm reads. */
 export function ownMetricsRead(template: Template): MetricRead[] {
   return metricsRead(template).filter(({ namespace }) => namespace === OURS);
 }
@@ -49,7 +49,7 @@ export function metricFaults(template: Template): Fault[] {
     return [
       {
         at,
-        says: `${at[1]} reads the metric ${name} of ${namespace}, which nobody emits: correct it, or add it to ${whose}.`,
+        says: `${at[1]} reads the metric ${name} of ${namespace}, which no function emits: correct it, or add it to ${whose}.`,
       },
     ];
   });

@@ -16,8 +16,8 @@ interface Taker {
 
 /**
  * Plays events/samples/ to the rules: an event that announces a launch or an end must come to the one function that
- * answers it, one that ended an execution badly to a topic, and any other to nobody.
- * @param root the folder that events/ stands in
+ * answers it, one that ended an execution badly to a topic, and any other to no target.
+ * @param root the folder of events/
  * @param stage in the place of `dev`, which the samples are of
  */
 export function ruleFaults(template: Template, root: string, stage = 'dev'): Fault[] {
@@ -75,7 +75,7 @@ function takerOf(name: string, template: Template): Taker | Fault {
 interface Sample {
   readonly file: string;
   readonly event: unknown;
-  /** How the ARN of what it must come to ends; null where it must come to nobody; undefined where it may come to anybody. */
+  /** How the ARN of what it must come to ends; null where it must reach no target; undefined where it may reach any. */
   readonly wanted: RegExp | null | undefined;
 }
 
@@ -113,7 +113,7 @@ function sampleFaults(file: string, event: unknown, wanted: Sample['wanted'], ta
   return [
     ...[...wrong, ...doubled].map(({ name }) => ({
       at: ['Resources', name, 'Properties', 'EventPattern'],
-      says: `${name} takes ${file}, which ${wanted ? 'another rule brings where it belongs' : 'is for nobody'}: narrow its pattern.`,
+      says: `${name} takes ${file}, which ${wanted ? 'another rule brings where it belongs' : 'is for no target'}: narrow its pattern.`,
     })),
     ...(wanted && right.length === 0
       ? [{ at: [], says: `No rule brings ${file} to what answers it: correct the pattern of the rule that is for it.` }]

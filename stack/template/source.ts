@@ -4,7 +4,7 @@ import { openYaml, type YamlFile } from '../../lib/yaml-file.ts';
 import { FUNCTIONS_FILE, type Generated, originOf, readFunctions } from '../../resources/functions.ts';
 import { GENERATED_FILE, readService } from '../../resources/service.ts';
 
-/** Where something stands in a template: `['Resources', 'LostEvents', 'Properties', 'QueueName']`. */
+/** The path of something in a template: `['Resources', 'LostEvents', 'Properties', 'QueueName']`. */
 export type Path = readonly (string | number)[];
 
 /** Something that is wrong with a template, or with a file that it is made of. */
@@ -26,7 +26,7 @@ interface Source {
   readonly yaml: YamlFile;
 }
 
-/** @param root the folder that serverless.yml stands in */
+/** @param root the folder of serverless.yml */
 export function sourcesOf(root: string): Where {
   const { table, yaml } = readFunctions(root);
   const resources = resourceFiles(root);

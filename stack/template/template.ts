@@ -30,7 +30,7 @@ export interface Code {
 /**
  * Proves as much of a packaged template as can be proved without an account: that CloudFormation would take it, and that
  * what is made of it would do what it is for.
- * @param root the folder that serverless.yml stands in
+ * @param root the folder of serverless.yml
  * @param written left out: read from root
  * @returns one sentence for each fault: file, line where it was written, and what to do
  */

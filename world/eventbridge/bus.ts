@@ -20,7 +20,7 @@ export interface EventBusOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly rules: readonly EventRule[];
-  /** Hears of every event, with the names of the rules that took it. */
+  /** Called with every event, and the names of the rules that matched it. */
   readonly onEvent?: (event: AwsEvent, ruleNames: readonly string[]) => void;
 }
 

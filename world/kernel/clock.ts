@@ -94,7 +94,7 @@ export class WorldClock implements Clock {
   }
 
   /**
-   * Lets virtual time pass until `until` settles (its value is the answer), or, without it, until nobody holds the
+   * Lets virtual time pass until `until` settles (its value is the answer), or, without it, until no caller holds the
    * clock and no timer is left. Throws when virtual time has nothing left that could ever settle `until`; at any other
    * speed something outside of this process may.
    */

@@ -60,7 +60,7 @@ export class SimulatedNode {
   readonly platformType: 'Linux' | 'Windows' = 'Linux';
   /** What the last successful installation brought. */
   installed: Credentials | undefined;
-  /** What its agent was told last. */
+  /** The agent's last configuration. */
   agent: ConfiguredAgent | undefined;
   readonly #options: SimulatedNodeOptions;
   #csrs = new Map<string, Promise<string>>();

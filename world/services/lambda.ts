@@ -28,7 +28,7 @@ export interface Invocation {
 /** Stands around every run of a handler: a test may kill it before (`next` not called) or after. */
 export type Interceptor = (invocation: Invocation, next: () => Promise<unknown>) => Promise<unknown>;
 
-/** Hears of every line that a handler writes to its standard output or error. */
+/** Called with every line that a handler writes to its standard output or error. */
 export type LogListener = (line: string, invocation: Invocation) => void;
 
 /** An asynchronous event that a function failed to take three times. */
@@ -174,7 +174,7 @@ subscribe('undici:request:create', (message) => {
 
 for (const stream of [process.stdout, process.stderr]) divert(stream);
 
-/** What a handler writes is its function's log; everybody else's output passes. Once a process: streams are global. */
+/** What a handler writes is its function's log; all other output passes. Once a process: streams are global. */
 function divert(stream: NodeJS.WriteStream): void {
   const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
   stream.write = (chunk: Uint8Array | string, ...rest: unknown[]): boolean => {

@@ -157,7 +157,7 @@ export class PuppetCa {
     const interference = await this.interfere(`${method} ${url}`);
     if (interference === 'lose request') return void response.destroy();
     const answer = interference instanceof Object ? interference : await this.#answer({ method, body, caller }, url);
-    this.heard.push(`${caller ?? 'anybody'} ${method} ${url}`);
+    this.heard.push(`${caller ?? 'no client'} ${method} ${url}`);
     if (interference === 'lose answer') return void response.destroy();
     response.writeHead(answer.status, { 'content-type': 'text/plain' }).end(answer.body);
   }

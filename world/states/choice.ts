@@ -87,7 +87,7 @@ function compileComparison(operator: string, operand: Json, variable: Path): Rul
     const other = compilePath(operand);
     return (scope) => compare(read(variable, scope), read(other, scope));
   }
-  if (!is(operand)) throw new SyntaxError(`'${operator}' cannot be held against ${JSON.stringify(operand)}.`);
+  if (!is(operand)) throw new SyntaxError(`'${operator}' cannot be compared with ${JSON.stringify(operand)}.`);
   return (scope) => compare(read(variable, scope), operand);
 }
 

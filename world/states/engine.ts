@@ -12,7 +12,7 @@ export type { RecordedEvent } from './history.ts';
 export type { TaskInvocation } from './task.ts';
 export { TaskFailure } from './task-failure.ts';
 
-/** An execution as everybody else sees it. Times are milliseconds since the epoch. */
+/** An execution as other modules see it. Times are milliseconds since the epoch. */
 export type ExecutionView = Readonly<
   Pick<
     Execution,

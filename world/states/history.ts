@@ -40,7 +40,7 @@ export interface HistoryEvent {
 
 const TEXTS = ['input', 'output', 'parameters'] as const;
 
-/** @param withData whether inputs, outputs and parameters are told */
+/** @param withData whether inputs, outputs and parameters are included */
 export function toHistoryEvent(event: RecordedEvent, withData = true): HistoryEvent {
   const { id, type, at, details } = event;
   const shown = { id, previousEventId: previousEventId(event), timestamp: new Date(at), type };

@@ -6,7 +6,7 @@ import type { ServiceName } from './operations.ts';
 import type { Protocol } from './protocol.ts';
 import { ServiceError } from './service.ts';
 
-/** AWS JSON 1.0 and 1.1: the operation stands in X-Amz-Target, timestamps are seconds, errors are named by `__type`. */
+/** AWS JSON 1.0 and 1.1: X-Amz-Target says the operation, timestamps are seconds, errors are named by `__type`. */
 export function awsJson(service: ServiceName, model: Model): Protocol {
   const { jsonVersion = '1.1' } = model.metadata;
   const invalid = service === 'lightsail' ? 'InvalidInputException' : 'ValidationException';

@@ -34,7 +34,7 @@ type Outcome<Result> = { readonly result: Result } | Refusal;
 /**
  * A Puppet Server of one's own: has its CA sign the node's request, and revokes the certificate in the end. What is to
  * be done is decided by what the CA says of the name, never by what an earlier call answered: answers get lost, and
- * anybody who reaches the server may hand in a request for any name, the first for a name being kept.
+ * any machine that reaches the server may submit a request for any name, and the CA keeps the first.
  *
  * @param secrets the text of a secret by its name
  */

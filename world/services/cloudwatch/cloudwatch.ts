@@ -24,7 +24,7 @@ const DATAPOINTS = 100_800;
 const DAY_MILLISECONDS = 24 * 3600 * 1000;
 
 /**
- * Amazon CloudWatch, as far as EC2's metric MetadataNoToken goes; any other metric has no data points, as one that nobody
+ * Amazon CloudWatch, as far as EC2's metric MetadataNoToken goes; any other metric has no data points, as one that no caller
  * publishes has none. Each query must be a MetricStat: metric math is not played.
  *
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html

@@ -1,5 +1,5 @@
 /**
- * How S3 speaks: the operation stands in the method and the path, the answer is the object itself, or XML. Buckets are
+ * How S3 speaks: the method and the path say the operation, the answer is the object itself, or XML. Buckets are
  * named in the path, as SDKs do it for an address without a domain. Source: Amazon S3 API Reference; the refusals are
  * those of its list of error codes.
  */
@@ -132,7 +132,7 @@ function scopeOf(headers: ApiRequest['headers']) {
   return service === undefined ? undefined : { region, service };
 }
 
-/** The key that signs is anybody's here. What it signs for is looked at, for our own code says it. */
+/** Any key may sign here. The scope that it signs for is checked, because our own code sets it. */
 function checkSignature(request: ApiRequest): void {
   const region = scopeOf(request.headers)?.region;
   if (region !== REGION) {

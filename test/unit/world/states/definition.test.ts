@@ -165,7 +165,7 @@ describe('A definition', () => {
     [
       'a number to compare a string with',
       only({ Type: 'Choice', Choices: [{ Variable: '$.a', StringEquals: 1, Next: 'It' }] }),
-      'cannot be held against 1',
+      'cannot be compared with 1',
     ],
     [
       'an inner rule with a Next',
