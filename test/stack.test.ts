@@ -319,9 +319,9 @@ describe('the packaged stack', () => {
     ],
     [
       'gives a function up before it ends by itself',
-      /^statemachines\/enrol-node\.asl\.yml:\d+: State AssociateNode has a TimeoutSeconds of 15, .* AssociateNodeLambdaFunction runs for 15 seconds: .*\.$/,
+      /^statemachines\/enrol-node\.asl\.yml:\d+: State AssociateNode has a TimeoutSeconds of 45, .* AssociateNodeLambdaFunction runs for 45 seconds: .*\.$/,
       ({ AssociateNodeLambdaFunction }) => {
-        AssociateNodeLambdaFunction.Properties.Timeout = 15;
+        AssociateNodeLambdaFunction.Properties.Timeout = 45;
       },
     ],
     [

@@ -11,7 +11,7 @@ import { enrolledWith, keyOf, MINUTE } from '../support/re-images.ts';
 import { sized } from '../support/size.ts';
 import { playWorld, START } from '../support/world.ts';
 
-const ATTEMPTS = sized({ small: 100, full: 10_000 });
+const ATTEMPTS = sized({ small: 100, full: 1000, whole: 10_000 });
 
 const { signal } = new AbortController();
 const at = (seconds: number) => new Date(START.getTime() + seconds * 1000).toISOString();

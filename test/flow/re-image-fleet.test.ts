@@ -3,7 +3,7 @@ import { endsOf, enrolledWith, refresh, settle } from '../support/re-images.ts';
 import { sized } from '../support/size.ts';
 import { associations, launchActions, outcomes } from '../support/world.ts';
 
-const INSTANCES = sized({ small: 20, full: 1000 });
+const INSTANCES = sized({ small: 20, full: 100, whole: 1000 });
 
 describe(`${INSTANCES} instances whose root volumes an instance refresh replaces`, () => {
   it('are all enrolled again, and none by hand', { timeout: 3_600_000 }, async () => {

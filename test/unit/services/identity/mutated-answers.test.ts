@@ -10,7 +10,7 @@ import { derOf, INSTANCE, pemOf, requestOf } from '../../../support/certificate-
 import { mutator } from '../../../support/mutations.ts';
 import { sized } from '../../../support/size.ts';
 
-const MUTATIONS = sized({ small: 3000, full: 20_000 });
+const MUTATIONS = sized({ small: 3000, full: 20_000, whole: 100_000 });
 
 const NOW = new Date('2030-01-02T03:04:05Z');
 const signer = await IdentitySigner.create(NOW);
