@@ -1,33 +1,47 @@
-# Runs on the node, as root: the Systems Manager document Muster-CollectIdentity. NODE_NAME and AGENT are its parameters.
+# Runs on the node, as root: the Systems Manager document Muster-CollectIdentity, after common.sh. NODE_NAME and AGENT are its
+# parameters.
 #
 # Makes the node's key if there is none, and prints one line of JSON: {"csr","identityDocument",
 # "identitySignature","identityRsa2048"}.
 # The key is that of AGENT (puppet or chef); where it is "any", Puppet's if its agent is installed, otherwise Chef's. The
 # key never leaves the node.
-set -eu
-umask 077
+# shellcheck disable=SC1091
+command -v must >/dev/null || . "${0%/*}/common.sh"
 
-PUPPET_DIR=${PUPPET_DIR:-/etc/puppetlabs/puppet}
-CHEF_DIR=${CHEF_DIR:-/etc/chef}
 IMDS=${IMDS:-http://169.254.169.254}
 
-fail() {
-  echo "$1" >&2
-  exit 1
+is_key() {
+  run_openssl pkey -in "$1" -passin pass: -noout >/dev/null 2>&1
 }
 
-# Two commands may run at once: each makes a key, one of them gets the name, and both go on with that one.
+# Where no flock is, two commands may run at once: each makes a key, one of them gets the name, and both go on with that one.
 make_key() {
-  mkdir -p "${KEY%/*}" || fail "Cannot make the folder ${KEY%/*} for the key of $NODE_NAME."
-  NEW=$(mktemp "$KEY.XXXXXX") || fail "Cannot write to ${KEY%/*}, where the key of $NODE_NAME belongs."
-  openssl genrsa -out "$NEW" 2048 2>/dev/null || fail "openssl on $NODE_NAME cannot make a key."
-  ln "$NEW" "$KEY" 2>/dev/null || true
-  rm -f "$NEW"
+  MADE=$WORK/key.pem
+  run_openssl genrsa -out "$MADE" 2048 2>/dev/null || fail "openssl on $NODE_NAME cannot make a key."
+  # On a full disk openssl may report success.
+  is_key "$MADE" || fail "openssl on $NODE_NAME cannot write a key to ${KEY%/*}: the disk may be full."
+  ln "$MADE" "$KEY" 2>/dev/null || [ -e "$KEY" ] || must "Cannot write the key $KEY on $NODE_NAME" mv "$MADE" "$KEY"
 }
 
-# The metadata service limits its rate, and may still be starting: four attempts, a second apart.
+# An image may bear the key of the node that it was made from, beside the client.rb that names this node. Puppet's keys have
+# their node's name.
+set_aside_foreign_key() {
+  OTHER=$(sed -n "s/^[[:space:]]*node_name[[:space:](]*[\"']\([A-Za-z0-9_.:-]*\)[\"'].*/\1/p" "$CHEF_DIR/client.rb" 2>/dev/null | tail -n 1)
+  if [ -z "$OTHER" ] || [ "$OTHER" = "$NODE_NAME" ] || [ -e "$KEY.of-$OTHER" ] || [ ! -s "$KEY" ]; then return; fi
+  must "Cannot set aside the key $KEY of $OTHER on $NODE_NAME" mv "$KEY" "$KEY.of-$OTHER"
+  keep_private "$KEY.of-$OTHER"
+}
+
+# The metadata service limits its rate, and may still be starting: four attempts, a second apart. A host's .curlrc is not read.
 imds() {
-  curl -sSf --noproxy '*' --max-time 5 --retry 3 --retry-delay 1 --retry-connrefused "$@"
+  for PAUSE in 1 1 1 0; do
+    if BODY=$(curl -q -sSf --noproxy '*' --max-time 5 "$@" 2>/dev/null); then
+      printf '%s\n' "$BODY"
+      return
+    fi
+    sleep "$PAUSE"
+  done
+  return 1
 }
 
 metadata() {
@@ -41,9 +55,7 @@ json() {
     awk '{ gsub(/\t/, "\\t"); text = text separator $0; separator = "\\n" } END { printf "\"%s\"", text }'
 }
 
-for TOOL in openssl curl awk; do
-  command -v "$TOOL" >/dev/null || fail "$NODE_NAME has no $TOOL, which its enrolment needs: install it in the image."
-done
+need openssl curl awk sed tr cat ls id ln mv rm mkdir mktemp chmod cp tail sleep env readlink
 
 if [ "$AGENT" = any ]; then
   if [ -d "$PUPPET_DIR" ]; then AGENT=puppet; else AGENT=chef; fi
@@ -53,9 +65,24 @@ case $AGENT in
   chef) KEY=$CHEF_DIR/client.pem ;;
   *) fail "There is no agent $AGENT: the document Muster-CollectIdentity takes puppet, chef or any." ;;
 esac
-[ -s "$KEY" ] || make_key
+if [ "$AGENT" = puppet ]; then
+  folder "$PUPPET_DIR"
+  folder "$PUPPET_DIR/ssl"
+fi
+folder "${KEY%/*}"
+lock "${KEY%/*}"
+workspace "${KEY%/*}"
+ordinary "$KEY"
+[ ! -L "$KEY" ] || [ -e "$KEY" ] || fail "The key $KEY of $NODE_NAME is a link to $(readlink "$KEY"), where nothing is: remove it."
+if [ "$AGENT" = chef ]; then set_aside_foreign_key; fi
+# A full disk leaves an empty file.
+if [ -e "$KEY" ] && [ ! -s "$KEY" ]; then must "Cannot remove the empty key $KEY on $NODE_NAME" rm -f "$(behind "$KEY")"; fi
+[ -e "$KEY" ] || make_key
+keep_private "$KEY"
+is_key "$KEY" || fail "openssl cannot read the key $KEY of $NODE_NAME: remove it if it is no key without a passphrase."
 
-CSR=$(openssl req -new -sha256 -key "$KEY" -subj "/CN=$NODE_NAME") || fail "openssl cannot read the key $KEY of $NODE_NAME."
+CSR=$(run_openssl req -new -sha256 -key "$KEY" -passin pass: -subj "/CN=$NODE_NAME" 2>/dev/null) ||
+  fail "openssl cannot make a CSR with the key $KEY of $NODE_NAME."
 TOKEN=$(imds -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$IMDS/latest/api/token") ||
   fail "The metadata service of $NODE_NAME gives no IMDSv2 token."
 DOCUMENT=$(metadata dynamic/instance-identity/document)

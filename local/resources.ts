@@ -1,6 +1,7 @@
 /** The stack's resources, as the local world creates them: CloudFormation's references and names resolved for it. */
 import * as z from 'zod';
 import { ACCOUNT_ID, REGION } from '../world/kernel/account.ts';
+import type { CommandDocument } from '../world/services/ssm/documents.ts';
 
 export type Template = Readonly<Record<string, { Type: string; Properties: Record<string, unknown> }>>;
 
@@ -11,7 +12,7 @@ export interface DeployedDocument {
   readonly logicalId: string;
   readonly name: string;
   /** The parameters it declares, each with the pattern that a value must match. */
-  readonly parameters: Readonly<Record<string, { readonly allowedPattern?: string | undefined }>>;
+  readonly parameters: CommandDocument['parameters'];
 }
 
 export interface DeployedResources {
@@ -39,7 +40,12 @@ const Table = z.object({
   GlobalSecondaryIndexes: z.array(Index).optional(),
 });
 const Document = z.object({
-  Content: z.object({ parameters: z.record(z.string(), z.object({ allowedPattern: z.string().optional() })) }),
+  Content: z.object({
+    parameters: z.record(
+      z.string(),
+      z.object({ allowedPattern: z.string().optional(), default: z.string().optional() }),
+    ),
+  }),
 });
 
 /** The property that holds a resource's physical name, by its type. */

@@ -56,21 +56,42 @@ interface Machine {
   chefDir: string;
   run: (content: typeof collect, parameters: Record<string, string>, path?: string) => Promise<Ended>;
 }
-interface Ended {
+
+/** The shells that a node's /bin/sh may be. */
+export const SHELLS = { dash: ['/bin/dash'], bash: ['/bin/bash', '--norc'], busybox: ['/bin/busybox', 'sh'] } as const;
+export type Shell = keyof typeof SHELLS;
+
+export interface Ended {
   code: number;
   stdout: string;
   stderr: string;
 }
 
-/** @param refusals how many requests the metadata service refuses first, for its rate */
-export async function machine({ hasPuppet = true, refusals = 0 } = {}): Promise<Machine> {
+interface MachineOptions {
+  readonly hasPuppet?: boolean;
+  /** How many requests the metadata service refuses first, for its rate. */
+  readonly refusals?: number;
+  readonly shell?: readonly string[];
+  /** Further variables of the scripts' environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export async function machine({
+  hasPuppet = true,
+  refusals = 0,
+  shell: [program = '', ...applet] = ['/bin/sh'],
+  env = {},
+}: MachineOptions = {}): Promise<Machine> {
   const folder = mkdtempSync(join(tmpdir(), 'muster-node-'));
   const [puppetDir, chefDir] = [join(folder, 'puppet'), join(folder, 'chef')];
   if (hasPuppet) mkdirSync(puppetDir);
   const IMDS = await metadataService(refusals);
   const run: Machine['run'] = (content, parameters, PATH = process.env.PATH ?? '') =>
-    promisify(execFile)('/bin/sh', ['-c', scriptOf(content, parameters)], {
-      env: { PATH, IMDS, PUPPET_DIR: puppetDir, CHEF_DIR: chefDir, FIRST_RUN_LOG: join(folder, 'first-run.log') },
+    promisify(execFile)(program, [...applet, '-c', scriptOf(content, parameters)], {
+      env: {
+        ...{ PATH, IMDS, PUPPET_DIR: puppetDir, CHEF_DIR: chefDir, FIRST_RUN_LOG: join(folder, 'first-run.log') },
+        ...{ ETC: join(folder, 'etc'), ...env },
+      },
     }).then(
       ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
       (error: Ended) => error,

@@ -10,10 +10,12 @@ export interface CommandResult {
   readonly verdict?: { readonly status: CommandInvocationStatus; readonly details: string };
 }
 
-/** A parameter of type String without a default. */
+/** A parameter of type String. */
 interface DocumentParameter {
-  /** A regular expression that a value must match. */
+  /** A regular expression that the whole of a value must match. */
   readonly allowedPattern?: string | undefined;
+  /** The value where the command brings none. */
+  readonly default?: string | undefined;
 }
 
 export interface CommandDocument {

@@ -228,9 +228,11 @@ interface CommandContent {
 function checkedParameters(document: CommandDocument, given: Record<string, string[]>): Record<string, string> {
   const unknown = Object.keys(given).find((name) => !Object.hasOwn(document.parameters, name));
   if (unknown !== undefined) refuse('InvalidParameters', `Parameter "${unknown}" is not declared in the document.`);
-  const checked = Object.entries(document.parameters).map(([name, { allowedPattern }]) => {
-    const value = onlyValue(name, given[name]);
-    if (allowedPattern !== undefined && !new RegExp(allowedPattern).test(value))
+  const checked = Object.entries(document.parameters).map(([name, parameter]) => {
+    const { allowedPattern } = parameter;
+    const value = given[name] === undefined ? (parameter.default ?? onlyValue(name)) : onlyValue(name, given[name]);
+    // AWS-RunShellScript shows that the whole value must match: "([1-9][0-9]{0,4})|…|(172800)" limits its executionTimeout.
+    if (allowedPattern !== undefined && !new RegExp(`^(?:${allowedPattern})$`).test(value))
       refuse('InvalidParameters', `Parameter "${name}" has a value that does not match its pattern ${allowedPattern}.`);
     return [name, value];
   });
