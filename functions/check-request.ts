@@ -1,5 +1,7 @@
+import { traitsOf } from '../lib/engines.ts';
 import { InvalidRequest } from '../lib/errors.ts';
 import { Instance } from '../lib/instance.ts';
+import { refusedValue } from '../lib/node-values.ts';
 import { Associate } from '../lib/servers.ts';
 import { Enrolment } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
@@ -13,6 +15,7 @@ export const handler = task(
   // An execution that began before a deployment may bring neither.
   { instance: Instance.optional(), enrolment: Enrolment.optional(), associate: Associate },
   async ({ instance, enrolment, associate }, { signal }) => {
+    requireNodeValues(associate, instance);
     if (instance && enrolment) await claimName(instance, enrolment.ledgerKey, associate, signal);
     await requireSecrets(associate, signal);
     return { checked: true };
@@ -30,4 +33,14 @@ async function claimName(instance: Instance, holder: string, associate: Associat
   const fault = nodeNameFault(instance, associate);
   if (fault !== undefined) throw new InvalidRequest(fault);
   await takeNodeName(instance.nodeName, holder, signal);
+}
+
+/** The build accepts only what the node's document takes; a request may be from before that, and a name is not the profile's. */
+function requireNodeValues(associate: Associate, instance: Instance | undefined): void {
+  const { installation, displayName } = traitsOf(associate);
+  const refused = refusedValue({ ...installation?.parameters, ...(instance && { NodeName: instance.nodeName }) });
+  if (refused === undefined) return;
+  throw new InvalidRequest(
+    `${instance?.instanceId ?? 'The instance'} is not enrolled with ${displayName}: Muster's document takes no such ${refused}. Correct it, in profiles.yml or in the instance's name.`,
+  );
 }

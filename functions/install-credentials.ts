@@ -5,6 +5,7 @@ import { Instance } from '../lib/instance.ts';
 import { Associate } from '../lib/servers.ts';
 import { Association, Command } from '../lib/state.ts';
 import { task } from '../lib/task.ts';
+import { certificateText } from '../services/config-servers/certificates.ts';
 import { sendCommand } from '../services/run-command.ts';
 import { secretText } from '../services/secrets.ts';
 import { untilTagsShow } from '../services/tag-conditions.ts';
@@ -42,7 +43,7 @@ function certificatesOf({ certificate, caCertificate }: Association) {
 
 async function secretsOf({ secretParameters }: Installation, signal: AbortSignal): Promise<Record<string, string>> {
   const texts = Object.entries(secretParameters).map(async ([parameter, secret]) => {
-    return [parameter, await secretText(secret, signal)];
+    return [parameter, certificateText(secret, await secretText(secret, signal))];
   });
   return Object.fromEntries(await Promise.all(texts));
 }

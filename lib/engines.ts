@@ -44,7 +44,7 @@ export interface Installation {
   /** Whether the node is sent the certificate that the server issued, and its CA's. */
   readonly sendsCertificate: boolean;
   readonly parameters: Readonly<Record<string, string>>;
-  /** Parameters whose values are the texts of these secrets. */
+  /** Parameters whose values are the certificates in these secrets. */
   readonly secretParameters: Readonly<Record<string, string>>;
 }
 
@@ -94,7 +94,13 @@ function opsWorksCm(server: OpsWorksCmServer): Traits {
       serverId: `opsworks-cm/${serverName}`,
       nodeKey: { agent: 'puppet', isRsaOnly: false },
       // The agent's configuration is the image's own.
-      installation: puppetInstallation({ Server: '', ServerPort: '', Environment: '', FirstRun: 'none' }),
+      installation: puppetInstallation({
+        Server: '',
+        ServerPort: '',
+        Environment: '',
+        FirstRun: 'none',
+        Service: 'leave',
+      }),
     };
   }
   return {
@@ -106,7 +112,8 @@ function opsWorksCm(server: OpsWorksCmServer): Traits {
   };
 }
 
-function puppet({ url, caSecret, keySecret, retireKeySecret, environment = '', firstRun }: PuppetServer): Traits {
+function puppet(server: PuppetServer): Traits {
+  const { url, caSecret, keySecret, retireKeySecret, environment = '', firstRun, service = 'enable' } = server;
   const { hostname, port } = new URL(url);
   return {
     displayName: url,
@@ -125,6 +132,7 @@ function puppet({ url, caSecret, keySecret, retireKeySecret, environment = '', f
       ServerPort: port || '443',
       Environment: environment,
       FirstRun: firstRun,
+      Service: service,
     }),
   };
 }
@@ -135,7 +143,7 @@ function puppetInstallation(parameters: Installation['parameters']): Installatio
 
 function chefInfra(server: ChefInfraServer): Traits {
   const { url, caSecret, keySecret, retireKeySecret } = server;
-  const { runList = [], policyName = '', policyGroup = '', environment = '', firstRun } = server;
+  const { runList = [], policyName = '', policyGroup = '', environment = '', firstRun, service = 'enable' } = server;
   const certificates: NamedSecret[] = caSecret
     ? [{ field: 'caSecret', name: caSecret, content: 'certificates', readBy: ['enrolment', 'retirement'] }]
     : [];
@@ -162,6 +170,7 @@ function chefInfra(server: ChefInfraServer): Traits {
         PolicyGroup: policyGroup,
         Environment: environment,
         FirstRun: firstRun,
+        Service: service,
       },
       secretParameters: caSecret ? { TrustedCertificates: caSecret } : {},
     },

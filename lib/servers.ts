@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { NODE_VALUES } from './node-values.ts';
 
 /** OpsWorks CM. The server's engine as DescribeServers names it; only Chef has organizations. */
 const OpsWorksCmServer = z
@@ -14,7 +15,20 @@ const OpsWorksCmServer = z
   });
 export type OpsWorksCmServer = z.infer<typeof OpsWorksCmServer>;
 
-const HttpsUrl = z.stringFormat('an https:// URL', (text) => /^https:\/\/\S+$/.test(text) && URL.canParse(text));
+const isHttpsUrl = (text: string) => /^https:\/\/\S+$/.test(text) && URL.canParse(text);
+const HttpsUrl = z.stringFormat('an https:// URL', isHttpsUrl);
+
+/** Its host goes to the node. */
+const PuppetUrl = HttpsUrl.refine(
+  (text) => !isHttpsUrl(text) || NODE_VALUES.Server.test(new URL(text).hostname),
+  'The node’s agent takes no such host: write a name or an IPv4 address.',
+);
+
+/** It goes to the node as a whole, with an organization behind it where that is a field of its own. */
+const ChefUrl = HttpsUrl.refine(
+  (text) => !isHttpsUrl(text) || /^https:\/\/[A-Za-z0-9_.:-]{1,255}(\/[A-Za-z0-9_.:/-]{0,400})?$/.test(text),
+  'The node’s client takes no such URL: write it with letters, digits and _ . : - / alone, with a path of 400 characters at most.',
+);
 
 /** The name of a secret in Secrets Manager. Source: Secrets Manager CreateSecret, Name. */
 const SecretName = z.stringFormat('the name of a secret in Secrets Manager', /^[A-Za-z0-9/_+=.@-]{1,512}$/);
@@ -22,8 +36,14 @@ const SecretName = z.stringFormat('the name of a secret in Secrets Manager', /^[
 /** What the installed agent is to do before the instance serves: `start` a first run, `wait` for it to succeed. */
 const FirstRun = z.enum(['wait', 'start', 'none']).default('none');
 
+/** Whether the agent's service is enabled and started on the node (the default), or left as its image has it. */
+const Service = z.enum(['enable', 'leave']).optional();
+
 /** A name that goes into an agent's configuration file. */
-const Word = z.stringFormat('1 to 255 letters, digits and _ . : -', /^[A-Za-z0-9_.:-]{1,255}$/);
+const Word = z.stringFormat(
+  '1 to 255 letters, digits and _ . : -',
+  (text) => text !== '' && NODE_VALUES.Environment.test(text),
+);
 
 const RunListItem = z.stringFormat(
   'recipe[NAME], role[NAME], or the name of a recipe',
@@ -33,7 +53,7 @@ const RunListItem = z.stringFormat(
 /** A Puppet Server of one's own: its CA API, version 1. */
 const PuppetServer = z.strictObject({
   engine: z.literal('puppet'),
-  url: HttpsUrl,
+  url: PuppetUrl,
   /** The CA certificate of the server, PEM. */
   caSecret: SecretName,
   /** JSON {"certificate","privateKey"}, PEM: the client certificate that signs. */
@@ -43,6 +63,7 @@ const PuppetServer = z.strictObject({
   /** The agent's environment. */
   environment: Word.optional(),
   firstRun: FirstRun,
+  service: Service,
 });
 export type PuppetServer = z.infer<typeof PuppetServer>;
 
@@ -51,7 +72,7 @@ const ChefInfraServer = z
   .strictObject({
     engine: z.literal('chef-infra'),
     /** With /organizations/ORG, or without for a server that has none. */
-    url: HttpsUrl,
+    url: ChefUrl,
     organization: Word.optional(),
     /** The certificates that the server's own is checked against, PEM; left out, the public ones. */
     caSecret: SecretName.optional(),
@@ -63,11 +84,19 @@ const ChefInfraServer = z
     retireKeySecret: SecretName,
     retireClientName: Word,
     /** What the first run converges: a run list, or a policy. */
-    runList: z.array(RunListItem).min(1).optional(),
+    runList: z
+      .array(RunListItem)
+      .min(1)
+      .refine(
+        (items) => NODE_VALUES.RunList.test(items.join(',')),
+        'A run list of more than 4000 characters reaches no node: write a role for it.',
+      )
+      .optional(),
     policyName: Word.optional(),
     policyGroup: Word.optional(),
     environment: Word.optional(),
     firstRun: FirstRun,
+    service: Service,
   })
   .refine((server) => server.clientName || server.organization || /\/organizations\/[^/]+\/?$/.test(server.url), {
     path: ['clientName'],

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Profile } from '../lib/profile.ts';
+import type { Associate } from '../lib/servers.ts';
 
 /**
  * The profile's version: changes with what it asks of a node and with nothing else. Whom it matches, how long it waits, what a
@@ -7,6 +8,13 @@ import type { Profile } from '../lib/profile.ts';
  */
 export function profileVersion({ name, register, associate, csrFrom, metadata }: Profile): string {
   const { lookBackDays: _, canary: __, ...asked } = metadata ?? {};
-  const content = JSON.stringify({ name, register, associate, csrFrom, ...(metadata && { metadata: asked }) });
+  const server = associate && withoutDefaults(associate);
+  const content = JSON.stringify({ name, register, associate: server, csrFrom, ...(metadata && { metadata: asked }) });
   return createHash('sha256').update(content).digest('hex').slice(0, 12);
+}
+
+/** A field that is newer than nodes with the version must not change it while it says nothing. */
+function withoutDefaults(server: Associate): object {
+  const { service, ...others } = { service: undefined, ...server };
+  return service === 'leave' ? server : others;
 }

@@ -126,6 +126,11 @@ function translated({ url, timeoutMilliseconds }: Peer, cause: NodeJS.ErrnoExcep
   if (cause instanceof ServerNotFound) return cause;
   if (isLate) return new ServerNotReady(`${url} did not answer within ${timeoutMilliseconds} ms.`, { cause });
   const code = cause.code ?? cause.message;
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
+    return new ServerNotFound(
+      `The certificate of ${url}, or of an authority above it, ${code === 'CERT_HAS_EXPIRED' ? 'has expired' : 'is not valid yet'}: renew it on the server.`,
+      { cause },
+    );
   if (STRANGER.test(code) && !PASSING_ALERTS.includes(alertOf(cause) ?? ''))
     return new ServerNotFound(
       `What answers at ${url} is not the server that it should be (${code}). Correct url, or put the certificate of ` +

@@ -1,7 +1,8 @@
 import { type NamedSecret, type SecretContent, secretsFor } from '../../lib/engines.ts';
 import type { Associate } from '../../lib/servers.ts';
 import { requireSecret, secretText } from '../secrets.ts';
-import { chefCertificates, chefKey } from './chef-infra/secrets.ts';
+import { certificatesIn } from './certificates.ts';
+import { chefKey } from './chef-infra/secrets.ts';
 import { puppetAuthorities, readPuppetCredentials } from './puppet/credentials.ts';
 
 interface Secret extends Pick<NamedSecret, 'name' | 'content'> {
@@ -10,7 +11,7 @@ interface Secret extends Pick<NamedSecret, 'name' | 'content'> {
 
 /** The check of each kind of content; `others` are all the secrets of the same server. */
 const CHECKS: { readonly [Content in SecretContent]: (secret: Secret, others: readonly Secret[]) => unknown } = {
-  certificates: ({ name, text }) => chefCertificates(name, text),
+  certificates: ({ name, text }) => certificatesIn(name, text),
   'chef-key': ({ name, text }) => chefKey(name, text),
   'puppet-ca': puppetAuthorities,
   'client-certificate': (secret, others) =>

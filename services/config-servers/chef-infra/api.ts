@@ -2,9 +2,10 @@ import type { KeyObject } from 'node:crypto';
 import { chefServerUrl, organizationOf } from '../../../lib/engines.ts';
 import { InvalidRequest } from '../../../lib/errors.ts';
 import type { ChefInfraServer } from '../../../lib/servers.ts';
+import { certificateText } from '../certificates.ts';
 import { type Answer, type Exchange, overOneConnection, type Peer, urlOf } from '../https.ts';
 import { API_VERSION, type Caller, type ChefAnswer, understood } from './answer.ts';
-import { chefCertificates, chefKey } from './secrets.ts';
+import { chefKey } from './secrets.ts';
 import { type SignatureVersion, signatureHeaders } from './signature.ts';
 
 /** What every request says beside its signature. Source: Chef Infra Server API, Required headers. */
@@ -51,7 +52,7 @@ export function chefApi(server: ChefInfraServer, caller: Caller, secrets: Secret
 
   async function readCredentials(signal: AbortSignal) {
     const key = chefKey(keySecret, await secrets(keySecret, signal));
-    const ca = server.caSecret && chefCertificates(server.caSecret, await secrets(server.caSecret, signal));
+    const ca = server.caSecret && certificateText(server.caSecret, await secrets(server.caSecret, signal));
     return { key, peer: { url, ca, timeoutMilliseconds } };
   }
 

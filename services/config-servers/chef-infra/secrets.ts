@@ -1,4 +1,4 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { InvalidRequest } from '../../../lib/errors.ts';
 
 /** Chef servers make keys of 2048 bits; signatures before version 1.3 do not fit into much less. */
@@ -14,19 +14,6 @@ export function chefKey(secret: string, text: string): KeyObject {
   );
   if (key.asymmetricKeyType === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) >= LEAST_KEY_BITS) return key;
   throw new InvalidRequest(`The key in the secret ${secret} is not RSA of ${LEAST_KEY_BITS} bits or more.`);
-}
-
-/**
- * The certificates in a secret, PEM, one after another.
- * @throws InvalidRequest when it holds none, or one that cannot be read.
- */
-export function chefCertificates(secret: string, text: string): string {
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g);
-  if (!blocks)
-    throw new InvalidRequest(`The secret ${secret} holds no certificate in PEM: put the server's own there.`);
-  for (const block of blocks)
-    parsed(`The secret ${secret} holds a certificate that cannot be read`, () => new X509Certificate(block));
-  return blocks.join('\n');
 }
 
 function parsed<Value>(sentence: string, parse: () => Value): Value {

@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import * as z from 'zod';
 import { InvalidRequest } from '../../../lib/errors.ts';
+import { refusePrivateKey, requireValid } from '../certificates.ts';
 
 /** A client certificate and its key: PEM, both. */
 const ClientCertificate = z.object({ certificate: z.string(), privateKey: z.string() });
@@ -32,6 +33,7 @@ export function readPuppetCredentials(ca: Secret, key: Secret): PuppetCredential
   const authorities = puppetAuthorities(ca);
   const { certificate, privateKey } = readClientCertificate(key);
   const client = readCertificate(certificate, key.name);
+  requireValid(key.name, [client]);
   if (!isKeyOf(privateKey, client))
     throw malformed(key.name, 'in privateKey the private key of its certificate, in PEM and not encrypted');
   if (!authorities.some((authority) => client.checkIssued(authority) && client.verify(authority.publicKey)))
@@ -44,11 +46,13 @@ export function readPuppetCredentials(ca: Secret, key: Secret): PuppetCredential
   };
 }
 
-/** @throws InvalidRequest for a secret without the CA's certificates */
+/** @throws InvalidRequest for a secret without the CA's certificates, with a private key, or whose certificates have expired */
 export function puppetAuthorities({ name, text }: Secret): X509Certificate[] {
+  refusePrivateKey(name, text);
   const authorities = (text.match(CERTIFICATE_BLOCK) ?? []).map((pem) => readCertificate(pem, name));
-  if (authorities.length > 0) return authorities;
-  throw malformed(name, "the CA's certificates in PEM: Puppet's own ca.pem");
+  if (authorities.length === 0) throw malformed(name, "the CA's certificates in PEM: Puppet's own ca.pem");
+  requireValid(name, authorities);
+  return authorities;
 }
 
 function readClientCertificate({ name, text }: Secret): z.infer<typeof ClientCertificate> {
