@@ -12,6 +12,11 @@ export const handler = task(
     const result = await commandResult(commandId, { ...instance, managedId }, call.signal);
     switch (result.outcome) {
       case 'succeeded':
+        // The command is sent again after a pause (WhereToResume); before the restart it answers the same.
+        if (isBeforeRestart(result.output))
+          throw new InstanceNotReady(
+            `${instanceId} is to restart, and its first run goes on after that: its client scheduled it.`,
+          );
         return { installed: true };
       case 'failed':
         throw new InstallationFailed(
@@ -26,3 +31,8 @@ export const handler = task(
     }
   },
 );
+
+/** Whether the script has ended to be run again after a restart of the node: documents/install-chef.sh. */
+function isBeforeRestart(output: string): boolean {
+  return /"restart":"scheduled"/.test(output);
+}
