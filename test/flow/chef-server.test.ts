@@ -38,6 +38,19 @@ describe('a launch under a Chef Infra Server of one’s own', () => {
     });
   });
 
+  it('goes on after the restart that its first run has scheduled', async () => {
+    const world = await playChef({ firstRun: 'wait' });
+    const scheduled = { stdout: '{"installed":false,"restart":"scheduled"}\n', stderr: '', exitCode: 0 };
+    world.systemsManager.disturb({ documentName: 'Muster-InstallChef-dev', outcome: scheduled, times: 2 });
+    const [instance = ''] = world.autoScaling.launch('database', 1);
+    await world.clock.advance(60_000);
+    expect(world.autoScaling.members.get(instance)?.lifecycleState).toBe('Pending:Wait');
+    expect(await untilOneEnded(world)).toMatchObject({ instance, outcome: 'enrolled' });
+    const states = world.machines.executions().flatMap(statesOf);
+    expect(states.filter((state) => state === 'InstallCredentials')).toHaveLength(3);
+    expect(states.filter((state) => state === 'AssociateNode')).toHaveLength(1);
+  });
+
   it('is forgotten when it terminates', async () => {
     const world = await playChef();
     const [instance = ''] = world.autoScaling.launch('database', 1);

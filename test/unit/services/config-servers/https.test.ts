@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { createServer as createPlainServer } from 'node:http';
+import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { alertOf, exchange, overOneConnection, type Peer } from '../../../../services/config-servers/https.ts';
+import { CertificateAuthority } from '../../../../world/pki/certificate-authority.ts';
 import { selfSigned } from '../../../../world/pki/self-signed.ts';
 import { alerting } from '../../../support/alerting.ts';
 import { answering } from '../../../support/answering.ts';
@@ -54,6 +56,22 @@ describe('an exchange with a server', () => {
       return [(await ask(GET, signal)).text, (await ask(GET, signal)).text];
     });
     expect(texts).toEqual(['answered', 'answered']);
+  });
+
+  it('names a certificate of the server that has expired', async () => {
+    const authority = await CertificateAuthority.create('CA', new Date());
+    const sixYears = 6 * 365 * 24 * 60 * 60 * 1000;
+    const { certificate, privateKey } = await authority.generate('127.0.0.1', new Date(Date.now() - sixYears));
+    const server = createServer({ cert: certificate, key: privateKey }).listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await expect(exchange(peer(port, { ca: authority.certificatePem }), GET, signal)).rejects.toMatchObject({
+      name: 'ServerNotFound',
+      message: expect.stringMatching(
+        /^The certificate of https:\/\/127.0.0.1:\d+, .* has expired: renew it on the server\.$/,
+      ),
+    });
   });
 
   it('does not follow a redirection', async () => {

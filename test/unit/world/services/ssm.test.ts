@@ -26,6 +26,15 @@ const DOCUMENTS: Record<string, CommandDocument> = {
     run: installCredentials,
   },
   Loud: loud,
+  Timed: {
+    parameters: {
+      Seconds: {
+        default: '60',
+        allowedPattern: '([1-9][0-9]{0,4})|(1[0-6][0-9]{4})|(17[0-1][0-9]{3})|(172[0-7][0-9]{2})|(172800)',
+      },
+    },
+    run: loud.run,
+  },
 };
 
 async function world(options: { isAuthorized?: (instanceId: string) => boolean } = {}) {
@@ -90,6 +99,25 @@ describe('SendCommand', () => {
       await expect(send({ InstanceIds, Parameters: { Agent, ...Parameters } })).rejects.toMatchObject({
         code: 'InvalidParameters',
       });
+  });
+
+  it('compares the whole of a value with its pattern, and takes the default where none is sent', async () => {
+    const { clock, launch, send } = await world();
+    const InstanceIds = [launch().instanceId];
+    await clock.advance(20_000);
+    // Patterns as AWS's own documents have them: a part of each refused value matches.
+    for (const [Seconds, isTaken] of [
+      ['172800', true],
+      ['999999', false],
+      ['60s', false],
+      ['60\n', false],
+      ['', false],
+    ] as const) {
+      const sent = send({ InstanceIds, DocumentName: 'Timed', Parameters: { Seconds: [Seconds] } });
+      if (isTaken) await expect(sent).resolves.toMatchObject({ Command: { Status: 'Pending' } });
+      else await expect(sent).rejects.toMatchObject({ code: 'InvalidParameters' });
+    }
+    await expect(send({ InstanceIds, DocumentName: 'Timed', Parameters: {} })).resolves.toBeDefined();
   });
 
   it('takes 1 to 50 different instance ids, and no targets', async () => {
