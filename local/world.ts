@@ -1,4 +1,3 @@
-import { AutoScalingClient, PutLifecycleHookCommand } from '@aws-sdk/client-auto-scaling';
 import { CreateTableCommand, DynamoDBClient, paginateScan } from '@aws-sdk/client-dynamodb';
 import { unmarshall } from '@aws-sdk/util-dynamodb';
 import type { Exemption, Profile } from '../lib/profile.ts';
@@ -46,16 +45,18 @@ export interface WorldOptions {
   /** The port behind which this world stands from now on, in the place of any other. It listens already. */
   readonly gateway: Gateway;
   readonly port: number;
-  /** Left out: those of profiles.yml. */
+  /** Left out: profiles.yml, read anew. */
+  readonly profilesFile?: ProfilesFile;
+  /** Left out: those of the profiles file. */
   readonly profiles?: readonly Profile[];
-  /** Left out: those of profiles.yml. */
+  /** Left out: those of the profiles file. */
   readonly exemptions?: readonly Exemption[];
   readonly estate?: Estate;
   /** OpsWorks CM's own rate when left out; false: none. */
   readonly rate?: Rate | false;
   readonly keySource?: KeySource;
-  /** Signs the identity documents; left out: a key of its own. */
-  readonly signerKeySource?: KeySource;
+  /** Signs the identity documents; left out: one with a key of its own. */
+  readonly signer?: IdentitySigner;
   /** What the machines of EC2 are like; a node's own defaults stand for what is left out. */
   readonly nodes?: Pick<SimulatedNodeOptions, 'agentUpAfterSeconds' | 'hasOpsWorksAgent' | 'setupFails' | 'runAgent'>;
   /** The texts of Secrets Manager's secrets, by name. */
@@ -89,7 +90,7 @@ export async function createWorld(options: WorldOptions) {
   const { clock, random, gateway, port, estate = ESTATE, keySource = thriftyKeys() } = options;
   const { deployment = readDeployment() } = options;
   const { ledger: ledgerTable, reportsBucket } = deployment.resources;
-  const signer = await IdentitySigner.create(new Date(clock.now()), options.signerKeySource);
+  const signer = options.signer ?? (await IdentitySigner.create(new Date(clock.now())));
   const fleet = new Fleet();
   const watchers: ((execution: ExecutionView) => void)[] = [];
 
@@ -204,7 +205,7 @@ export async function createWorld(options: WorldOptions) {
   gateway.world = { clock, apis, control };
   await dynamoDb.send(new CreateTableCommand(ledgerTable));
   for (const group of estate.groups) autoScaling.createGroup({ DesiredCapacity: 0, MinSize: 0, ...group });
-  for (const hook of estate.hooks) await putHook(hook);
+  for (const hook of estate.hooks) putHook(hook);
   apis.calls.clear();
   if (options.scheduleSeconds !== Number.POSITIVE_INFINITY)
     for (const schedule of deployment.schedules) runOnSchedule(schedule);
@@ -234,11 +235,9 @@ export async function createWorld(options: WorldOptions) {
   }
 
   /** In its group's Region. */
-  async function putHook(hook: HookSettings): Promise<void> {
+  function putHook(hook: HookSettings): void {
     const { region } = autoScaling.group(hook.AutoScalingGroupName);
-    const there = new AutoScalingClient({ ...client, region });
-    await there.send(new PutLifecycleHookCommand(hook));
-    there.destroy();
+    autoScaling.service.operations.PutLifecycleHook(hook, { requestId: uuid(random), region });
   }
 
   /**
@@ -343,10 +342,13 @@ function documentsOf({ resources }: Deployment): Record<string, CommandDocument>
 }
 
 /** What the build would compile into the functions. */
-function profilesOf({ profiles, exemptions }: Pick<WorldOptions, 'profiles' | 'exemptions'>): ProfilesFile {
-  const file = readProfilesFile('profiles.yml');
+function profilesOf({
+  profilesFile = readProfilesFile('profiles.yml'),
+  profiles,
+  exemptions,
+}: Pick<WorldOptions, 'profilesFile' | 'profiles' | 'exemptions'>): ProfilesFile {
   return {
-    ...file,
+    ...profilesFile,
     ...(profiles && { profiles: [...profiles] }),
     ...(exemptions && { exemptions: [...exemptions] }),
   };

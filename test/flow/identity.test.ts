@@ -7,7 +7,6 @@ import { claim, findItem } from '../../services/ledger.ts';
 import { ACCOUNT_ID } from '../../world/kernel/account.ts';
 import { IdentitySigner, identityDocument } from '../../world/machines/identity.ts';
 import { SimulatedNode } from '../../world/machines/node.ts';
-import { oneKey, thriftyKeys } from '../../world/pki/thrifty-keys.ts';
 import {
   associations,
   changes,
@@ -31,8 +30,7 @@ const Wait = z.looseObject({
 });
 
 /** Signs for the worlds that have its key. */
-const signerKeySource = oneKey(thriftyKeys());
-const SIGNER = await IdentitySigner.create(START, signerKeySource);
+const signer = await IdentitySigner.create(START);
 
 /** What was counted as rejected, by the rule that was broken. */
 function rejections(world: Played): unknown[] {
@@ -127,7 +125,7 @@ describe('an identity document from before the launch', () => {
       seen.asked += 1;
       if (seen.asked > times) return shown;
       const launchedAt = new Date(node.machine.launchedAt.getTime() - 3_600_000);
-      return SIGNER.sign(identityDocument({ ...node.machine, launchedAt }));
+      return signer.sign(identityDocument({ ...node.machine, launchedAt }));
     };
     Object.assign(node, { identity });
     return seen;
@@ -136,7 +134,7 @@ describe('an identity document from before the launch', () => {
   const abandoning = readProfiles('profiles.yml').map((profile) => ({ ...profile, onFailure: 'abandon' as const }));
 
   it('is asked for again, and the node is enrolled once it is new', async () => {
-    const world = await playWorld({ signerKeySource });
+    const world = await playWorld({ signer });
     const [instance = ''] = world.autoScaling.launch('database', 1);
     const seen = showOld(nodeOf(world, instance), 1);
     expect(await untilEnded(world, 1)).toMatchObject([{ instance, outcome: 'enrolled' }]);
@@ -145,7 +143,7 @@ describe('an identity document from before the launch', () => {
   });
 
   it('holds the launch after minutes of asking, although the profile says abandon', async () => {
-    const world = await playWorld({ signerKeySource, profiles: abandoning });
+    const world = await playWorld({ signer, profiles: abandoning });
     const [instance = ''] = world.autoScaling.launch('database', 1);
     const seen = showOld(nodeOf(world, instance), Number.POSITIVE_INFINITY);
     const [held] = await untilEnded(world, 1);
@@ -162,7 +160,7 @@ describe('an identity document from before the launch', () => {
   });
 
   it('holds the launch at its deadline too', async () => {
-    const world = await playWorld({ signerKeySource, profiles: abandoning });
+    const world = await playWorld({ signer, profiles: abandoning });
     const waits: unknown[] = [];
     world.lambda.interceptor = ({ functionName, payload }, next) => {
       if (functionName.endsWith('-keep-waiting')) waits.push(payload);
@@ -207,7 +205,7 @@ describe('a node that shows', () => {
       (node: SimulatedNode) => ({
         identity: async () => {
           const { document } = await SimulatedNode.prototype.identity.call(node);
-          return SIGNER.sign(document.replace(ACCOUNT_ID, '210987654321'));
+          return signer.sign(document.replace(ACCOUNT_ID, '210987654321'));
         },
       }),
       'the accountId of its identity document is not 123456789012',
@@ -232,7 +230,7 @@ describe('a node that shows', () => {
     ],
     ['no CSR', () => ({ csr: async () => 'nothing' }), 'its CSR is not exactly one PEM block', 'csr-pem'],
   ])('%s is rejected, and counted', async (_what, lie, sentence, rule) => {
-    const world = await playWorld({ signerKeySource });
+    const world = await playWorld({ signer });
     const [instance = '', other = ''] = world.autoScaling.launch('web', 2);
     Object.assign(nodeOf(world, instance), lie(nodeOf(world, instance), nodeOf(world, other)));
     const failed = (await untilEnded(world, 2)).find((one) => one.instance === instance);

@@ -1,10 +1,12 @@
 import { readDeployment } from '../../local/deployment.ts';
 import { describeEnrolment } from '../../local/enrolments.ts';
 import { createWorld, type World, type WorldOptions } from '../../local/world.ts';
+import { readProfilesFile } from '../../profiles/file.ts';
 import type { AwsEvent } from '../../world/eventbridge/aws-event.ts';
 import { WorldClock } from '../../world/kernel/clock.ts';
 import { seededRandom } from '../../world/kernel/random.ts';
-import { oneKey, thriftyKeys } from '../../world/pki/thrifty-keys.ts';
+import { IdentitySigner } from '../../world/machines/identity.ts';
+import { thriftyKeys } from '../../world/pki/thrifty-keys.ts';
 import type { ExecutionView } from '../../world/states/engine.ts';
 import { TaskFailure } from '../../world/states/task-failure.ts';
 import type { ApiCall } from '../../world/wire/apis.ts';
@@ -15,11 +17,12 @@ import { closeAfterTest, closeOpened } from './opened.ts';
 const gateway = createGateway();
 const port = await gateway.listen(0);
 const keySource = thriftyKeys();
-const signerKeySource = oneKey(thriftyKeys());
-// Reading all of resources/ takes longer than most of a test.
+// Each of these takes as long to make as a good part of a test, and no world changes it.
 const deployment = readDeployment();
+const profilesFile = readProfilesFile('profiles.yml');
 
 export const START = new Date('2031-05-06T07:08:09Z');
+const signer = await IdentitySigner.create(START);
 
 /** A world, and everything that was heard in it. */
 export interface Played extends World {
@@ -36,7 +39,7 @@ export async function playWorld(options: Partial<WorldOptions> & { seed?: number
   const heard: Pick<Played, 'logs' | 'calls' | 'events'> = { logs: [], calls: [], events: [] };
   closeOpened();
   const world = await createWorld({
-    ...{ clock, random: seededRandom(seed), gateway, port, keySource, signerKeySource, deployment },
+    ...{ clock, random: seededRandom(seed), gateway, port, keySource, signer, deployment, profilesFile },
     onLog: (line) => heard.logs.push(JSON.parse(line)),
     onCall: (call) => heard.calls.push(call),
     onEvent: (event) => heard.events.push(event),

@@ -8,11 +8,21 @@ export class UnsupportedDefinition extends Error {
   override readonly name = 'UnsupportedDefinition';
 }
 
+const parsedBefore = new WeakMap<object, StateMachineDefinition>();
+
 /**
- * @param definition the JSON of a state machine (parsed); it is not changed
+ * An object that was parsed before is not parsed again: worlds share their definitions, which are large.
+ * @param definition the JSON of a state machine (parsed); nothing may change it, before or after
  * @throws UnsupportedDefinition for everything that would otherwise be ignored or misunderstood
  */
 export function parseDefinition(definition: unknown): StateMachineDefinition {
+  if (typeof definition !== 'object' || definition === null) return parse(definition);
+  const parsed = parsedBefore.get(definition) ?? parse(definition);
+  parsedBefore.set(definition, parsed);
+  return parsed;
+}
+
+function parse(definition: unknown): StateMachineDefinition {
   const parsed = stateMachine.safeParse(definition);
   if (!parsed.success) throw new UnsupportedDefinition(parsed.error.issues.map(sentence).join(' '));
   checkTransitions(parsed.data);
