@@ -3,7 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sized } from './support/size.ts';
+import { isFull } from './support/size.ts';
 
 /**
  * Every command that the documents show is run: by `.ci/run`, or here; or its block says in its first line what it needs
@@ -17,13 +17,15 @@ const MARK = /^# (Needs an AWS account|On the (Puppet|Chef) server)\b/;
 
 /** Replaces commands that take minutes, write into this folder, or name a file of the reader's. */
 const INSTEAD: Record<string, string> = {
-  ...sized({ small: { 'npm run bench:sweep': 'npm run bench:sweep -- --instances=1000' }, full: {} }),
   'npm run bench': 'npm run bench -- --launches=2',
   'npm run soak': 'npm run soak -- --seeds=1 --launches=5 --hours=1',
   'npm run bench:cold': 'npm run bench:cold -- --rounds=1 --most=Infinity',
   'npx biome check --write .': 'npx biome check .',
   'npm start -- --event FILE': 'npm start -- --port 0 --event events/samples/typed-ec2.json',
 };
+
+/** They take longer than all others together: a test that plays whole runs them. */
+const LONG = /^npm run (bench|soak)|^npx (biome|vitest) /;
 
 /** Nothing checks them; the AWS CLI wants some. */
 const CREDENTIALS = { AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local', AWS_DEFAULT_REGION: 'eu-west-1' };
@@ -72,9 +74,13 @@ describe('the documents', () => {
     expect(here.filter((command) => !tried.includes(command))).toEqual([]);
   });
 
-  it.each(ours)('show a command that works: %s', { timeout: 120_000 }, async (command) => {
-    await run(INSTEAD[command] ?? command.replace('npm start --', 'npm start -- --port 0'));
-  });
+  it.each(ours.filter((command) => isFull || !LONG.test(command)))(
+    'show a command that works: %s',
+    { timeout: 120_000 },
+    async (command) => {
+      await run(INSTEAD[command] ?? command.replace('npm start --', 'npm start -- --port 0'));
+    },
+  );
 });
 
 describe('a world that serves', () => {

@@ -5,7 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { bundle } from '../../stack/bundle/bundle.ts';
 import { functionNames } from '../support/functions.ts';
-import { sized } from '../support/size.ts';
+import { sampled } from '../support/size.ts';
 import {
   associations,
   callsOfHandlers,
@@ -62,7 +62,7 @@ describe('the bundles', () => {
     ['ssm', 'SendCommand', 'ThrottlingException'],
     ['states', 'StartExecution', 'ExecutionAlreadyExists'],
   ];
-  it.each(REFUSALS.slice(0, sized({ small: 4, full: REFUSALS.length })))(
+  it.each(sampled(REFUSALS, 2))(
     'understand what %s.%s refuses as %s',
     async (service = '', operation = '', error = '') => {
       const faults = [{ service, operation, error, times: 4 }];

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { sampled, sized } from '../support/size.ts';
 import {
   callsOfHandlers,
   enrolments,
@@ -74,7 +75,7 @@ describe('an enrolment', () => {
     expect([...new Set(callsOfHandlers(undisturbed.world).map(nameOf))].sort()).toEqual(OPERATIONS);
   });
 
-  it.each(SERVICES)(
+  it.each(sized({ small: ['dynamodb', 'opsworks-cm', 'states'], full: SERVICES }))(
     'rides out that %s is throttled, fails, is cut off, is slow and loses its answers',
     async (service) => {
       const operations = OPERATIONS.filter((name) => name.startsWith(`${service}.`)).map((name) => name.split('.')[1]);
@@ -96,15 +97,20 @@ describe('an enrolment', () => {
 });
 
 describe('a refusal for want of permission', () => {
-  it.each([
-    ['ec2', 'DescribeInstances', 'UnauthorizedOperation'],
-    ['ec2', 'ModifyInstanceMetadataOptions', 'UnauthorizedOperation'],
-    ['ssm', 'SendCommand', 'AccessDeniedException'],
-    ['opsworks', 'RegisterInstance', 'AccessDeniedException'],
-    ['opsworks-cm', 'AssociateNode', 'AccessDeniedException'],
-    ['autoscaling', 'CompleteLifecycleAction', 'AccessDenied'],
-    ['dynamodb', 'GetItem', 'AccessDeniedException'],
-  ])('by %s of %s ends red at once and says what to do', async (service, operation, error) => {
+  it.each(
+    sampled(
+      [
+        ['ec2', 'DescribeInstances', 'UnauthorizedOperation'],
+        ['ec2', 'ModifyInstanceMetadataOptions', 'UnauthorizedOperation'],
+        ['ssm', 'SendCommand', 'AccessDeniedException'],
+        ['opsworks', 'RegisterInstance', 'AccessDeniedException'],
+        ['opsworks-cm', 'AssociateNode', 'AccessDeniedException'],
+        ['autoscaling', 'CompleteLifecycleAction', 'AccessDenied'],
+        ['dynamodb', 'GetItem', 'AccessDeniedException'],
+      ],
+      3,
+    ),
+  )('by %s of %s ends red at once and says what to do', async (service, operation, error) => {
     const world = await playWorld();
     world.faults.set([{ service, operation, error }]);
     world.autoScaling.launch('web', 1);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readProfiles } from '../../profiles/file.ts';
+import { sized } from '../support/size.ts';
 import {
   associations,
   ledgerOfInstances,
@@ -11,7 +12,7 @@ import {
 } from '../support/world.ts';
 
 const MINUTE = 60_000;
-const LAUNCHES = 50;
+const LAUNCHES = sized({ small: 10, full: 50 });
 const ABANDON_LIMIT = 3;
 
 const profiles = readProfiles('profiles.yml').map((profile) => ({
@@ -35,7 +36,7 @@ function abandoned({ autoScaling }: Played) {
   return autoScaling.actions.all.filter(({ result, resolvedBy }) => result === 'ABANDON' && resolvedBy === 'caller');
 }
 
-describe('fifty launches of one group that all fail for good', () => {
+describe('launches of one group that all fail for good', () => {
   it('are abandoned as often as the profile allows within an hour, then held: no relaunch loop', async () => {
     const world = await launchInVain(LAUNCHES);
     await world.clock.advance(55 * MINUTE);

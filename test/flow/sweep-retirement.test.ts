@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { sized } from '../support/size.ts';
 import { deploy, enrolledFleet, HOUR, loseEvents, startsOf, sweep } from '../support/sweeps.ts';
 import { associations, outcomes, type Played, playWorld, registrations } from '../support/world.ts';
 
@@ -141,16 +142,19 @@ describe('a node that was missed', () => {
   });
 });
 
-describe('a hundred nodes that are gone at once', () => {
+/** More than the twentieth of a fleet that a sweep retires without a person's word. */
+const { gone: GONE, most: MOST } = sized({ small: { gone: 12, most: 1 }, full: { gone: 100, most: 5 } });
+
+describe('many nodes that are gone at once', () => {
   it('are not believed: nothing is marked or retired, and one alert says so, sweep after sweep', async () => {
-    const { world, instances } = await enrolledFleet(100);
+    const { world, instances } = await enrolledFleet(GONE);
     // Or the group replaces them.
     world.autoScaling.setDesiredCapacity('web', 0);
     await endUnheard(world, instances);
     for (const times of [1, 2, 3]) {
       const report = await sweep(world);
-      expect(report.alerts).toEqual([expect.stringContaining('100 of 100 of web (at most 5)')]);
-      expect(report.profiles[0]).toMatchObject({ status: 'swept', counts: { gone: 100 } });
+      expect(report.alerts).toEqual([expect.stringContaining(`${GONE} of ${GONE} of web (at most ${MOST})`)]);
+      expect(report.profiles[0]).toMatchObject({ status: 'swept', counts: { gone: GONE } });
       expect(alerts(world)).toHaveLength(times);
       await world.clock.advance(HOUR);
     }

@@ -13,6 +13,7 @@ import { call } from '../../support/call.ts';
 import { connectPuppet } from '../../support/connect-puppet.ts';
 import { makeNode } from '../../support/make-node.ts';
 import { puppetProfile } from '../../support/self-managed.ts';
+import { sampled } from '../../support/size.ts';
 import { deploy } from '../../support/sweeps.ts';
 import {
   associations,
@@ -220,19 +221,24 @@ describe('another machine’s node at a server that shows no keys', () => {
 });
 
 describe('a node that a server has confirmed', () => {
-  it.each([
-    ['is in maintenance', (world: Played) => world.opsWorksCm.setStatus('ChefServer', 'UNDER_MAINTENANCE')],
-    [
-      'throttles us',
-      (world: Played) =>
-        world.faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', error: 'ThrottlingException' }]),
-    ],
-    [
-      'refuses it',
-      (world: Played) =>
-        world.faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', error: 'ValidationException' }]),
-    ],
-  ])(
+  it.each(
+    sampled(
+      [
+        ['is in maintenance', (world: Played) => world.opsWorksCm.setStatus('ChefServer', 'UNDER_MAINTENANCE')],
+        [
+          'throttles us',
+          (world: Played) =>
+            world.faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', error: 'ThrottlingException' }]),
+        ],
+        [
+          'refuses it',
+          (world: Played) =>
+            world.faults.set([{ service: 'opsworks-cm', operation: 'AssociateNode', error: 'ValidationException' }]),
+        ],
+      ],
+      1,
+    ),
+  )(
     'is still ours, and taken off, after an attempt to associate it again while the server %s',
     async (_what, disturb) => {
       const { world, instance } = await playWeb();

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readProfiles } from '../../../profiles/file.ts';
 import type { CommandResult } from '../../../world/services/ssm/documents.ts';
+import { sampled } from '../../support/size.ts';
 import { changes, launchActions, type Played, playWorld, statesOf, untilOneEnded } from '../../support/world.ts';
 
 const ABANDONING = readProfiles('profiles.yml').map((profile) => ({ ...profile, onFailure: 'abandon' as const }));
@@ -50,7 +51,7 @@ function sendings(world: Played): string[] {
 }
 
 describe.each(['Muster-CollectIdentity-dev', 'Muster-InstallCredentials-dev'])('the command %s', (documentName) => {
-  it.each(AGENT_FAILURES)('is sent again when it %s', async (_what, outcome) => {
+  it.each(sampled(AGENT_FAILURES, 2))('is sent again when it %s', async (_what, outcome) => {
     const { world, ended } = await play(documentName, outcome, 1);
     expect(ended).toMatchObject({ outcome: 'enrolled' });
     expect(launchActions(world)).toMatchObject([{ result: 'CONTINUE' }]);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readProfiles } from '../../../profiles/file.ts';
+import { sampled } from '../../support/size.ts';
 import { launchActions, outcomes, playWorld, untilOneEnded } from '../../support/world.ts';
 
 type Policy = 'abandon' | 'continue';
@@ -54,7 +55,7 @@ async function play(onFailure: Policy, fault: object) {
 }
 
 describe('a fault of ours', () => {
-  it.each(OURS)('(%s, %o) holds a launch whose profile says abandon', async (error, fault, sentence) => {
+  it.each(sampled(OURS, 3))('(%s, %o) holds a launch whose profile says abandon', async (error, fault, sentence) => {
     const { world, ended } = await play('abandon', fault);
     expect(ended.cause).toContain(sentence);
     expect(ended.cause).toContain('It is held and not abandoned, because this is no verdict on the instance.');
@@ -63,7 +64,7 @@ describe('a fault of ours', () => {
     expect((await world.ledger()).filter(({ instance }) => String(instance).startsWith('group/'))).toEqual([]);
   });
 
-  it.each(OURS)('(%s, %o) lets a launch into service whose profile says continue', async (error, fault) => {
+  it.each(sampled(OURS, 2))('(%s, %o) lets a launch into service whose profile says continue', async (error, fault) => {
     const { world } = await play('continue', fault);
     expect(launchActions(world)).toMatchObject([{ result: 'CONTINUE' }]);
     expect(outcomes(world)).toMatchObject([

@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { toHistoryEvent } from '../../../world/states/history.ts';
+import { sampled } from '../../support/size.ts';
 import { ledgerOfInstances, outcomes, type Played, playWorld, untilOneEnded } from '../../support/world.ts';
 
 const PEM = String(
@@ -47,7 +48,7 @@ async function expectHarmless(world: Played): Promise<void> {
 }
 
 describe.each(OUTPUTS)('%s', (_what, text) => {
-  it.each(['Muster-CollectIdentity-dev', 'Muster-InstallCredentials-dev'])(
+  it.each(sampled(['Muster-CollectIdentity-dev', 'Muster-InstallCredentials-dev'], 1))(
     'on stderr of %s reaches nobody as it is',
     async (documentName) => {
       const world = await playWorld();
@@ -59,15 +60,20 @@ describe.each(OUTPUTS)('%s', (_what, text) => {
     },
   );
 
-  it.each([
-    ['opsworks', 'RegisterInstance', 'ValidationException', 'web'],
-    ['opsworks-cm', 'AssociateNode', 'ValidationException', 'web'],
-    ['opsworks-cm', 'AssociateNode', 'ResourceNotFoundException', 'web'],
-    ['opsworks', 'AssignInstance', 'ValidationException', 'web'],
-    ['ec2', 'DescribeInstances', 'SomethingNewException', 'web'],
-    ['ssm', 'SendCommand', 'InvalidParameters', 'database'],
-    ['autoscaling', 'CompleteLifecycleAction', 'ValidationError', 'web'],
-  ])(
+  it.each(
+    sampled(
+      [
+        ['opsworks', 'RegisterInstance', 'ValidationException', 'web'],
+        ['opsworks-cm', 'AssociateNode', 'ValidationException', 'web'],
+        ['opsworks-cm', 'AssociateNode', 'ResourceNotFoundException', 'web'],
+        ['opsworks', 'AssignInstance', 'ValidationException', 'web'],
+        ['ec2', 'DescribeInstances', 'SomethingNewException', 'web'],
+        ['ssm', 'SendCommand', 'InvalidParameters', 'database'],
+        ['autoscaling', 'CompleteLifecycleAction', 'ValidationError', 'web'],
+      ],
+      2,
+    ),
+  )(
     'in the message with which %s refuses %s (%s) reaches nobody as it is',
     async (service, operation, error, group) => {
       const world = await playWorld();
