@@ -1,7 +1,8 @@
 /**
- * `npm run bench:cold`: how long it takes to import the bundle of each function, in a fresh process each time, beside
- * the same handler unbundled (our code in one file, its packages as they are installed) and beside an empty one. Times
- * differ from machine to machine; what is told is ratios of medians from one run, the variants taking turns.
+ * `npm run bench:cold`: what a cold start costs of each function, the import of its bundle and its first call, beside
+ * the same handler unbundled (our code in one file, its packages as they are installed) and beside an empty one. Each is
+ * measured in fresh processes, the variants taking turns, in processor time. What else runs on the machine only ever adds to
+ * that, so the least of several rounds is compared, and a function over the limit is measured again before it counts.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -14,16 +15,30 @@ import { build } from 'esbuild';
 import { bundle } from '../stack/bundle/bundle.ts';
 import { readSources } from '../stack/bundle/compiled.ts';
 
-const IMPORT = `
-  const startedAt = performance.now();
-  await import(process.argv[1]);
-  console.log(performance.now() - startedAt);
+/** The first call has an input that the handler refuses: it reads its schemas, and writes its log, without a service. */
+const MEASURE = `
+  const milliseconds = (since) => {
+    const { user, system } = process.cpuUsage(since);
+    return (user + system) / 1000;
+  };
+  const context = { awsRequestId: 'bench', functionName: 'bench', getRemainingTimeInMillis: () => 15000 };
+  const write = process.stdout.write.bind(process.stdout);
+  process.stdout.write = process.stderr.write = () => true;
+  const before = process.cpuUsage();
+  const { handler } = await import(process.argv[1]);
+  const imported = milliseconds(before);
+  const called = process.cpuUsage();
+  await handler({}, context).catch(() => {});
+  write(JSON.stringify([imported, milliseconds(called)]));
   process.exit(0);`;
+
+/** What Lambda and serverless.yml give; no service is called. */
+const ENVIRONMENT = { AWS_REGION: 'eu-west-1', STAGE: 'dev' };
 
 program
   .name('npm run bench:cold --')
-  .description("Measures how long the import of each function's bundle takes.")
-  .option('--rounds <number>', 'imports of each', '7')
+  .description("Measures what the import and the first call of each function's bundle take.")
+  .option('--rounds <number>', 'processes for each', '7')
   .option('--most <share>', "the share of the unbundled handler's time that no bundle may pass", '0.5')
   .parse();
 const values = program.opts<{ rounds: string; most: string }>();
@@ -39,19 +54,25 @@ const empty = join(root, 'build/empty.mjs');
 await writeFile(empty, 'export const handler = async () => {};\n');
 
 const table = new Table({
-  head: ['function', 'bundle, ms', 'unbundled, ms', 'of unbundled', 'of empty'],
+  head: ['function', 'import, ms', 'first call, ms', 'both, of unbundled', 'both, of empty'],
   style: { head: [], border: [] },
 });
-let slowest = 0;
+const shares: { name: string; share: number }[] = [];
 for (const { name, file } of bundles) {
-  const [ours, theirs, nothing] = await compare([file, unbundled(name), empty]);
-  const share = ours / theirs;
-  slowest = Math.max(slowest, share);
-  table.push([name, ours.toFixed(1), theirs.toFixed(1), share.toFixed(2), (ours / nothing).toFixed(0)]);
+  const files = [file, unbundled(name), empty] as const;
+  let [ours, theirs, nothing] = await compare(files, rounds);
+  if (total(ours) > mostShare * total(theirs)) [ours, theirs, nothing] = await compare(files, 2 * rounds);
+  const share = total(ours) / total(theirs);
+  shares.push({ name, share });
+  const times = [ours.importing, ours.calling].map((time) => time.toFixed(1));
+  table.push([name, ...times, share.toFixed(2), (total(ours) / total(nothing)).toFixed(1)]);
 }
-console.log(`Medians of ${rounds} imports, each in a process of its own.\n${table}`);
-console.log(`The slowest bundle takes ${slowest.toFixed(2)} of its unbundled form; ${mostShare} is the most.`);
-if (slowest > mostShare) process.exitCode = 1;
+console.log(`The least of ${rounds} processes each, in milliseconds of the processor.\n${table}`);
+const [slowest] = shares.toSorted((a, b) => b.share - a.share);
+console.log(
+  `${slowest?.name} takes ${slowest?.share.toFixed(2)} of its unbundled form, the most of all; the limit is ${mostShare}.`,
+);
+if ((slowest?.share ?? 0) > mostShare) process.exitCode = 1;
 
 /** @returns where the unbundled form of a function stands: below the root, where its packages are found */
 async function writeUnbundled(): Promise<(name: string) => string> {
@@ -72,19 +93,29 @@ async function writeUnbundled(): Promise<(name: string) => string> {
   return (name) => join(outdir, `${name}.mjs`);
 }
 
-async function compare(files: readonly [string, string, string]): Promise<[number, number, number]> {
-  const times: [number[], number[], number[]] = [[], [], []];
-  for (let round = 0; round < rounds; round++)
-    for (const [index, file] of files.entries()) times[index]?.push(await importMilliseconds(file));
-  return times.map(median) as [number, number, number];
+interface Cost {
+  readonly importing: number;
+  readonly calling: number;
 }
 
-async function importMilliseconds(file: string): Promise<number> {
-  const script = ['--input-type=module', '--eval', IMPORT, pathToFileURL(file).href];
-  const { stdout } = await promisify(execFile)(process.execPath, script, { env: { AWS_REGION: 'eu-west-1' } });
-  return Number(stdout);
+function total({ importing, calling }: Cost): number {
+  return importing + calling;
 }
 
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+async function compare(files: readonly [string, string, string], times: number): Promise<[Cost, Cost, Cost]> {
+  const costs: [Cost[], Cost[], Cost[]] = [[], [], []];
+  for (let round = 0; round < times; round++)
+    for (const [index, file] of files.entries()) costs[index]?.push(await costOf(file));
+  return costs.map(least) as [Cost, Cost, Cost];
+}
+
+async function costOf(file: string): Promise<Cost> {
+  const script = ['--input-type=module', '--eval', MEASURE, pathToFileURL(file).href];
+  const { stdout } = await promisify(execFile)(process.execPath, script, { env: ENVIRONMENT });
+  const [importing, calling] = JSON.parse(stdout) as [number, number];
+  return { importing, calling };
+}
+
+function least(costs: readonly Cost[]): Cost {
+  return costs.reduce((one, other) => (total(other) < total(one) ? other : one));
 }
