@@ -28,8 +28,6 @@ export const NODE_VALUES = {
   Service: /^(enable|leave)$/,
 } as const satisfies Readonly<Record<string, RegExp>>;
 
-export type NodeValue = keyof typeof NODE_VALUES;
-
 /** The first of the values that no document takes, by its name. */
 export function refusedValue(values: Readonly<Record<string, string>>): string | undefined {
   return Object.keys(values).find(

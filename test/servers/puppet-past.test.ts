@@ -13,7 +13,7 @@ beforeAll(async () => {
 }, 240_000);
 afterAll(() => puppet?.stop());
 
-/** A node's disk, with a key that the CA has certified. */
+/** A node's disk, with a key that the CA has certified. Muster's rules take the names of instances from the CA's own commands. */
 function disk(name: string, { certificate, privateKey }: Credentials) {
   const root = mkdtempSync(join(tmpdir(), 'muster-past-'));
   onTestFinished(() => rmSync(root, { recursive: true, force: true }));
@@ -62,7 +62,7 @@ function earlierCa(): { certificate: string; list: string } {
 
 describe('a real agent on a node with a past', () => {
   it('converges under the right server, whatever its image says', async () => {
-    const name = 'i-0000000a';
+    const name = 'past-a';
     const { root, puppetDir, ssl, key, conf, install, agent, log } = disk(name, await puppet.generate(name));
     await agent('--disable', 'by the image');
     const { certificate, list } = earlierCa();
@@ -84,7 +84,7 @@ describe('a real agent on a node with a past', () => {
   });
 
   it('that another run keeps from running is named, and runs once that has ended', async () => {
-    const name = 'i-0000000b';
+    const name = 'past-b';
     const { root, install } = disk(name, await puppet.generate(name));
     const other = spawn('bash', ['-c', 'exec -a puppet sleep 300'], { stdio: 'ignore' });
     onTestFinished(() => void other.kill());
