@@ -1,6 +1,16 @@
 /** The real agent of Puppet, on disks that have a past. */
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -86,7 +96,11 @@ describe('a real agent on a node with a past', () => {
   it('that another run keeps from running is named, and runs once that has ended', async () => {
     const name = 'past-b';
     const { root, install } = disk(name, await puppet.generate(name));
-    const other = spawn('bash', ['-c', 'exec -a puppet sleep 300'], { stdio: 'ignore' });
+    // The agent takes the lock for held only by a program of its own name.
+    mkdirSync(join(root, 'program'));
+    copyFileSync('/bin/sleep', join(root, 'program/puppet'));
+    chmodSync(join(root, 'program/puppet'), 0o755);
+    const other = spawn(join(root, 'program/puppet'), ['300'], { stdio: 'ignore' });
     onTestFinished(() => void other.kill());
     mkdirSync(join(root, 'vardir/state'), { recursive: true });
     writeFileSync(join(root, 'vardir/state/agent_catalog_run.lock'), String(other.pid));
