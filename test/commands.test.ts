@@ -60,7 +60,8 @@ function run(command: string): Promise<{ stdout: string }> {
   return promisify(execFile)('bash', ['-euo', 'pipefail', '-c', command], {
     cwd: root,
     timeout: 110_000,
-    env: { ...process.env, ...CREDENTIALS },
+    // As in a reader's shell.
+    env: { ...process.env, ...CREDENTIALS, MUSTER_TEST_SIZE: 'small' },
   });
 }
 
