@@ -1,6 +1,6 @@
 /**
  * `npm run bench:servers`: enrolments a second against a real Puppet Server and a real Chef server, beside the same calls
- * made by hand: the fewest that are right, over one connection for each node. The two take turns, node by node, so that a
+ * made by hand: the fewest that are right, over one TLS session for each node. The two take turns, node by node, so that a
  * server that warms up, or a machine that has something else to do, is the same for both. Then a burst: all nodes at once at
  * the Puppet Server. `npm run servers:install` installs the servers.
  *
@@ -24,7 +24,7 @@ import { startPuppetServer } from '../test/support/servers/puppet-server.ts';
 import { freshKeys, publicKeyPem, RSA_2048 } from '../world/pki/keys.ts';
 import * as x509 from '../world/pki/x509.ts';
 
-/** @param agent keeps one connection */
+/** @param agent keeps one TLS session */
 type Enrol = (node: ProvedNode, agent: Agent) => Promise<unknown>;
 
 program
@@ -125,7 +125,7 @@ async function compare(server: string, muster: Enrol, byHand: Enrol) {
   for (let turn = 0; turn < WARM_UP + enrolments; turn++)
     for (const { enrol, milliseconds } of measured) {
       const node = await makeNode();
-      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      const agent = new Agent({ keepAlive: false, maxCachedSessions: 1 });
       const startedAt = performance.now();
       await enrol(node, agent);
       agent.destroy();

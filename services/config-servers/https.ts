@@ -57,14 +57,14 @@ export function alertOf(error: unknown): string | undefined {
 export type Exchange = (call: HttpRequest, signal: AbortSignal) => Promise<Answer>;
 
 /**
- * Makes calls one after another, over one connection: a TLS handshake takes longer than most of them. The connection ends
- * with `talk`, because a Lambda that was frozen would find a kept one closed.
+ * Makes calls that share a TLS session: a full handshake takes longer than most of them. Each has a connection of its own, and
+ * the session ends with `talk`, because a Lambda that was frozen would find a kept connection closed.
  */
-export async function overOneConnection<Result>(
+export async function overOneSession<Result>(
   peer: Peer,
   talk: (exchange: Exchange) => Promise<Result>,
 ): Promise<Result> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const agent = new Agent({ keepAlive: false, maxCachedSessions: 1 });
   try {
     return await talk((call, signal) => make(peer, call, agent, signal));
   } finally {
@@ -72,9 +72,9 @@ export async function overOneConnection<Result>(
   }
 }
 
-/** Makes one call, over a connection of its own. */
+/** Makes one call. */
 export function exchange(peer: Peer, call: HttpRequest, signal: AbortSignal): Promise<Answer> {
-  return overOneConnection(peer, (exchange) => exchange(call, signal));
+  return overOneSession(peer, (exchange) => exchange(call, signal));
 }
 
 async function make(peer: Peer, call: HttpRequest, agent: Agent, signal: AbortSignal): Promise<Answer> {

@@ -21,7 +21,9 @@ afterAll(async () => {
 describe('an instance that launches under a real Chef server', () => {
   it('reads and writes its own node with the key that it made, until it is gone', async () => {
     const { associate, secrets } = chefProfile(chef);
-    const profiles = [databaseProfile({ ...associate, runList: ['recipe[web]'], environment: 'prod' })];
+    const profiles = [
+      databaseProfile({ ...associate, service: 'leave', runList: ['recipe[web]'], environment: 'prod' }),
+    ];
     const world = await playWorld({ profiles, secrets, documents: nodes.documents });
     const [instance = ''] = world.autoScaling.launch('database', 1);
     expect(await untilOneEnded(world)).toMatchObject({

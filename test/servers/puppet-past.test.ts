@@ -1,16 +1,6 @@
 /** The real agent of Puppet, on disks that have a past. */
-import { execFileSync, spawn } from 'node:child_process';
-import {
-  chmodSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -91,22 +81,5 @@ describe('a real agent on a node with a past', () => {
     expect(statSync(key).mode & 0o7777).toBe(0o600);
     expect((await agent('--test')).exitCode).toBeOneOf([0, 2]);
     expect((await install()).exitCode).toBe(0);
-  });
-
-  it('that another run keeps from running is named, and runs once that has ended', async () => {
-    const name = 'past-b';
-    const { root, install } = disk(name, await puppet.generate(name));
-    // The agent takes the lock for held only by a program of its own name.
-    mkdirSync(join(root, 'program'));
-    copyFileSync('/bin/sleep', join(root, 'program/puppet'));
-    chmodSync(join(root, 'program/puppet'), 0o755);
-    const other = spawn(join(root, 'program/puppet'), ['300'], { stdio: 'ignore' });
-    onTestFinished(() => void other.kill());
-    mkdirSync(join(root, 'vardir/state'), { recursive: true });
-    writeFileSync(join(root, 'vardir/state/agent_catalog_run.lock'), String(other.pid));
-    const locked = await install({ LOCKED_ATTEMPTS: '0' });
-    expect(locked).toMatchObject({ exitCode: 1, output: expect.stringContaining("another run of Puppet's agent") });
-    other.kill();
-    expect(await install()).toEqual({ exitCode: 0, output: '{"installed":true}\n' });
   });
 });

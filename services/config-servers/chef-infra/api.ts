@@ -3,7 +3,7 @@ import { chefServerUrl, organizationOf } from '../../../lib/engines.ts';
 import { InvalidRequest } from '../../../lib/errors.ts';
 import type { ChefInfraServer } from '../../../lib/servers.ts';
 import { certificateText } from '../certificates.ts';
-import { type Answer, type Exchange, overOneConnection, type Peer, urlOf } from '../https.ts';
+import { type Answer, type Exchange, overOneSession, type Peer, urlOf } from '../https.ts';
 import { API_VERSION, type Caller, type ChefAnswer, understood } from './answer.ts';
 import { chefKey } from './secrets.ts';
 import { type SignatureVersion, signatureHeaders } from './signature.ts';
@@ -35,7 +35,7 @@ export interface ChefOptions {
   readonly timeoutMilliseconds?: number;
 }
 
-/** Makes signed calls, one after another over one connection, in one name. */
+/** Makes signed calls that share a TLS session, in one name. */
 export type ChefTalk = <Result>(signal: AbortSignal, talk: (call: ChefCall) => Promise<Result>) => Promise<Result>;
 
 /** A server in a burst is slower than on a good day, and finishes a call that is given up. */
@@ -59,7 +59,7 @@ export function chefApi(server: ChefInfraServer, caller: Caller, secrets: Secret
   return async (signal, talk) => {
     credentials ??= readCredentials(signal);
     const { key, peer } = await credentials;
-    return overOneConnection(peer, (exchange) => talk(signedCall(key, peer, exchange)));
+    return overOneSession(peer, (exchange) => talk(signedCall(key, peer, exchange)));
   };
 
   function signedCall(key: KeyObject, peer: Peer, exchange: Exchange): ChefCall {

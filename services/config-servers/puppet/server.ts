@@ -15,7 +15,7 @@ import {
   provedIdentity,
   type Removal,
 } from '../contract.ts';
-import { overOneConnection } from '../https.ts';
+import { overOneSession } from '../https.ts';
 import { type CertificateStatus, PuppetCa, type Refusal } from './ca.ts';
 import { readPuppetCredentials } from './credentials.ts';
 
@@ -52,7 +52,7 @@ export function puppetServer(
     const credentials = readPuppetCredentials({ name: server.caSecret, text: ca }, { name: keySecret, text: key });
     const { caCertificates, certificate, privateKey } = credentials;
     const { url } = server;
-    return overOneConnection({ url, ca: caCertificates, certificate, privateKey, timeoutMilliseconds }, (exchange) =>
+    return overOneSession({ url, ca: caCertificates, certificate, privateKey, timeoutMilliseconds }, (exchange) =>
       talk(new PuppetCa(url, credentials, exchange), caCertificates),
     );
   }

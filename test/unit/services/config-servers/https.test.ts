@@ -3,7 +3,7 @@ import { createServer as createPlainServer } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { alertOf, exchange, overOneConnection, type Peer } from '../../../../services/config-servers/https.ts';
+import { alertOf, exchange, overOneSession, type Peer } from '../../../../services/config-servers/https.ts';
 import { CertificateAuthority } from '../../../../world/pki/certificate-authority.ts';
 import { selfSigned } from '../../../../world/pki/self-signed.ts';
 import { alerting } from '../../../support/alerting.ts';
@@ -30,32 +30,17 @@ describe('an exchange with a server', () => {
     expect(JSON.parse(answer.text)).toEqual(['PUT', '/a/c/d', 'e', 'Ω']);
   });
 
-  it('is on a connection of its own, and several are on one, which ends with them', async () => {
-    const { server, port, certificate } = await answering((_, response) => void response.end());
-    let connections = 0;
-    const ended: Promise<unknown>[] = [];
-    server.on('secureConnection', (socket) => {
-      connections++;
-      ended.push(once(socket, 'close'));
-    });
+  it('is on a connection of its own, and several share a TLS session', async () => {
+    const { server, port, certificate } = await answering((_, response) => void response.end('answered'));
+    const resumed: boolean[] = [];
+    server.on('secureConnection', (socket) => resumed.push(socket.isSessionReused()));
     const own = peer(port, { ca: certificate });
     for (let call = 0; call < 2; call++) await exchange(own, GET, signal);
-    expect(connections).toBe(2);
-    await overOneConnection(own, async (ask) => {
+    expect(resumed).toEqual([false, false]);
+    await overOneSession(own, async (ask) => {
       for (let call = 0; call < 3; call++) await ask(GET, signal);
     });
-    expect(connections).toBe(3);
-    await Promise.all(ended);
-  });
-
-  it('is made on another connection where the server has ended the first', async () => {
-    const { port, certificate } = await answering((_, response) => {
-      response.writeHead(200, { connection: 'close' }).end('answered');
-    });
-    const texts = await overOneConnection(peer(port, { ca: certificate }), async (ask) => {
-      return [(await ask(GET, signal)).text, (await ask(GET, signal)).text];
-    });
-    expect(texts).toEqual(['answered', 'answered']);
+    expect(resumed).toEqual([false, false, false, true, true]);
   });
 
   it('names a certificate of the server that has expired', async () => {
