@@ -65,7 +65,7 @@ function meaning({ csr, identityDocument, identitySignature, identityRsa2048 }: 
 
 /** The algorithm has two names, rsaEncryption and sha256WithRSAEncryption, and AWS has written both: pkcs7.ts takes either. */
 function withoutName(rsa2048: string): string {
-  return Buffer.from(rsa2048, 'base64').toString('hex').replace('06092a864886f70d01010b', '06092a864886f70d010101');
+  return Buffer.from(rsa2048, 'base64').toString('hex').replaceAll('06092a864886f70d01010b', '06092a864886f70d010101');
 }
 
 function mutationsOf(by: IdentitySigner, { below, pick, bytes, tree, text }: ReturnType<typeof mutator>) {
