@@ -6,7 +6,7 @@ import { ClaimedElsewhere, IdentityRejected } from '../../lib/errors.ts';
 import type { LedgerItem } from '../../lib/ledger-item.ts';
 import { bindKey } from '../../services/key-bindings.ts';
 import { claim, findItem, listItems, record } from '../../services/ledger.ts';
-import { bindNodeKey, releaseKeysOf } from '../../services/node-keys.ts';
+import { bindNodeKey, holdingKey, releaseKeysOf } from '../../services/node-keys.ts';
 import { thriftyKeys } from '../../world/pki/thrifty-keys.ts';
 import { TaskFailure } from '../../world/states/task-failure.ts';
 import { associations, type Played, playWorld, registrations, START, untilEnded } from '../support/world.ts';
@@ -114,6 +114,17 @@ describe('one key', () => {
     await bindNodeKey(await claimed(ONE, 'one'), 'aa', signal);
     await expect(bindNodeKey(await claimed(ONE, 'next'), 'bb', signal)).rejects.toMatchObject({ rule: 'another-key' });
     expect(Object.keys(await keyItems(world))).toEqual(['aa']);
+  });
+
+  it('is its instance’s while that may still bind it instead of its former one', async () => {
+    const world = await playWorld();
+    await bindNodeKey(await claimed(ONE, 'one'), 'aa', signal);
+    const clone = async () => {
+      const attempt = bindNodeKey(await claimed(OTHER, 'other'), 'bb', signal);
+      await expect(attempt).rejects.toMatchObject({ rule: 'key-of-another' });
+    };
+    await holdingKey(await claimed(ONE, 'next'), 'bb', clone, signal);
+    expect(await keyItems(world)).toMatchObject({ aa: { holder: ONE }, bb: { holder: ONE } });
   });
 
   it('is not in the list of instances', async () => {
