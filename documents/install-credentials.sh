@@ -25,7 +25,7 @@ settings() {
   [ -z "$ENVIRONMENT" ] || echo "environment = $ENVIRONMENT"
 }
 
-# The image's own puppet.conf with our settings in its section main, and nowhere else. Lines are told apart as Puppet does it: it
+# The image's own puppet.conf with our settings in its section main, and nowhere else. Lines are parsed as Puppet parses them: it
 # reads nothing of a file with a line or a section that it does not know, or with a byte order mark. awk prints the text with a
 # full stop behind it, or else the number of a line that Puppet cannot read.
 configured() {

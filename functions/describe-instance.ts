@@ -38,7 +38,7 @@ export const handler = task(
 /**
 /**
  * A root volume that was attached so shortly after the primary network interface is the first one. SPIRE's awsiid plugin
- * goes by the same 60 seconds.
+ * uses the same limit of 60 seconds.
  */
 const FIRST_VOLUME_SECONDS = 60;
 

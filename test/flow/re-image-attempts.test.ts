@@ -68,7 +68,7 @@ describe(`${ATTEMPTS} attempts to bind a second key without a proved replacement
     );
   });
 
-  it('bind none by the function, whatever becomes of the volume by hand', { timeout: 3_600_000 }, async () => {
+  it('bind none in CollectIdentity, whatever volume is attached by hand', { timeout: 3_600_000 }, async () => {
     const { world, instance } = await enrolledWith('both');
     const key = await keyOf(world, instance);
     const item = await findItem(instance, signal);

@@ -71,9 +71,9 @@ describe('a real agent on a node with a past', () => {
     writeFileSync(join(ssl, 'crl.pem'), list);
     const outranking =
       'server_list = nowhere.invalid:1\nca_server = nowhere.invalid\nreport_server = nowhere.invalid\n';
-    writeFileSync(join(root, 'shared.conf'), `\ufeff${conf}server = old\r\n[agent]\n${outranking}hostcrl = /nowhere\n`);
+    writeFileSync(join(root, 'image.conf'), `\ufeff${conf}server = old\r\n[agent]\n${outranking}hostcrl = /nowhere\n`);
     rmSync(join(puppetDir, 'puppet.conf'));
-    symlinkSync('../shared.conf', join(puppetDir, 'puppet.conf'));
+    symlinkSync('../image.conf', join(puppetDir, 'puppet.conf'));
 
     const { exitCode, output } = await install();
     expect({ exitCode, output }, log()).toEqual({ exitCode: 0, output: '{"installed":true}\n' });

@@ -61,23 +61,23 @@ export const OVERCOME: readonly (readonly [what: string, arrange: Arrange])[] = 
   [
     'a puppet.conf that is a link',
     ({ conf, folder }) => {
-      write(join(folder, 'shared/puppet.conf'), '[main]\nserver = old\n');
-      symlinkSync(join(folder, 'shared/puppet.conf'), conf);
+      write(join(folder, 'image/puppet.conf'), '[main]\nserver = old\n');
+      symlinkSync(join(folder, 'image/puppet.conf'), conf);
     },
   ],
   [
     'a puppet.conf that is a chain of relative links',
     ({ conf, folder, puppetDir }) => {
-      write(join(folder, 'shared/puppet.conf'), '[main]\nserver = old\n');
-      symlinkSync('../shared/puppet.conf', join(puppetDir, 'link'));
+      write(join(folder, 'image/puppet.conf'), '[main]\nserver = old\n');
+      symlinkSync('../image/puppet.conf', join(puppetDir, 'link'));
       symlinkSync('link', conf);
     },
   ],
   [
     'a puppet.conf that is a link to a file that is not there yet',
     ({ conf, folder }) => {
-      mkdirSync(join(folder, 'shared'));
-      symlinkSync('../shared/puppet.conf', conf);
+      mkdirSync(join(folder, 'image'));
+      symlinkSync('../image/puppet.conf', conf);
     },
   ],
   [

@@ -64,8 +64,8 @@ describe.runIf(canRun)('an installation on a node with', () => {
     write(join(disk.folder, 'bundle.pem'), 'the host’s own');
     mkdirSync(join(disk.ssl, 'certs'));
     symlinkSync(join(disk.folder, 'bundle.pem'), join(disk.ssl, 'certs/ca.pem'));
-    write(join(disk.folder, 'shared/puppet.conf'), '[main]\n');
-    symlinkSync('../shared/puppet.conf', disk.conf);
+    write(join(disk.folder, 'image/puppet.conf'), '[main]\n');
+    symlinkSync('../image/puppet.conf', disk.conf);
     expectInstalled(disk, await run(install, sent));
     expect(lstatSync(disk.conf).isSymbolicLink()).toBe(true);
     expect(readFileSync(join(disk.folder, 'bundle.pem'), 'utf8')).toBe('the host’s own');
